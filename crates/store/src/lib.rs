@@ -1,0 +1,57 @@
+//! The storage contract: what the rest of the house may ask of a store, at the level of mail.
+//!
+//! Four families of promises ([`Mailboxes`], [`Directory`], [`Queue`], [`Bodies`]) and one
+//! change feed ([`feed`]). Each edition (memory, embedded, cluster) keeps every promise of
+//! [`suite`], one test a promise. An operation is whole or not at all, and when it answers
+//! `Ok` it is durable (the memory edition excepted).
+//!
+//! This crate must never know a protocol, SQL or S3.
+
+pub mod bodies;
+pub mod directory;
+pub mod error;
+pub mod faulty;
+pub mod feed;
+pub mod flags;
+pub mod ids;
+pub mod mailboxes;
+pub mod memory;
+pub mod message;
+pub mod queue;
+pub mod suite;
+
+use std::sync::Arc;
+
+pub use bodies::{Bodies, BodyWriter, MessageBody, StagedBody};
+pub use directory::{
+    AccountKind, AccountRecord, Directory, DomainObject, DomainRecord, ObjectPage, SettingsKey,
+    Versioned,
+};
+pub use error::{Result, StoreError};
+pub use feed::{Change, ChangeListener, Feed};
+pub use flags::{FlagBits, Flags, Keyword};
+pub use ids::{AccountId, BodyId, MailboxId, ModSeq, QueueId, Uid, UidValidity};
+pub use mailboxes::{
+    Appended, AttributesPatch, Changes, Copied, FlagChange, FlagOutcome, FlagUpdate, MailboxRecord,
+    Mailboxes, NewMailbox, Snapshot,
+};
+pub use message::{Digest, InternalDate, MessageEntry, NewMessage, Origin};
+pub use queue::{
+    LeasedWork, NewQueued, Queue, QueuedMessage, QueuedRecipient, RecipientState, RecipientStep,
+    Step,
+};
+
+/// One opened store: the four families of one edition, chosen once at start.
+#[derive(Clone)]
+pub struct Store {
+    /// Mailboxes and their messages.
+    pub mailboxes: Arc<dyn Mailboxes>,
+    /// Domains, accounts and everything else an administrator can name, with settings.
+    pub directory: Arc<dyn Directory>,
+    /// Mail on its way.
+    pub queue: Arc<dyn Queue>,
+    /// The bytes of messages.
+    pub bodies: Arc<dyn Bodies>,
+    /// Where changes are told, in the order they happened.
+    pub feed: Feed,
+}

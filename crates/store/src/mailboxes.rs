@@ -1,0 +1,237 @@
+//! Mailboxes and their messages: whole, atomic operations on one account.
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::flags::Flags;
+use crate::ids::{AccountId, MailboxId, ModSeq, Uid, UidValidity};
+use crate::message::{MessageEntry, NewMessage, Origin};
+use angarium_objects::value::Dictionary;
+
+/// A mailbox as an administrator or a client sees it, with counters that are always right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxRecord {
+    /// Stable identity.
+    pub id: MailboxId,
+    /// UTF-8 path with `/` between levels; `INBOX` always in capitals.
+    pub name: String,
+    /// False for a directory entity alone (`\NoSelect`).
+    pub selectable: bool,
+    /// Validity of the UIDs.
+    pub uid_validity: UidValidity,
+    /// The UID the next message will get at least.
+    pub uid_next: Uid,
+    /// Highest change so far (RFC 7162 HIGHESTMODSEQ), at least 1.
+    pub highest_modseq: ModSeq,
+    /// Messages in it (with `$Service` ones).
+    pub messages: u32,
+    /// Messages without `\Seen` (with `$Service` ones).
+    pub unseen: u32,
+    /// Messages with `\Deleted`.
+    pub deleted: u32,
+    /// Sum of the sizes, octets.
+    pub size: u64,
+    /// Lowest UID that no session has been told of as `\Recent` yet.
+    pub first_recent: Uid,
+    /// Mailbox class such as `IPF.Contact`, empty for mail.
+    pub class: String,
+    /// Special use such as `\Sent`, empty for none (RFC 6154).
+    pub special_use: String,
+    /// Access rights by identifier (`reference/mailboxes.md` section 9).
+    pub acl: Dictionary,
+}
+
+/// A mailbox to be made.
+#[derive(Clone, Debug, Default)]
+pub struct NewMailbox {
+    /// Full name; parents that do not exist are made as directories (`selectable = false`).
+    pub name: String,
+    /// False makes the directory entity alone.
+    pub selectable: bool,
+    /// A validity to keep (import), else one is chosen that this account never used before for
+    /// this name and that is at least `now`.
+    pub uid_validity: Option<UidValidity>,
+    /// Seconds since 1970, for `uid_validity`.
+    pub now: i64,
+    /// Class, special use, access rights.
+    pub class: String,
+    /// See [`MailboxRecord::special_use`].
+    pub special_use: String,
+    /// See [`MailboxRecord::acl`].
+    pub acl: Dictionary,
+}
+
+/// Attributes to be changed; `None` leaves them.
+#[derive(Clone, Debug, Default)]
+pub struct AttributesPatch {
+    /// New class.
+    pub class: Option<String>,
+    /// New special use.
+    pub special_use: Option<String>,
+    /// New access rights, whole.
+    pub acl: Option<Dictionary>,
+    /// Sessions have been told of messages below this UID as `\Recent`. May be lost in a crash.
+    pub first_recent: Option<Uid>,
+    /// UIDNEXT to keep (import); may only grow.
+    pub uid_next: Option<Uid>,
+}
+
+/// What became of one message of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is in the mailbox under this UID.
+    New(Uid),
+    /// Its [`Origin`] had been appended to this account before; nothing was done.
+    Repeated,
+}
+
+/// How flags change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlagChange {
+    /// Add these.
+    Add,
+    /// Take these away.
+    Remove,
+    /// Set exactly these.
+    Replace,
+}
+
+/// A change of flags of many messages of one mailbox.
+#[derive(Clone, Debug)]
+pub struct FlagUpdate {
+    /// Ascending UIDs; those that do not exist are passed over.
+    pub uids: Vec<Uid>,
+    /// How.
+    pub change: FlagChange,
+    /// Which.
+    pub flags: Flags,
+    /// Messages changed after this are left alone and reported (RFC 7162 UNCHANGEDSINCE).
+    pub unchanged_since: Option<ModSeq>,
+}
+
+/// Result of a [`FlagUpdate`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FlagOutcome {
+    /// The messages whose flags really changed, with their new flags and MODSEQ, ascending.
+    pub changed: Vec<(Uid, Flags, ModSeq)>,
+    /// The messages left alone because of `unchanged_since`, ascending.
+    pub modified: Vec<Uid>,
+}
+
+/// Pairs of a copy or move, in the order of the sources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// Source UID and the UID in the target.
+    pub pairs: Vec<(Uid, Uid)>,
+}
+
+/// A mailbox's messages at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The mailbox at that moment.
+    pub mailbox: MailboxRecord,
+    /// Every message, ascending by UID.
+    pub entries: Vec<MessageEntry>,
+}
+
+/// What changed after a MODSEQ.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Messages that are new or whose flags changed, ascending by UID.
+    pub changed: Vec<MessageEntry>,
+    /// UIDs that went away, ascending; may name UIDs that went away before.
+    pub vanished: Vec<Uid>,
+}
+
+/// Operations on mailboxes. Each is whole or not at all and durable when it answers.
+///
+/// Unknown accounts and mailboxes answer `NotFound("account")` and `NotFound("mailbox")`.
+/// An account comes into being by [`crate::Directory::create_account`], which makes its `INBOX`.
+#[async_trait]
+pub trait Mailboxes: Send + Sync {
+    /// All mailboxes and directories of an account, sorted by name.
+    async fn list(&self, account: AccountId) -> Result<Vec<MailboxRecord>>;
+    /// One mailbox.
+    async fn get(&self, account: AccountId, mailbox: MailboxId) -> Result<MailboxRecord>;
+    /// Makes a mailbox; `Exists("mailbox")` if it is there. A directory of that name becomes
+    /// selectable instead (with a fresh validity).
+    async fn create(&self, account: AccountId, new: NewMailbox) -> Result<MailboxRecord>;
+    /// Removes a mailbox and its messages. With children it becomes a directory, and a directory
+    /// whose last child goes away goes too. `Invalid` for INBOX; `Invalid` for a directory that
+    /// has children.
+    async fn delete(&self, account: AccountId, mailbox: MailboxId) -> Result<()>;
+    /// Renames a mailbox and everything below it; missing parents are made as directories.
+    /// Ids, UIDs and validities stay. `Exists("mailbox")` if the new name is there. Renaming
+    /// INBOX moves its messages to the new name (new mailbox, children stay) and leaves it empty
+    /// (RFC 9051 section 6.3.6). Answers the records at their new names.
+    async fn rename_tree(
+        &self,
+        account: AccountId,
+        from: &str,
+        to: &str,
+        now: i64,
+    ) -> Result<Vec<MailboxRecord>>;
+    /// Changes attributes; answers the new record.
+    async fn set_attributes(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        patch: AttributesPatch,
+    ) -> Result<MailboxRecord>;
+    /// Puts messages in, all or none, in this order, UIDs ascending. Answers the mailbox after
+    /// it and what became of each message.
+    async fn append(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        messages: Vec<NewMessage>,
+    ) -> Result<(MailboxRecord, Vec<Appended>)>;
+    /// True when this delivery was appended to this account (and not yet forgotten).
+    async fn was_delivered(&self, account: AccountId, origin: Origin) -> Result<bool>;
+    /// Everything in a mailbox at one moment.
+    async fn snapshot(&self, account: AccountId, mailbox: MailboxId) -> Result<Snapshot>;
+    /// What changed after `since`.
+    async fn changes(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        since: ModSeq,
+    ) -> Result<Changes>;
+    /// Changes flags; a change that changes nothing costs no MODSEQ.
+    async fn change_flags(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        update: FlagUpdate,
+    ) -> Result<FlagOutcome>;
+    /// Copies messages inside the account, flags and dates kept, in the given order; UIDs that do
+    /// not exist are passed over. The target may be the source.
+    async fn copy(
+        &self,
+        account: AccountId,
+        from: MailboxId,
+        uids: &[Uid],
+        to: MailboxId,
+        save_date: i64,
+    ) -> Result<Copied>;
+    /// As [`Mailboxes::copy`], and the originals are gone: each message is in exactly one of both.
+    async fn move_messages(
+        &self,
+        account: AccountId,
+        from: MailboxId,
+        uids: &[Uid],
+        to: MailboxId,
+        save_date: i64,
+    ) -> Result<Copied>;
+    /// Removes these messages whatever their flags; unknown UIDs are passed over. Answers the
+    /// UIDs that went away, ascending. With `only_deleted`, those without `\Deleted` stay.
+    async fn expunge(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        only_deleted: bool,
+    ) -> Result<Vec<Uid>>;
+    /// Sum of the sizes of all messages of an account and their number.
+    async fn usage(&self, account: AccountId) -> Result<(u64, u64)>;
+}
