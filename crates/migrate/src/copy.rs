@@ -1,0 +1,265 @@
+//! Copying one mailbox: list a window, leave out what is there or filtered, stream the rest from
+//! one server into the other, try refused messages once more alone, note everything.
+
+use std::collections::HashMap;
+
+use angarium_imap::client::write;
+use tokio::sync::mpsc;
+
+use crate::date_filter::DateFilter;
+use crate::error::{MoveError, Result};
+use crate::journal::{BoxKey, Journal};
+use crate::plan::Planned;
+use crate::progress::Progress;
+use crate::report::{FailedMessage, MailboxReport};
+use crate::resume;
+use crate::session::Session;
+use crate::source::{self, FetchStyle, Meta, Selected};
+use crate::target::{self, AppendStyle, Outcome};
+
+/// Pieces between reader and writer; times the read size this bounds what is in memory.
+const PIECES_AHEAD: usize = 96;
+
+/// How mailboxes are copied in this run.
+#[derive(Clone, Debug)]
+pub(crate) struct CopyStyle {
+    pub(crate) fetch: FetchStyle,
+    pub(crate) by_one: bool,
+    pub(crate) fold_at: Option<usize>,
+    pub(crate) filter: DateFilter,
+    pub(crate) delete: bool,
+}
+
+/// What a run works with.
+pub(crate) struct Work<'a> {
+    pub(crate) source: &'a mut Session,
+    pub(crate) target: &'a mut Session,
+    pub(crate) journal: &'a mut Journal,
+    pub(crate) progress: &'a mut Progress,
+    pub(crate) style: &'a CopyStyle,
+}
+
+impl Work<'_> {
+    /// Copies one mailbox. Only what ends the whole run is an error; the rest is in the report.
+    pub(crate) async fn copy(&mut self, planned: &Planned) -> Result<MailboxReport> {
+        let mut report = MailboxReport {
+            source: planned.source.clone(),
+            target: planned.target.clone(),
+            ..MailboxReport::default()
+        };
+        if let Err(reason) = self.create(planned).await? {
+            report.error = Some(reason);
+            return Ok(report);
+        }
+        if !planned.selectable {
+            return Ok(report);
+        }
+        let selected =
+            match source::select(self.source, &planned.source_wire, self.style.delete).await {
+                Ok(selected) => selected,
+                Err(MoveError::Refused { reason, .. }) => {
+                    report.error = Some(reason);
+                    return Ok(report);
+                }
+                Err(e) => return Err(e),
+            };
+        self.progress.say(&format!(
+            "{} -> {}: {} messages",
+            planned.source, planned.target, selected.exists
+        ));
+        let mut confirmed = Vec::new();
+        self.windows(planned, selected, &mut report, &mut confirmed).await?;
+        if self.style.delete {
+            self.delete(confirmed, &mut report).await?;
+        }
+        Ok(report)
+    }
+
+    async fn create(&mut self, planned: &Planned) -> Result<std::result::Result<(), String>> {
+        if planned.target.eq_ignore_ascii_case("INBOX") {
+            return Ok(Ok(()));
+        }
+        let mut name = planned.target_wire.clone();
+        if !planned.selectable {
+            name.push(b'/');
+        }
+        let answer = self.target.with_names("CREATE", &[&name]).await?;
+        if answer.is_ok() || !planned.selectable {
+            return Ok(Ok(()));
+        }
+        // Refused, most likely because it is there: then it can be asked for its state.
+        let there = self.target.with_names("EXAMINE", &[&planned.target_wire]).await?;
+        if there.is_ok() {
+            // Not left open: its news would come between our answers.
+            let _ = self.target.command(b"CLOSE").await?;
+            return Ok(Ok(()));
+        }
+        Ok(Err(format!("the new server would not create it: {}", answer.text)))
+    }
+
+    async fn windows(
+        &mut self,
+        planned: &Planned,
+        selected: Selected,
+        report: &mut MailboxReport,
+        confirmed: &mut Vec<u32>,
+    ) -> Result<()> {
+        let validity = target_validity(self.target, planned).await?;
+        let mut known = self.journal.begin(BoxKey {
+            source: planned.source.clone(),
+            source_validity: selected.uid_validity,
+            target: planned.target.clone(),
+            target_validity: validity,
+        })?;
+        let mut first = 1;
+        while first <= selected.exists {
+            let last = selected.exists.min(first.saturating_add(source::WINDOW - 1));
+            let metas = source::list(self.source, first, last).await?;
+            report.found += metas.len() as u64;
+            self.window(planned, &metas, &mut known, report, confirmed).await?;
+            first = last + 1;
+        }
+        Ok(())
+    }
+
+    async fn window(
+        &mut self,
+        planned: &Planned,
+        metas: &[Meta],
+        known: &mut HashMap<u32, u32>,
+        report: &mut MailboxReport,
+        confirmed: &mut Vec<u32>,
+    ) -> Result<()> {
+        let mut wanted = Vec::with_capacity(metas.len());
+        for (index, meta) in metas.iter().enumerate() {
+            if !self.style.filter.takes((!meta.date.is_empty()).then_some(&*meta.date)) {
+                report.filtered += 1;
+            } else if known.contains_key(&meta.uid) {
+                report.already_there += 1;
+            } else {
+                wanted.push(index);
+            }
+        }
+        if !known.is_empty() && !wanted.is_empty() {
+            let before = wanted.len();
+            self.leave_out_found(planned, metas, &mut wanted, known).await?;
+            report.already_there += (before - wanted.len()) as u64;
+        }
+        self.progress.passed_over((metas.len() - wanted.len()) as u64);
+        let outcome = self.pass(planned, metas, &wanted, self.style.by_one).await?;
+        let mut done = outcome.done;
+        let again: Vec<usize> = outcome.failed.iter().map(|(index, _)| *index).collect();
+        if !again.is_empty() {
+            // A batch falls as a whole: one by one shows which message it was.
+            let outcome = self.pass(planned, metas, &again, true).await?;
+            done.extend(outcome.done);
+            report.failed.extend(outcome.failed.into_iter().filter_map(|(index, reason)| {
+                metas.get(index).map(|m| FailedMessage { uid: m.uid, reason })
+            }));
+        }
+        report.copied += done.len() as u64;
+        report.bytes += done.iter().filter_map(|(i, _)| metas.get(*i)).map(|m| m.size).sum::<u64>();
+        if self.style.delete {
+            let at_target = metas.iter().map(|m| m.uid).filter(|uid| known.contains_key(uid));
+            confirmed.extend(at_target);
+            confirmed.extend(done.iter().filter_map(|(i, _)| metas.get(*i)).map(|m| m.uid));
+        }
+        Ok(())
+    }
+
+    async fn leave_out_found(
+        &mut self,
+        planned: &Planned,
+        metas: &[Meta],
+        wanted: &mut Vec<usize>,
+        known: &mut HashMap<u32, u32>,
+    ) -> Result<()> {
+        let todo: Vec<Meta> = wanted.iter().filter_map(|i| metas.get(*i).cloned()).collect();
+        let pairs =
+            resume::found_at_target(self.source, self.target, &planned.target_wire, &todo, known)
+                .await?;
+        self.journal.confirmed(&pairs)?;
+        known.extend(pairs);
+        wanted.retain(|i| metas.get(*i).is_none_or(|m| !known.contains_key(&m.uid)));
+        Ok(())
+    }
+
+    /// One pass over `wanted`: everything streamed, what was refused reported.
+    async fn pass(
+        &mut self,
+        planned: &Planned,
+        metas: &[Meta],
+        wanted: &[usize],
+        by_one: bool,
+    ) -> Result<Outcome> {
+        if wanted.is_empty() {
+            return Ok(Outcome::default());
+        }
+        let fetch = FetchStyle { by_one: by_one && self.style.by_one, ..self.style.fetch };
+        let append = AppendStyle {
+            mailbox: planned.target_wire.clone(),
+            by_one,
+            fold_at: self.style.fold_at,
+        };
+        let (pieces, queue) = mpsc::channel(PIECES_AHEAD);
+        let (journal, progress) = (&mut *self.journal, &mut *self.progress);
+        let mut told = |done: &[(usize, Option<u32>)], _validity: Option<u32>| {
+            let pairs: Vec<(u32, u32)> = done
+                .iter()
+                .filter_map(|(index, uid)| Some((metas.get(*index)?.uid, uid.unwrap_or(0))))
+                .collect();
+            let bytes = done.iter().filter_map(|(i, _)| metas.get(*i)).map(|m| m.size).sum();
+            progress.copied(done.len() as u64, bytes);
+            journal.confirmed(&pairs)
+        };
+        let reading = source::stream(self.source, metas, wanted, fetch, pieces);
+        let writing = target::append_all(self.target, metas, &append, queue, &mut told);
+        // Whichever breaks first ends both and is the cause that is told.
+        let ((), outcome) = tokio::try_join!(reading, writing)?;
+        Ok(outcome)
+    }
+
+    /// Deletes at the old server what the new one has confirmed, and nothing else: the mailbox is
+    /// never closed with CLOSE, which would take along what the user had marked before.
+    async fn delete(&mut self, mut uids: Vec<u32>, report: &mut MailboxReport) -> Result<()> {
+        uids.sort_unstable();
+        uids.dedup();
+        let precise = self.source.has("UIDPLUS");
+        for part in uids.chunks(1000) {
+            let set = write::set(part);
+            let store = format!("UID STORE {set} +FLAGS.SILENT (\\Deleted)");
+            self.source.insist("STORE", store.as_bytes()).await?;
+            if precise {
+                self.source.insist("EXPUNGE", format!("UID EXPUNGE {set}").as_bytes()).await?;
+            }
+        }
+        // Without UIDPLUS an EXPUNGE takes every marked message; it is safe only when each message
+        // of the mailbox is at the new server.
+        if !precise && !uids.is_empty() && uids.len() as u64 == report.found {
+            self.source.insist("EXPUNGE", b"EXPUNGE").await?;
+        }
+        report.deleted = uids.len() as u64;
+        Ok(())
+    }
+}
+
+async fn target_validity(target: &mut Session, planned: &Planned) -> Result<u32> {
+    use angarium_imap::client::Untagged;
+    let mut line = b"STATUS ".to_vec();
+    if write::string(&mut line, &planned.target_wire, false).is_some() {
+        return Ok(0);
+    }
+    line.extend_from_slice(b" (UIDVALIDITY)");
+    let answer = target.command(&line).await?;
+    Ok(answer
+        .untagged
+        .iter()
+        .find_map(|untagged| match untagged {
+            Untagged::StatusOf(_, items) => {
+                items.iter().find(|(n, _)| n == "UIDVALIDITY").map(|(_, v)| *v)
+            }
+            _ => None,
+        })
+        .and_then(|n| u32::try_from(n).ok())
+        .unwrap_or(0))
+}
