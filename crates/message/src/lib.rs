@@ -1,1 +1,25 @@
-//! placeholder
+//! RFC 5322 and MIME as data: header fields, addresses, dates, encoded words, structure, bodies,
+//! composing and reports, and the summary the store keeps of each message.
+//!
+//! Everything here is pure: bytes in, values out. No network, no time of day, no storage; time
+//! and random bytes are arguments. Reading never fails on hostile mail: what cannot be read as
+//! declared gets a stable answer, within bounds stated as constants.
+
+pub mod address;
+pub mod compose;
+pub mod content;
+pub mod date;
+pub mod decode;
+pub mod encoded_word;
+pub mod header;
+pub mod identifier;
+pub mod received;
+pub mod report;
+pub mod section;
+pub mod structure;
+pub mod subject;
+pub mod summary;
+mod walk;
+mod wire;
+
+pub use walk::{BOUNDARY_MAX, DEPTH_MAX, HEADER_MAX, PARTS_MAX};
