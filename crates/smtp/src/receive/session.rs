@@ -1,0 +1,574 @@
+//! The receiving machine's commands and answers; content is in its sibling.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::BytesMut;
+
+use super::content::Transaction;
+use super::{Close, Config, Event};
+use crate::address::{AddressError, Path};
+use crate::command::{Command, CommandError, Hello};
+use crate::data::{DotDecoder, Found};
+use crate::parameters::{BodyKind, MailParameters, RcptParameters};
+use crate::reply::{Reply, Status};
+use crate::{Protocol, limits};
+
+/// What a session waits for.
+#[derive(Debug)]
+pub(super) enum State {
+    /// A command line.
+    Command,
+    /// A line of the AUTH dialogue.
+    Dialogue,
+    /// An answer of the caller.
+    Answer(Asked),
+    /// Content after DATA.
+    Content { decoder: DotDecoder, after: Option<Found> },
+    /// Content of a BDAT chunk.
+    Chunk { size: u64, left: u64, last: bool },
+    /// Content of a chunk that is thrown away, then this reply.
+    SkippedChunk { left: u64, last: bool, reply: Reply },
+    /// The upgrade to TLS.
+    Tls,
+    /// Nothing any more.
+    Closed,
+}
+
+/// What the caller was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Mail,
+    Rcpt,
+    Data,
+    Chunk { size: u64, last: bool },
+    End,
+    Auth,
+}
+
+/// One receiving session; see the module text for how it is driven.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) config: Config,
+    pub(super) input: BytesMut,
+    pub(super) output: Vec<u8>,
+    pub(super) state: State,
+    pub(super) transaction: Option<Transaction>,
+    hello: Option<Hello>,
+    tls: bool,
+    authenticated: bool,
+    skipped_line: usize,
+    errors: u32,
+    refused: u32,
+    surplus: u32,
+    pub(super) idle: u32,
+    closing: Option<Close>,
+}
+
+impl Session {
+    /// A session that has not greeted yet.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            tls: config.tls,
+            config,
+            input: BytesMut::new(),
+            output: Vec::new(),
+            state: State::Command,
+            transaction: None,
+            hello: None,
+            authenticated: false,
+            skipped_line: 0,
+            errors: 0,
+            refused: 0,
+            surplus: 0,
+            idle: 0,
+            closing: None,
+        }
+    }
+
+    /// Writes the greeting.
+    pub fn greet(&mut self) {
+        let word = if self.config.protocol == Protocol::Lmtp { "LMTP" } else { "ESMTP" };
+        let text =
+            format!("{} {word} {} is glad to see you!", self.config.host, self.config.product);
+        self.reply(&Reply::plain(220, text));
+    }
+
+    /// Instead of the greeting: the client spoke first (ABU-04).
+    pub fn refuse_early_talk(&mut self) {
+        let text = format!("{} you spoke before the greeting", self.config.host);
+        self.reply(&Reply::plain(554, text));
+        self.close(Close::EarlyTalk);
+    }
+
+    /// Ends the session from outside (shutdown, time out, too many connections), whatever it is
+    /// waiting for.
+    pub fn shut(&mut self, reply: &Reply) {
+        if !matches!(self.state, State::Closed) {
+            self.reply(reply);
+            self.close(Close::Refused);
+            self.state = State::Command;
+        }
+    }
+
+    /// The buffer to put the client's bytes in, at its end.
+    pub fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// What is to be sent. The caller clears it when it was.
+    pub fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.output
+    }
+
+    /// True while message content is expected (the caller may read larger pieces then).
+    #[must_use]
+    pub fn in_content(&self) -> bool {
+        matches!(self.state, State::Content { .. } | State::Chunk { .. })
+    }
+
+    /// True when AUTH succeeded.
+    #[must_use]
+    pub fn is_authenticated(&self) -> bool {
+        self.authenticated
+    }
+
+    /// The next event; `None` when more input is needed, an answer is owed, or all is over.
+    #[expect(clippy::should_implement_trait, reason = "None is no end: more may come after input")]
+    pub fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(close) = self.closing.take() {
+                self.state = State::Closed;
+                self.input.clear();
+                return Some(Event::Closing(close));
+            }
+            let event = match self.state {
+                State::Closed | State::Tls | State::Answer(_) => return None,
+                State::Command | State::Dialogue => {
+                    let line = self.line()?;
+                    match line {
+                        Ok(line) if matches!(self.state, State::Dialogue) => self.dialogue(&line),
+                        Ok(line) => self.command(&line),
+                        Err(reply) => {
+                            let broken = matches!(self.state, State::Dialogue);
+                            self.state = State::Command;
+                            self.error(&reply);
+                            broken.then_some(Event::AuthCancelled)
+                        }
+                    }
+                }
+                State::Content { .. } => self.content()?,
+                State::Chunk { .. } => self.chunk()?,
+                State::SkippedChunk { .. } => self.skipped_chunk()?,
+            };
+            if event.is_some() {
+                return event;
+            }
+        }
+    }
+
+    /// Answers the event that waits. A negative answer to [`Event::Content`] refuses the content
+    /// before it comes; 421 closes. Without a waiting event it does nothing.
+    pub fn answer(&mut self, reply: Reply) {
+        let State::Answer(asked) = self.state else { return };
+        self.state = State::Command;
+        match asked {
+            Asked::Mail if reply.is_positive() => {
+                // `command` has put the parameters there.
+                if let Some(transaction) = &mut self.transaction {
+                    transaction.open = true;
+                }
+            }
+            Asked::Mail => {
+                self.transaction = None;
+                return self.error(&reply);
+            }
+            Asked::Rcpt => match &mut self.transaction {
+                Some(transaction) if reply.is_positive() => transaction.recipients += 1,
+                _ => self.refused += 1,
+            },
+            Asked::Data => {
+                if let Some(transaction) = &mut self.transaction {
+                    transaction.started = false;
+                }
+            }
+            Asked::Chunk { size, last } => {
+                return self.skip_chunk(size, last, reply);
+            }
+            Asked::End => {
+                if reply.is_positive() {
+                    self.idle = 0;
+                }
+                self.transaction = None;
+            }
+            Asked::Auth if reply.is_positive() => self.authenticated = true,
+            Asked::Auth => return self.error(&reply),
+        }
+        self.reply(&reply);
+        if reply.code == 421 {
+            self.close(Close::Refused);
+        } else if self.refused >= self.config.max_refused {
+            self.too_many("too many refused recipients");
+        }
+    }
+
+    /// Answers [`Event::End`] with one reply for each accepted recipient, in order (LMTP).
+    pub fn answer_each(&mut self, replies: &[Reply]) {
+        if let State::Answer(Asked::End) = self.state {
+            for reply in replies {
+                self.reply(reply);
+            }
+            self.state = State::Command;
+            self.transaction = None;
+            self.idle = 0;
+        }
+    }
+
+    /// Answers [`Event::Content`]: let it come.
+    pub fn proceed(&mut self) {
+        match self.state {
+            State::Answer(Asked::Data) => {
+                self.reply(&Reply::plain(354, "Enter mail, end with \".\" on a line by itself"));
+                self.state = State::Content { decoder: DotDecoder::default(), after: None };
+            }
+            State::Answer(Asked::Chunk { size, last }) => {
+                self.state = State::Chunk { size, left: size, last };
+            }
+            _ => {}
+        }
+    }
+
+    /// Answers [`Event::Auth`] or [`Event::AuthResponse`] with a challenge.
+    pub fn challenge(&mut self, challenge: &[u8]) {
+        if let State::Answer(Asked::Auth) = self.state {
+            self.reply(&Reply::plain(334, STANDARD.encode(challenge)));
+            self.state = State::Dialogue;
+        }
+    }
+
+    /// The connection is encrypted now; everything said before is forgotten (RFC 3207 section
+    /// 4.2, ABU-03).
+    pub fn tls_started(&mut self) {
+        self.input.clear();
+        self.output.clear();
+        self.state = State::Command;
+        self.transaction = None;
+        self.hello = None;
+        self.authenticated = false;
+        self.tls = true;
+        self.config.starttls = false;
+    }
+
+    pub(super) fn reply(&mut self, reply: &Reply) {
+        reply.encode(&mut self.output);
+    }
+
+    /// A reply that counts as an error of the client, unless the fault is ours (4xx).
+    pub(super) fn error(&mut self, reply: &Reply) {
+        self.reply(reply);
+        if reply.code == 421 {
+            return self.close(Close::Refused);
+        }
+        if !reply.is_temporary() {
+            self.errors += 1;
+        }
+        if self.errors >= self.config.max_errors {
+            self.too_many("too many errors");
+        }
+    }
+
+    fn too_many(&mut self, text: &str) {
+        self.reply(&Reply::new(421, Status(4, 7, 0), text));
+        self.close(Close::TooMany);
+    }
+
+    pub(super) fn close(&mut self, why: Close) {
+        self.closing.get_or_insert(why);
+    }
+
+    /// Takes one line without its CRLF, or the reply to a line that is none.
+    fn line(&mut self) -> Option<Result<String, Reply>> {
+        let auth = matches!(self.state, State::Dialogue)
+            || self.input.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"AUTH "));
+        let limit = if auth { limits::AUTH_LINE } else { limits::COMMAND_LINE };
+        let end = memchr::memchr(b'\n', &self.input);
+        let size = end.map_or(self.input.len(), |end| end + 1);
+        let total = self.skipped_line + size;
+        let long = Reply::new(500, Status(5, 5, 2), "line too long");
+        if total > limits::SKIPPED_LINE {
+            // `next` comes back to the closing after the reply.
+            self.close(Close::Flood);
+            return Some(Err(long));
+        }
+        if end.is_none() {
+            if total > limit {
+                self.skipped_line = total;
+                self.input.clear();
+            }
+            return None;
+        }
+        // What is left of a long line may look like a short one of its own.
+        let was_skipped = std::mem::take(&mut self.skipped_line) > 0;
+        let line = self.input.split_to(size);
+        if total > limit || was_skipped {
+            return Some(Err(long));
+        }
+        let wrong = |text: &str| Some(Err(Reply::new(500, Status(5, 5, 2), text)));
+        let Some(line) = line.strip_suffix(b"\r\n") else {
+            return wrong("a line ends with CR LF");
+        };
+        if memchr::memchr2(b'\r', 0, line).is_some() {
+            return wrong("no CR or NUL in a line");
+        }
+        match std::str::from_utf8(line) {
+            Ok(line) => Some(Ok(line.to_owned())),
+            Err(_) => wrong("not UTF-8"),
+        }
+    }
+
+    fn dialogue(&mut self, line: &str) -> Option<Event> {
+        if line == "*" {
+            self.state = State::Command;
+            self.error(&Reply::new(501, Status(5, 7, 0), "authentication cancelled"));
+            return Some(Event::AuthCancelled);
+        }
+        match STANDARD.decode(line) {
+            Ok(bytes) => {
+                self.state = State::Answer(Asked::Auth);
+                Some(Event::AuthResponse(bytes))
+            }
+            Err(_) => {
+                self.state = State::Command;
+                self.error(&Reply::new(501, Status(5, 5, 2), "not base64"));
+                Some(Event::AuthCancelled)
+            }
+        }
+    }
+
+    fn command(&mut self, line: &str) -> Option<Event> {
+        let pipelining = matches!(self.hello, Some(Hello::Ehlo | Hello::Lhlo));
+        if self.config.enforce_pipelining && !pipelining && !self.input.is_empty() {
+            self.reply(&Reply::new(554, Status(5, 5, 0), "pipelining was not announced"));
+            self.close(Close::Pipelining);
+            return None;
+        }
+        let command = match Command::parse(line) {
+            Ok(command) => command,
+            Err(error) => {
+                self.bad_command(error);
+                return None;
+            }
+        };
+        let works = match command {
+            Command::Rcpt { .. } | Command::Data | Command::Quit => true,
+            Command::Bdat { size, .. } => size > 0,
+            _ => false,
+        };
+        if !works {
+            self.idle += 1;
+            if self.idle > self.config.max_idle_commands {
+                self.too_many("too many commands without mail");
+                return None;
+            }
+        }
+        match command {
+            Command::Hello { verb, name } => self.hello(verb, name),
+            Command::Mail { path, parameters } => self.mail(path, parameters),
+            Command::Rcpt { path, parameters } => self.rcpt(path, parameters),
+            Command::Data => self.data(),
+            Command::Bdat { size, last } => self.bdat(size, last),
+            Command::StartTls => self.starttls(),
+            Command::Auth { mechanism, initial } => self.auth(mechanism, initial),
+            Command::Reset => {
+                self.transaction = None;
+                self.reply(&Reply::new(250, Status(2, 0, 0), "reset"));
+                Some(Event::Reset)
+            }
+            Command::Noop => {
+                self.reply(&Reply::new(250, Status(2, 0, 0), "nothing done"));
+                None
+            }
+            // The same answer for every name (ABU-15).
+            Command::Verify(_) => {
+                let text = "not verified, but mail will be taken if the name is good";
+                self.reply(&Reply::new(252, Status(2, 1, 5), text));
+                None
+            }
+            Command::Expand(_) => {
+                self.error(&Reply::new(502, Status(5, 7, 0), "lists are not expanded"));
+                None
+            }
+            Command::Help => {
+                let text = "EHLO MAIL RCPT DATA BDAT STARTTLS AUTH RSET NOOP VRFY QUIT";
+                self.reply(&Reply::new(214, Status(2, 0, 0), text));
+                None
+            }
+            Command::Quit => {
+                let text = format!("{} Angarium SMTP closing connection", self.config.host);
+                self.reply(&Reply::new(221, Status(2, 0, 0), text));
+                self.close(Close::Quit);
+                None
+            }
+        }
+    }
+
+    fn bad_command(&mut self, error: CommandError) {
+        let reply = match error {
+            CommandError::Unknown => Reply::new(500, Status(5, 5, 1), "command not recognised"),
+            CommandError::Syntax(text) => Reply::new(501, Status(5, 5, 4), text),
+            CommandError::Address(AddressError::Syntax) => {
+                Reply::new(501, Status(5, 1, 3), "address syntax")
+            }
+            CommandError::Address(AddressError::TooLong) => {
+                Reply::new(501, Status(5, 1, 3), "address too long")
+            }
+            CommandError::UnknownParameter => {
+                Reply::new(555, Status(5, 5, 4), "parameter not recognised")
+            }
+            CommandError::Bdat => {
+                // Where the content ends and commands begin cannot be known any more.
+                self.close(Close::Flood);
+                Reply::new(501, Status(5, 5, 4), "BDAT takes a length and LAST; closing")
+            }
+        };
+        self.error(&reply);
+    }
+
+    pub(super) fn sequence(&mut self, text: &str) -> Option<Event> {
+        self.error(&Reply::new(503, Status(5, 5, 1), text));
+        None
+    }
+
+    fn hello(&mut self, verb: Hello, name: String) -> Option<Event> {
+        let lmtp = self.config.protocol == Protocol::Lmtp;
+        if lmtp != (verb == Hello::Lhlo) {
+            let text = if lmtp { "LHLO is spoken here" } else { "this is no LMTP" };
+            self.error(&Reply::new(500, Status(5, 5, 1), text));
+            return None;
+        }
+        self.hello = Some(verb);
+        self.transaction = None;
+        let qualified = name.contains(['.', ':', '[']);
+        let text =
+            if qualified { "is pleased to meet you" } else { "domain name should be qualified" };
+        let mut lines = vec![format!("{} {text}", self.config.host)];
+        if verb != Hello::Helo {
+            self.extensions(&mut lines);
+        }
+        self.reply(&Reply::list(250, lines));
+        Some(Event::Hello { verb, name })
+    }
+
+    fn extensions(&self, lines: &mut Vec<String>) {
+        lines.push("PIPELINING".into());
+        lines.push(format!("SIZE {}", self.config.max_size));
+        lines.push("8BITMIME".into());
+        if self.config.binarymime {
+            lines.push("BINARYMIME".into());
+        }
+        lines.push("SMTPUTF8".into());
+        lines.push("CHUNKING".into());
+        lines.push("ENHANCEDSTATUSCODES".into());
+        lines.push("DSN".into());
+        if self.config.starttls && !self.tls {
+            lines.push("STARTTLS".into());
+        }
+        let mechanisms = self.mechanisms();
+        if !mechanisms.is_empty() {
+            lines.push(format!("AUTH {}", mechanisms.join(" ")));
+        }
+        lines.push("HELP".into());
+    }
+
+    fn mechanisms(&self) -> &[String] {
+        if self.tls { &self.config.mechanisms_tls } else { &self.config.mechanisms_plain }
+    }
+
+    fn mail(&mut self, path: Path, parameters: MailParameters) -> Option<Event> {
+        if self.hello.is_none() {
+            return self.sequence("say EHLO first");
+        }
+        if self.transaction.is_some() {
+            return self.sequence("a message is under way already");
+        }
+        let refusal = if self.config.auth_required && !self.authenticated {
+            Some(Reply::new(530, Status(5, 7, 0), "authentication required"))
+        } else if path.mailbox.as_ref().is_some_and(|m| m.domain.is_empty()) {
+            Some(Reply::new(553, Status(5, 1, 7), "the sender's address needs a domain"))
+        } else if !path.is_ascii() && !parameters.smtputf8 {
+            Some(Reply::new(553, Status(5, 6, 7), "SMTPUTF8 is needed for this address"))
+        } else if parameters.size.is_some_and(|size| size > self.config.max_size) {
+            Some(Reply::new(552, Status(5, 3, 4), "message too large"))
+        } else if parameters.body == Some(BodyKind::BinaryMime) && !self.config.binarymime {
+            Some(Reply::new(555, Status(5, 6, 1), "BINARYMIME is not offered"))
+        } else {
+            None
+        };
+        if let Some(reply) = refusal {
+            self.error(&reply);
+            return None;
+        }
+        self.transaction = Some(Transaction::new(&parameters));
+        self.state = State::Answer(Asked::Mail);
+        Some(Event::Mail { path, parameters })
+    }
+
+    fn rcpt(&mut self, path: Path, parameters: RcptParameters) -> Option<Event> {
+        let Some(transaction) = self.transaction.as_ref().filter(|t| t.open && !t.started) else {
+            return self.sequence("MAIL comes first");
+        };
+        if transaction.recipients >= self.config.max_recipients {
+            self.surplus += 1;
+            if self.surplus > limits::SURPLUS_RECIPIENTS {
+                self.too_many("too many recipients");
+            } else {
+                self.reply(&Reply::new(452, Status(4, 5, 3), "too many recipients"));
+            }
+            return None;
+        }
+        if !path.is_ascii() && !transaction.smtputf8 {
+            self.error(&Reply::new(553, Status(5, 6, 7), "SMTPUTF8 is needed for this address"));
+            return None;
+        }
+        self.state = State::Answer(Asked::Rcpt);
+        Some(Event::Rcpt { path, parameters })
+    }
+
+    fn starttls(&mut self) -> Option<Event> {
+        if self.tls {
+            return self.sequence("the connection is encrypted already");
+        }
+        if !self.config.starttls {
+            self.error(&Reply::new(502, Status(5, 5, 1), "STARTTLS is not offered"));
+            return None;
+        }
+        self.reply(&Reply::new(220, Status(2, 0, 0), "ready to start TLS"));
+        self.input.clear();
+        self.state = State::Tls;
+        Some(Event::StartTls)
+    }
+
+    fn auth(&mut self, mechanism: String, initial: Option<Vec<u8>>) -> Option<Event> {
+        if self.hello.is_none() || self.hello == Some(Hello::Helo) {
+            return self.sequence("say EHLO first");
+        }
+        if self.authenticated || self.transaction.is_some() {
+            return self.sequence("not now");
+        }
+        if !self.mechanisms().contains(&mechanism) {
+            let reply = if !self.tls && self.config.mechanisms_tls.contains(&mechanism) {
+                Reply::new(538, Status(5, 7, 11), "encryption is needed for this mechanism")
+            } else {
+                Reply::new(504, Status(5, 5, 4), "mechanism not offered")
+            };
+            self.error(&reply);
+            return None;
+        }
+        self.state = State::Answer(Asked::Auth);
+        Some(Event::Auth { mechanism, initial })
+    }
+
+    pub(super) fn ask(&mut self, asked: Asked) {
+        self.state = State::Answer(asked);
+    }
+}
