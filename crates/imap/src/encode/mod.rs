@@ -1,0 +1,26 @@
+//! Answers as bytes, appended to a `Vec<u8>` with as little copying as can be.
+//!
+//! One file for each family of answers. Nothing here decides what is answered; ready-made pieces
+//! (envelope, body structure) are copied as they are. Texts given for people must be printable
+//! ASCII without line ends; what else they hold comes out as `?`.
+
+mod answer;
+mod fetch;
+mod mailbox;
+mod rights;
+mod search;
+mod structure;
+mod text;
+
+pub use answer::{
+    Code, bye, capability, continuation, enabled, exists, expunge, flags, id, recent,
+    sasl_challenge, tagged_bad, tagged_no, tagged_ok, untagged_no, untagged_ok, vanished,
+};
+pub use fetch::{FetchWriter, item_name};
+pub use mailbox::{ListWriter, Namespace, StatusWriter, namespace};
+pub use rights::{QuotaUsage, acl, list_rights, my_rights, quota, quota_root};
+pub use search::{Esearch, esearch, search, sort};
+pub use structure::body_without_extensions;
+pub use text::{
+    astring, literal_head, mailbox_name, nstring, number, ordered_set, string, uid_set,
+};

@@ -1,0 +1,29 @@
+//! The words of IMAP as data: commands, sets, flags, dates, items. They know how they are
+//! compared and counted; how they look on the wire is `decode` and `encode`.
+
+mod command;
+mod date;
+mod fetch;
+mod flag;
+mod list;
+mod search;
+mod sequence;
+mod tag;
+mod uid_set;
+
+pub use command::{
+    AclChange, Command, Copy, Create, Encryption, Qresync, QuotaLimit, Request, Select, SortThread,
+    Store, StoreMode, ThreadAlgorithm,
+};
+pub use date::{Date, DateTime};
+pub use fetch::{Fetch, FetchItem, OctetRange, Section, SectionText};
+pub use flag::{Flag, SystemFlag};
+pub use list::{
+    InlineOption, List, ListKind, ListReturn, ListSelect, ListSelectMode, StatusItem, StatusItems,
+};
+pub use search::{
+    DateKind, PartialRange, Search, SearchKey, SearchReturn, SortCriterion, SortKey, TextField,
+};
+pub use sequence::{Range, STAR, SequenceSet};
+pub use tag::{Secret, Tag};
+pub use uid_set::UidSet;
