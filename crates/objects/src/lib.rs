@@ -1,4 +1,10 @@
 //! What an administrator can name: values and their text form, names, settings, rights,
 //! password forms. Pure: no storage, no protocol, no clock.
 
+pub mod name;
+pub mod password;
+pub mod rights;
+pub mod settings;
+pub mod spelling;
+pub mod text;
 pub mod value;
