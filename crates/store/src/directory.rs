@@ -110,6 +110,11 @@ pub struct ObjectPage {
     pub next: Option<String>,
 }
 
+impl ObjectPage {
+    /// Most objects on one page.
+    pub const MAX_LIMIT: usize = 10_000;
+}
+
 /// Operations on objects. Each is whole or not at all and durable when it answers. Where
 /// `expected` is given, the stored version must equal it (`VersionConflict` else).
 ///

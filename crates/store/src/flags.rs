@@ -123,4 +123,13 @@ impl Flags {
         let left = self.keywords().iter().filter(|k| !other.has_keyword(k)).cloned();
         Self::with_keywords(bits, left)
     }
+
+    /// True when both say the same, however the keywords are capitalised.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.keywords(), other.keywords());
+        self.bits == other.bits
+            && ours.len() == theirs.len()
+            && ours.iter().zip(theirs).all(|(a, b)| a.eq_ignore_ascii_case(b))
+    }
 }

@@ -48,8 +48,8 @@ pub struct NewMailbox {
     pub name: String,
     /// False makes the directory entity alone.
     pub selectable: bool,
-    /// A validity to keep (import), else one is chosen that this account never used before for
-    /// this name and that is at least `now`.
+    /// A validity to keep (import, never 0), else one is chosen that this account never used
+    /// before, for no name (a rename must not bring a used one back), and that is at least `now`.
     pub uid_validity: Option<UidValidity>,
     /// Seconds since 1970, for `uid_validity`.
     pub now: i64,
@@ -59,6 +59,11 @@ pub struct NewMailbox {
     pub special_use: String,
     /// See [`MailboxRecord::acl`].
     pub acl: Dictionary,
+}
+
+impl NewMailbox {
+    /// Longest full name taken, in bytes. Names with empty levels are refused too.
+    pub const MAX_NAME: usize = 4096;
 }
 
 /// Attributes to be changed; `None` leaves them.
@@ -156,11 +161,12 @@ pub trait Mailboxes: Send + Sync {
     /// Makes a mailbox; `Exists("mailbox")` if it is there. A directory of that name becomes
     /// selectable instead (with a fresh validity).
     async fn create(&self, account: AccountId, new: NewMailbox) -> Result<MailboxRecord>;
-    /// Removes a mailbox and its messages. With children it becomes a directory, and a directory
-    /// whose last child goes away goes too. `Invalid` for INBOX; `Invalid` for a directory that
-    /// has children.
+    /// Removes a mailbox and its messages. With children it becomes a directory (with an id of its
+    /// own), and a directory whose last child goes away goes too. `Invalid` for INBOX; `Invalid`
+    /// for a directory that has children.
     async fn delete(&self, account: AccountId, mailbox: MailboxId) -> Result<()>;
-    /// Renames a mailbox and everything below it; missing parents are made as directories.
+    /// Renames a mailbox and everything below it; missing parents are made as directories, and
+    /// directories that lost their last child go. `Invalid` for a name below `from`.
     /// Ids, UIDs and validities stay. `Exists("mailbox")` if the new name is there. Renaming
     /// INBOX moves its messages to the new name (new mailbox, children stay) and leaves it empty
     /// (RFC 9051 section 6.3.6). Answers the records at their new names.
@@ -178,8 +184,9 @@ pub trait Mailboxes: Send + Sync {
         mailbox: MailboxId,
         patch: AttributesPatch,
     ) -> Result<MailboxRecord>;
-    /// Puts messages in, all or none, in this order, UIDs ascending. Answers the mailbox after
-    /// it and what became of each message.
+    /// Puts messages in, all or none, in this order, UIDs ascending. `Invalid` for a directory and
+    /// for UID 0 or 2^32-1, `Exists("UID")` for a given UID below UIDNEXT. Answers the mailbox
+    /// after it and what became of each message.
     async fn append(
         &self,
         account: AccountId,
@@ -204,8 +211,9 @@ pub trait Mailboxes: Send + Sync {
         mailbox: MailboxId,
         update: FlagUpdate,
     ) -> Result<FlagOutcome>;
-    /// Copies messages inside the account, flags and dates kept, in the given order; UIDs that do
-    /// not exist are passed over. The target may be the source.
+    /// Copies messages inside the account, flags, dates and original UIDs kept, in the given
+    /// order; UIDs that do not exist (or come again) are passed over. The target may be the
+    /// source; `Invalid` if it is a directory.
     async fn copy(
         &self,
         account: AccountId,

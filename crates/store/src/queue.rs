@@ -28,6 +28,11 @@ pub struct NewQueued {
     pub accepted: i64,
 }
 
+impl NewQueued {
+    /// Most recipients one message may have.
+    pub const MAX_RECIPIENTS: usize = 100_000;
+}
+
 /// A recipient as given and as routed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueuedRecipient {
@@ -135,7 +140,9 @@ pub struct LeasedWork {
 pub trait Queue: Send + Sync {
     /// A fresh id, never given before, also not before a crash. Costs no sync.
     fn next_id(&self) -> QueueId;
-    /// Accepts a message. Answers its id and body.
+    /// Accepts a message. Answers its id and body. `Exists("queue entry")` if the id is queued
+    /// already, so that an enqueue that may have been cut off can be repeated; `Invalid` without
+    /// recipients or with too many.
     async fn enqueue(&self, message: NewQueued) -> Result<(QueueId, BodyId)>;
     /// Leases up to `limit` messages with recipients that are due at `now`, oldest due first,
     /// until `now + seconds`.
@@ -143,7 +150,9 @@ pub trait Queue: Send + Sync {
     /// Leases the due recipients of one message, if nobody holds them (the accepting task goes on
     /// with its own message without a search).
     async fn lease_one(&self, id: QueueId, now: i64, seconds: i64) -> Result<Option<LeasedWork>>;
-    /// Records what happened to leased recipients and ends their leases. When every recipient is
+    /// Records what happened to leased recipients and ends their leases. A recipient that is
+    /// settled stays as it is; `Invalid` (and nothing done) for one that does not exist,
+    /// `NotFound("queue entry")` for a message that has left the queue. When every recipient is
     /// `Done` or `Failed` the message leaves the queue and its body is let go.
     async fn settle(&self, id: QueueId, steps: Vec<RecipientStep>) -> Result<()>;
     /// When the next recipient falls due, seconds since 1970; leased ones count at their lease's

@@ -1,0 +1,106 @@
+//! Promises about deliveries that are repeated: the second one does nothing.
+
+use super::scene::{DOMAIN, Scene, delivery, mail, scene, uids};
+use crate::{Appended, NewMessage, Origin, QueueId, Store, Uid};
+
+fn origin(queue: u64, recipient: u32) -> Origin {
+    Origin { queue: QueueId(queue), recipient }
+}
+
+pub async fn a_repeated_delivery_does_nothing(store: Store) {
+    let s = scene(&store).await;
+    s.append(s.inbox, vec![delivery("x", 7, 0)]).await;
+    let before = s.record(s.inbox).await;
+    let repeat = store.mailboxes.append(s.account, s.inbox, vec![delivery("x", 7, 0)]).await;
+    assert_eq!(repeat.unwrap(), (before.clone(), vec![Appended::Repeated]));
+    assert_eq!(s.record(s.inbox).await, before);
+    assert_eq!(s.texts(s.inbox).await, ["x"]);
+}
+
+pub async fn a_delivery_is_remembered(store: Store) {
+    let s = scene(&store).await;
+    s.append(s.inbox, vec![delivery("x", 7, 3)]).await;
+    let was = async |queue, recipient| {
+        store.mailboxes.was_delivered(s.account, origin(queue, recipient)).await.unwrap()
+    };
+    assert!(was(7, 3).await);
+    assert!(!was(7, 2).await);
+    assert!(!was(3, 7).await);
+}
+
+pub async fn two_recipients_of_one_message_are_two_deliveries(store: Store) {
+    let s = scene(&store).await;
+    s.append(s.inbox, vec![delivery("x", 7, 0)]).await;
+    s.append(s.inbox, vec![delivery("x", 7, 1)]).await;
+    assert_eq!(s.texts(s.inbox).await, ["x", "x"]);
+}
+
+pub async fn a_delivery_into_another_mailbox_of_the_account_is_a_repeat(store: Store) {
+    let s = scene(&store).await;
+    let other = s.make("other").await;
+    s.append(s.inbox, vec![delivery("x", 7, 0)]).await;
+    let repeat = store.mailboxes.append(s.account, other, vec![delivery("x", 7, 0)]).await.unwrap();
+    assert_eq!(repeat.1, [Appended::Repeated]);
+    assert!(s.entries(other).await.is_empty());
+}
+
+pub async fn a_delivery_to_another_account_is_no_repeat(store: Store) {
+    let s = scene(&store).await;
+    let other = Scene::account(&store, DOMAIN, "other").await;
+    s.append(s.inbox, vec![delivery("x", 7, 0)]).await;
+    other.append(other.inbox, vec![delivery("x", 7, 0)]).await;
+    assert_eq!(other.texts(other.inbox).await, ["x"]);
+}
+
+pub async fn a_repeat_among_new_messages_is_passed_over(store: Store) {
+    let s = scene(&store).await;
+    s.append(s.inbox, vec![delivery("old", 7, 0)]).await;
+    let batch = vec![delivery("a", 8, 0), delivery("old", 7, 0), mail("b"), delivery("c", 8, 1)];
+    let answer = store.mailboxes.append(s.account, s.inbox, batch).await.unwrap().1;
+    let new = |uid| Appended::New(Uid(uid));
+    assert_eq!(answer, [new(2), Appended::Repeated, new(3), new(4)]);
+    assert_eq!(s.texts(s.inbox).await, ["old", "a", "b", "c"]);
+}
+
+pub async fn a_delivery_twice_in_one_append_goes_in_once(store: Store) {
+    let s = scene(&store).await;
+    let batch = vec![delivery("x", 7, 0), delivery("x", 7, 0)];
+    let answer = store.mailboxes.append(s.account, s.inbox, batch).await.unwrap().1;
+    assert_eq!(answer, [Appended::New(Uid(1)), Appended::Repeated]);
+    assert_eq!(s.texts(s.inbox).await, ["x"]);
+}
+
+pub async fn a_delivery_is_remembered_after_the_message_is_gone(store: Store) {
+    let s = scene(&store).await;
+    s.append(s.inbox, vec![delivery("x", 7, 0)]).await;
+    store.mailboxes.expunge(s.account, s.inbox, &uids(&[1]), false).await.unwrap();
+    let repeat = store.mailboxes.append(s.account, s.inbox, vec![delivery("x", 7, 0)]).await;
+    assert_eq!(repeat.unwrap().1, [Appended::Repeated]);
+    assert!(s.entries(s.inbox).await.is_empty());
+}
+
+pub async fn a_refused_delivery_is_not_remembered(store: Store) {
+    let s = scene(&store).await;
+    let bad = NewMessage { uid: Some(Uid(0)), ..mail("bad") };
+    let batch = vec![delivery("x", 7, 0), bad];
+    assert!(store.mailboxes.append(s.account, s.inbox, batch).await.is_err());
+    assert!(!store.mailboxes.was_delivered(s.account, origin(7, 0)).await.unwrap());
+    assert_eq!(s.append(s.inbox, vec![delivery("x", 7, 0)]).await, [Uid(1)]);
+}
+
+pub async fn deliveries_at_the_same_time_go_in_once(store: Store) {
+    let s = scene(&store).await;
+    let tasks = (0..16).map(|_| {
+        let s = s.clone();
+        tokio::spawn(async move {
+            let new = vec![delivery("x", 7, 0)];
+            s.store.mailboxes.append(s.account, s.inbox, new).await.unwrap().1
+        })
+    });
+    let mut new = 0;
+    for task in tasks.collect::<Vec<_>>() {
+        new += usize::from(task.await.unwrap() != [Appended::Repeated]);
+    }
+    assert_eq!(new, 1);
+    assert_eq!(s.texts(s.inbox).await, ["x"]);
+}
