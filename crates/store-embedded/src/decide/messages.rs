@@ -1,0 +1,235 @@
+//! Decisions on messages: appending, flags, copying, moving, removing.
+
+use std::collections::{BTreeSet, HashSet};
+
+use angarium_store::{
+    AccountId, Appended, Copied, FlagBits, FlagChange, FlagOutcome, FlagUpdate, Flags,
+    InternalDate, MailboxId, MailboxRecord, ModSeq, Origin, Result, StoreError, Uid,
+};
+
+use super::{Intake, invalid, mailbox};
+use crate::bodies::Source;
+use crate::index::mail_rows::{self, KeywordSets};
+use crate::record::{Arrival, Record};
+use crate::writer::Batch;
+
+/// A message to be appended, its body ready.
+pub(crate) struct Incoming {
+    pub(crate) source: Source,
+    pub(crate) flags: Flags,
+    pub(crate) internal_date: InternalDate,
+    pub(crate) save_date: i64,
+    pub(crate) uid: Option<Uid>,
+    pub(crate) original_uid: Option<u32>,
+    pub(crate) origin: Option<Origin>,
+}
+
+fn must_be_selectable(record: &MailboxRecord) -> Result<()> {
+    if record.selectable { Ok(()) } else { invalid("a directory holds no messages") }
+}
+
+/// The UID after `uid`, refusing the last one so that there always is a next.
+fn after(uid: Uid) -> Result<Uid> {
+    match uid.0.checked_add(1) {
+        Some(next) => Ok(Uid(next)),
+        None => invalid("the UIDs of the mailbox are used up"),
+    }
+}
+
+fn following(modseq: ModSeq) -> ModSeq {
+    ModSeq(modseq.0 + 1)
+}
+
+pub(crate) fn is_delivered(
+    db: &rusqlite::Connection,
+    account: AccountId,
+    origin: Origin,
+) -> Result<bool> {
+    let found = crate::index::one(
+        db,
+        "SELECT 1 FROM origins WHERE queue=?1 AND recipient=?2 AND account=?3",
+        (origin.queue.0, origin.recipient, account.0),
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
+}
+
+pub(crate) fn append(
+    batch: &mut Batch<'_>,
+    account: AccountId,
+    id: MailboxId,
+    messages: Vec<Incoming>,
+) -> Result<(MailboxRecord, Vec<Appended>)> {
+    let target = mailbox(batch, account, id)?;
+    must_be_selectable(target)?;
+    let (mut next, modseq) = (target.uid_next, following(target.highest_modseq));
+    let mut origins = BTreeSet::new();
+    let mut intake = Intake::new(batch);
+    let mut arrivals = Vec::with_capacity(messages.len());
+    let mut answer = Vec::with_capacity(messages.len());
+    for message in messages {
+        if let Some(origin) = message.origin
+            && (!origins.insert(origin) || is_delivered(batch.tx.db, account, origin)?)
+        {
+            answer.push(Appended::Repeated);
+            continue;
+        }
+        let uid = message.uid.unwrap_or(next);
+        if uid == Uid(0) {
+            return invalid("a UID is never 0");
+        }
+        if uid < next {
+            return Err(StoreError::Exists("UID"));
+        }
+        next = after(uid)?;
+        arrivals.push(Arrival {
+            uid,
+            flags: message.flags,
+            internal_date: message.internal_date,
+            save_date: message.save_date,
+            original_uid: message.original_uid.unwrap_or(uid.0),
+            origin: message.origin,
+            body: intake.take(batch, message.source)?,
+        });
+        answer.push(Appended::New(uid));
+    }
+    if !arrivals.is_empty() {
+        let record = Record::Appended { account, mailbox: id, modseq, arrivals };
+        batch.write(&[record], intake.parts)?;
+    }
+    Ok((mailbox(batch, account, id)?.clone(), answer))
+}
+
+pub(crate) fn change_flags(
+    batch: &mut Batch<'_>,
+    account: AccountId,
+    id: MailboxId,
+    update: &FlagUpdate,
+) -> Result<FlagOutcome> {
+    let modseq = following(mailbox(batch, account, id)?.highest_modseq);
+    let mut sets = KeywordSets::default();
+    let mut outcome = FlagOutcome::default();
+    let mut changed = Vec::new();
+    for uid in &update.uids {
+        let Some(entry) = mail_rows::message(batch.tx.db, id, *uid, &mut sets)? else { continue };
+        if update.unchanged_since.is_some_and(|since| entry.modseq > since) {
+            outcome.modified.push(*uid);
+            continue;
+        }
+        let flags = match update.change {
+            FlagChange::Add => entry.flags.plus(&update.flags),
+            FlagChange::Remove => entry.flags.minus(&update.flags),
+            FlagChange::Replace => update.flags.clone(),
+        };
+        if !entry.flags.is_same(&flags) {
+            outcome.changed.push((*uid, flags.clone(), modseq));
+            changed.push((*uid, flags));
+        }
+    }
+    if !changed.is_empty() {
+        batch.write(&[Record::Flags { account, mailbox: id, modseq, changed }], Vec::new())?;
+    }
+    Ok(outcome)
+}
+
+/// From where to where messages go, and whether the originals stay.
+#[derive(Clone, Copy)]
+pub(crate) struct Way {
+    pub(crate) account: AccountId,
+    pub(crate) from: MailboxId,
+    pub(crate) to: MailboxId,
+    pub(crate) keep: bool,
+    pub(crate) save_date: i64,
+}
+
+/// New UIDs for messages that come into a mailbox.
+pub(crate) fn pairs(uids: &[Uid], target: &MailboxRecord) -> Result<Vec<(Uid, Uid)>> {
+    let mut next = target.uid_next;
+    let mut all = Vec::with_capacity(uids.len());
+    for uid in uids {
+        all.push((*uid, next));
+        next = after(next)?;
+    }
+    Ok(all)
+}
+
+/// The records of a copy or move.
+pub(crate) fn transfer_records(
+    records: &mut Vec<Record>,
+    way: Way,
+    source: &MailboxRecord,
+    target: &MailboxRecord,
+    pairs: &[(Uid, Uid)],
+) {
+    let Way { account, from, to, keep, save_date } = way;
+    if pairs.is_empty() {
+        return;
+    }
+    let arrived = following(target.highest_modseq);
+    records.push(Record::Copied {
+        account,
+        from,
+        to,
+        modseq: arrived,
+        save_date,
+        pairs: pairs.to_vec(),
+    });
+    if !keep {
+        let last = if from == to { arrived } else { source.highest_modseq };
+        let mut uids: Vec<Uid> = pairs.iter().map(|(uid, _)| *uid).collect();
+        uids.sort_unstable();
+        records.push(Record::Expunged { account, mailbox: from, modseq: following(last), uids });
+    }
+}
+
+pub(crate) fn transfer(batch: &mut Batch<'_>, way: Way, uids: &[Uid]) -> Result<Copied> {
+    let source = mailbox(batch, way.account, way.from)?.clone();
+    let target = mailbox(batch, way.account, way.to)?.clone();
+    must_be_selectable(&target)?;
+    let mut seen = HashSet::new();
+    let mut there = Vec::with_capacity(uids.len());
+    for uid in uids {
+        if seen.insert(*uid) && exists(batch, way.from, *uid)? {
+            there.push(*uid);
+        }
+    }
+    let pairs = pairs(&there, &target)?;
+    let mut records = Vec::new();
+    transfer_records(&mut records, way, &source, &target, &pairs);
+    if !records.is_empty() {
+        batch.write(&records, Vec::new())?;
+    }
+    Ok(Copied { pairs })
+}
+
+fn exists(batch: &Batch<'_>, id: MailboxId, uid: Uid) -> Result<bool> {
+    Ok(flags_of(batch, id, uid)?.is_some())
+}
+
+fn flags_of(batch: &Batch<'_>, id: MailboxId, uid: Uid) -> Result<Option<FlagBits>> {
+    let text = "SELECT flags FROM messages WHERE mailbox=?1 AND uid=?2";
+    batch.tx.one(text, (id.0, uid.0), |row| row.get(0).map(FlagBits))
+}
+
+pub(crate) fn expunge(
+    batch: &mut Batch<'_>,
+    account: AccountId,
+    id: MailboxId,
+    uids: &[Uid],
+    only_deleted: bool,
+) -> Result<Vec<Uid>> {
+    let modseq = following(mailbox(batch, account, id)?.highest_modseq);
+    let mut gone = BTreeSet::new();
+    for uid in uids {
+        let flags = flags_of(batch, id, *uid)?;
+        if flags.is_some_and(|bits| !only_deleted || bits.contains(FlagBits::DELETED)) {
+            gone.insert(*uid);
+        }
+    }
+    let uids: Vec<Uid> = gone.into_iter().collect();
+    if !uids.is_empty() {
+        let record = Record::Expunged { account, mailbox: id, modseq, uids: uids.clone() };
+        batch.write(&[record], Vec::new())?;
+    }
+    Ok(uids)
+}

@@ -1,0 +1,111 @@
+//! Rows of the directory as readers and the writer read them.
+
+use angarium_objects::value::Dictionary;
+use angarium_store::{
+    AccountId, AccountRecord, DomainObject, DomainRecord, ObjectPage, StoreError, Versioned,
+};
+use rusqlite::Connection;
+
+use super::{all, misfit, one};
+use crate::record::code::{Decoded, Get};
+
+fn readable<T>(found: Option<Decoded<T>>, what: &'static str) -> Result<Option<T>, StoreError> {
+    found.transpose().map_err(|_| misfit(what))
+}
+
+/// A server-wide dictionary by its stored name.
+pub(crate) fn settings(db: &Connection, name: &str) -> Result<Versioned<Dictionary>, StoreError> {
+    let found = one(db, "SELECT version, value FROM settings WHERE name=?1", [name], |row| {
+        let version = row.get(0)?;
+        Ok(Get::new(row.get_ref(1)?.as_blob()?)
+            .dictionary()
+            .map(|value| Versioned { version, value }))
+    })?;
+    Ok(readable(found, "unreadable settings")?
+        .unwrap_or(Versioned { version: 0, value: Dictionary::new() }))
+}
+
+/// A domain by its own name.
+pub(crate) fn domain(db: &Connection, name: &str) -> Result<Option<DomainRecord>, StoreError> {
+    let found = one(db, "SELECT packed FROM domains WHERE name=?1", [name], |row| {
+        Ok(Get::new(row.get_ref(0)?.as_blob()?).domain())
+    })?;
+    readable(found, "an unreadable domain")
+}
+
+/// The own name of the domain that has this alias.
+pub(crate) fn domain_of_alias(db: &Connection, name: &str) -> Result<Option<String>, StoreError> {
+    one(db, "SELECT domain FROM domain_aliases WHERE name=?1", [name], |row| row.get(0))
+}
+
+/// A domain by its own name or an alias.
+pub(crate) fn find_domain(db: &Connection, name: &str) -> Result<Option<DomainRecord>, StoreError> {
+    if let Some(found) = domain(db, name)? {
+        return Ok(Some(found));
+    }
+    match domain_of_alias(db, name)? {
+        Some(own) => domain(db, &own),
+        None => Ok(None),
+    }
+}
+
+pub(crate) fn domains(db: &Connection) -> Result<Vec<String>, StoreError> {
+    all(db, "SELECT name FROM domains ORDER BY name", [], |row| row.get(0))
+}
+
+/// True if there is a domain of this own name.
+pub(crate) fn is_domain(db: &Connection, name: &str) -> Result<bool, StoreError> {
+    Ok(one(db, "SELECT 1 FROM domains WHERE name=?1", [name], |_| Ok(()))?.is_some())
+}
+
+/// What a name stands for.
+pub(crate) fn object(
+    db: &Connection,
+    domain: &str,
+    name: &str,
+) -> Result<Option<DomainObject>, StoreError> {
+    let found =
+        one(db, "SELECT packed FROM objects WHERE domain=?1 AND name=?2", [domain, name], |row| {
+            Ok(Get::new(row.get_ref(0)?.as_blob()?).object())
+        })?;
+    readable(found, "an unreadable object")
+}
+
+/// A page of names.
+pub(crate) fn objects(
+    db: &Connection,
+    domain: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<ObjectPage, StoreError> {
+    let rows = all(
+        db,
+        "SELECT name, packed FROM objects WHERE domain=?1 AND name>?2 ORDER BY name LIMIT ?3",
+        (domain, after.unwrap_or(""), limit as u64 + 1),
+        |row| Ok((row.get::<_, String>(0)?, Get::new(row.get_ref(1)?.as_blob()?).object())),
+    )?;
+    let more = rows.len() > limit;
+    let mut page = ObjectPage::default();
+    for (name, object) in rows.into_iter().take(limit) {
+        page.objects.push((name, object.map_err(|_| misfit("an unreadable object"))?));
+    }
+    if more {
+        page.next = page.objects.last().map(|(name, _)| name.clone());
+    }
+    Ok(page)
+}
+
+/// An account.
+pub(crate) fn account(db: &Connection, id: AccountId) -> Result<Option<AccountRecord>, StoreError> {
+    let found = one(db, "SELECT packed FROM accounts WHERE id=?1", [id.0], |row| {
+        Ok(Get::new(row.get_ref(0)?.as_blob()?).account())
+    })?;
+    readable(found, "an unreadable account")
+}
+
+/// The accounts of a domain.
+pub(crate) fn accounts_in(db: &Connection, domain: &str) -> Result<Vec<AccountId>, StoreError> {
+    all(db, "SELECT id FROM accounts WHERE domain=?1 ORDER BY id", [domain], |row| {
+        row.get(0).map(AccountId)
+    })
+}

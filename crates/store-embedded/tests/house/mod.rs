@@ -1,0 +1,221 @@
+//! A small house to test with: a domain, some accounts, a bit of life, and a picture of all of it
+//! that can be compared.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::collections::BTreeMap;
+
+use angarium_objects::value::Value;
+use angarium_store::{
+    AccountId, AccountKind, AccountRecord, DomainObject, DomainRecord, FlagBits, FlagChange,
+    FlagUpdate, Flags, InternalDate, MailboxId, MailboxRecord, MessageBody, MessageEntry, ModSeq,
+    NewMailbox, NewMessage, NewQueued, Origin, QueueId, QueuedMessage, QueuedRecipient,
+    RecipientState, RecipientStep, SettingsKey, Step, Store, Uid,
+};
+use bytes::Bytes;
+
+pub const DOMAIN: &str = "house.example";
+
+pub struct House {
+    pub accounts: Vec<AccountId>,
+}
+
+/// Everything a store says of itself.
+#[derive(Debug, PartialEq)]
+pub struct Picture {
+    pub accounts: Vec<AccountRecord>,
+    pub mailboxes: Vec<(AccountId, MailboxRecord, Vec<MessageEntry>, Vec<Uid>)>,
+    pub bodies: Vec<(Bytes, Bytes)>,
+    pub queue: Vec<String>,
+    pub objects: Vec<(String, DomainObject)>,
+    pub settings: Vec<String>,
+}
+
+pub fn message(bytes: Vec<u8>) -> NewMessage {
+    NewMessage {
+        body: MessageBody::Bytes(Bytes::from(bytes)),
+        summary: Bytes::from_static(b"summary"),
+        flags: Flags::default(),
+        internal_date: InternalDate { seconds: 1_000_000, zone_minutes: 60 },
+        save_date: 1_000_001,
+        uid: None,
+        original_uid: None,
+        origin: None,
+    }
+}
+
+pub fn small(text: &str) -> NewMessage {
+    message(text.as_bytes().to_vec())
+}
+
+pub fn sized(seed: u64, size: usize) -> NewMessage {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let bytes = (0..size).map(|_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    });
+    message(bytes.collect())
+}
+
+pub fn queued(text: &str, to: &[&str]) -> NewQueued {
+    let recipient = |address: &&str| QueuedRecipient {
+        address: (*address).to_owned(),
+        module: "LOCAL".to_owned(),
+        queue: (*address).to_owned(),
+        facts: BTreeMap::from([("Notify".to_owned(), Value::from("never"))]),
+        state: RecipientState::Waiting { not_before: 5, attempts: 0, last_error: String::new() },
+    };
+    NewQueued {
+        id: None,
+        return_path: "sender@away.example".to_owned(),
+        facts: BTreeMap::from([("Source".to_owned(), Value::from("SMTP"))]),
+        body: MessageBody::Bytes(Bytes::from(text.as_bytes().to_vec())),
+        summary: Bytes::from_static(b"queued"),
+        recipients: to.iter().map(recipient).collect(),
+        accepted: 5,
+    }
+}
+
+impl House {
+    /// A domain with accounts `user0` and so on.
+    pub async fn build(store: &Store, accounts: usize) -> Self {
+        let domain = DomainRecord {
+            name: DOMAIN.to_owned(),
+            aliases: vec!["www.house.example".to_owned()],
+            settings: BTreeMap::from([("Quota".to_owned(), Value::Number(7))]),
+            account_defaults: BTreeMap::new(),
+            template: BTreeMap::new(),
+            version: 0,
+        };
+        store.directory.create_domain(domain).await.unwrap();
+        let mut all = Vec::new();
+        for n in 0..accounts {
+            let record = AccountRecord {
+                id: AccountId(0),
+                domain: DOMAIN.to_owned(),
+                name: format!("user{n}"),
+                kind: AccountKind::MultiMailbox,
+                aliases: vec![format!("alias{n}")],
+                settings: BTreeMap::from([("RealName".to_owned(), Value::from("Someone"))]),
+                rights: Vec::new(),
+                subscription: vec!["INBOX".to_owned()],
+                mailbox_aliases: BTreeMap::new(),
+                info: BTreeMap::new(),
+                version: 0,
+            };
+            all.push(store.directory.create_account(record, 1_000).await.unwrap().id);
+        }
+        Self { accounts: all }
+    }
+
+    /// The accounts of a house that was built.
+    pub async fn find(store: &Store) -> Self {
+        let page = store.directory.objects(DOMAIN, None, 1000).await.unwrap();
+        let accounts = page.objects.iter().filter_map(|(_, object)| match object {
+            DomainObject::Account(id) => Some(*id),
+            _ => None,
+        });
+        Self { accounts: accounts.collect() }
+    }
+
+    pub async fn inbox(&self, store: &Store, user: usize) -> (AccountId, MailboxId) {
+        let account = self.accounts[user];
+        let all = store.mailboxes.list(account).await.unwrap();
+        (account, all.iter().find(|m| m.name == "INBOX").unwrap().id)
+    }
+
+    /// Mail comes and goes.
+    pub async fn live(&self, store: &Store) {
+        for (user, account) in self.accounts.iter().enumerate() {
+            let (account, inbox) = (*account, self.inbox(store, user).await.1);
+            let mut new: Vec<NewMessage> =
+                (0..12).map(|n| small(&format!("message {n} of {user}"))).collect();
+            new[3].flags = Flags::with_keywords(FlagBits::SEEN, ["one", "Two"]);
+            new.push(sized(user as u64, 300_000));
+            store.mailboxes.append(account, inbox, new).await.unwrap();
+            let name = format!("Archive/Year {user} {}", store.queue.next_id());
+            let folder = NewMailbox { name, selectable: true, now: 2_000, ..Default::default() };
+            let folder = store.mailboxes.create(account, folder).await.unwrap().id;
+            let first = store.mailboxes.snapshot(account, inbox).await.unwrap().entries[0].uid.0;
+            let uids = |all: &[u32]| all.iter().map(|n| Uid(first + n)).collect::<Vec<_>>();
+            let update = FlagUpdate {
+                uids: uids(&[0, 1, 2]),
+                change: FlagChange::Add,
+                flags: Flags::with_keywords(FlagBits::DELETED, ["three"]),
+                unchanged_since: None,
+            };
+            store.mailboxes.change_flags(account, inbox, update).await.unwrap();
+            store.mailboxes.copy(account, inbox, &uids(&[5, 4]), folder, 9).await.unwrap();
+            store.mailboxes.move_messages(account, inbox, &uids(&[7]), folder, 9).await.unwrap();
+            store.mailboxes.expunge(account, inbox, &uids(&[1, 2, 9]), true).await.unwrap();
+        }
+        self.deliver(store).await;
+        let forwarder = DomainObject::Forwarder("away@away.example".to_owned());
+        store.directory.put_object(DOMAIN, "forward", forwarder, true).await.unwrap();
+        let settings = BTreeMap::from([("DomainName".to_owned(), Value::from(DOMAIN))]);
+        store.directory.set_settings(&SettingsKey::Server, settings, None).await.unwrap();
+    }
+
+    /// One message to everybody, and two that stay in the queue.
+    async fn deliver(&self, store: &Store) {
+        let names: Vec<String> =
+            (0..self.accounts.len()).map(|n| format!("user{n}@{DOMAIN}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (id, body) = store.queue.enqueue(queued("to all", &names)).await.unwrap();
+        for (user, account) in self.accounts.iter().enumerate() {
+            let inbox = self.inbox(store, user).await.1;
+            let recipient = user as u32;
+            let origin = Some(Origin { queue: id, recipient });
+            let new = NewMessage { body: MessageBody::Existing(body), origin, ..small("") };
+            store.mailboxes.append(*account, inbox, vec![new]).await.unwrap();
+            let step = RecipientStep { recipient, step: Step::Done };
+            store.queue.settle(id, vec![step]).await.unwrap();
+        }
+        let (id, _) = store.queue.enqueue(queued("to some", &names)).await.unwrap();
+        let retry = Step::Retry { not_before: 99, error: "later".to_owned() };
+        let step = RecipientStep { recipient: 0, step: retry };
+        store.queue.settle(id, vec![step]).await.unwrap();
+        store.queue.enqueue(queued("to nobody here", &["x@away.example"])).await.unwrap();
+    }
+
+    /// All that is there.
+    pub async fn picture(&self, store: &Store) -> Picture {
+        let mut picture = Picture {
+            accounts: Vec::new(),
+            mailboxes: Vec::new(),
+            bodies: Vec::new(),
+            queue: Vec::new(),
+            objects: store.directory.objects(DOMAIN, None, 1000).await.unwrap().objects,
+            settings: Vec::new(),
+        };
+        for account in &self.accounts {
+            picture.accounts.push(store.directory.account(*account).await.unwrap().unwrap());
+            for record in store.mailboxes.list(*account).await.unwrap() {
+                let snapshot = store.mailboxes.snapshot(*account, record.id).await.unwrap();
+                assert_eq!(snapshot.mailbox, record);
+                let changes =
+                    store.mailboxes.changes(*account, record.id, ModSeq(0)).await.unwrap();
+                for entry in &snapshot.entries {
+                    let bytes = store.bodies.read(entry.body).await.unwrap();
+                    assert_eq!(bytes.len() as u64, entry.size);
+                    let summary = store.bodies.summaries(&[entry.body]).await.unwrap().remove(0);
+                    picture.bodies.push((bytes, summary));
+                }
+                picture.mailboxes.push((*account, record, snapshot.entries, changes.vanished));
+            }
+        }
+        for id in store.queue.list(QueueId(0), 1000).await.unwrap() {
+            let message: QueuedMessage = store.queue.message(id).await.unwrap().unwrap();
+            picture.bodies.push((store.bodies.read(message.body).await.unwrap(), Bytes::new()));
+            picture.queue.push(format!("{message:?}"));
+        }
+        for key in [SettingsKey::Server, SettingsKey::Router] {
+            picture.settings.push(format!("{:?}", store.directory.settings(&key).await.unwrap()));
+        }
+        let domain = store.directory.domain("www.house.example").await.unwrap();
+        picture.settings.push(format!("{domain:?}"));
+        picture
+    }
+}
