@@ -1,1 +1,118 @@
-//! placeholder
+//! The one door to domains, accounts and mailboxes: look-up (answers the Router), login,
+//! effective settings, opening mailboxes by name with rights and quota, and every administrative
+//! operation.
+//!
+//! It must never know a protocol, nor when the queue tries again. Everything above the store goes
+//! through here, so that rights, name rules and quota are checked in one place.
+
+pub mod actor;
+pub mod directory;
+pub mod login;
+pub mod mailboxes;
+pub mod operations;
+pub mod options;
+pub mod route;
+pub mod secret;
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+pub use actor::Actor;
+pub use angarium_objects::rights::Rights;
+pub use angarium_objects::value::{Dictionary, Value};
+pub use angarium_store::{
+    AccountId, AccountKind, AccountRecord, Appended, AttributesPatch, Bodies, BodyId, BodyWriter,
+    Change, ChangeListener, Changes, Copied, Digest, DomainObject, DomainRecord, FlagBits,
+    FlagChange, FlagOutcome, FlagUpdate, Flags, InternalDate, Keyword, MailboxId, MailboxRecord,
+    MessageBody, MessageEntry, ModSeq, NewMailbox, NewMessage, ObjectPage, Origin, QueueId,
+    SettingsKey, Snapshot, StagedBody, Store, StoreError, Uid, UidValidity, Versioned,
+};
+pub use login::sasl::{SaslExchange, SaslStep};
+pub use login::{Login, LoginContext, LoginError, Service};
+pub use operations::{
+    NewAccount, ObjectKinds, ObjectListing, OperationError, RouteReport, kind_extension,
+    kind_from_word,
+};
+pub use options::{Clock, Options, SystemClock};
+pub use route::{RelayPermission, RouteKind, RouteOutcome};
+pub use secret::Secret;
+
+/// Most listeners that may be added with [`Accounts::add_listener`].
+const MAX_LISTENERS: usize = 32;
+
+/// The one door. Made once at start, shared by everything above the store.
+pub struct Accounts {
+    pub(crate) store: Store,
+    clock: Arc<dyn Clock>,
+    registry: mailboxes::Registry,
+    pub(crate) facts: directory::Facts,
+    pub(crate) gate: login::gate::Gate,
+    listeners: Mutex<Vec<Arc<dyn ChangeListener>>>,
+}
+
+impl Accounts {
+    /// Opens the door over a store and registers at its change feed.
+    #[must_use]
+    pub fn new(store: Store, options: Options) -> Arc<Self> {
+        let feed = store.feed.clone();
+        let accounts = Arc::new(Self {
+            store,
+            clock: options.clock,
+            registry: mailboxes::Registry::new(),
+            facts: directory::Facts::new(),
+            gate: login::gate::Gate::new(options.hashing),
+            listeners: Mutex::new(Vec::new()),
+        });
+        let heard = feed.listen(Arc::new(FeedListener(Arc::downgrade(&accounts))));
+        if !heard {
+            tracing::error!("another listener holds the change feed; caches may grow stale");
+            accounts.facts.distrust();
+        }
+        accounts
+    }
+
+    /// The store below, for `transfer` and `server` only.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Seconds since 1970 by the clock given in the options.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        self.clock.now()
+    }
+
+    /// The open mailboxes.
+    #[must_use]
+    pub fn registry(&self) -> &mailboxes::Registry {
+        &self.registry
+    }
+
+    /// Adds a listener that hears every change after the caches and open mailboxes have heard it
+    /// (the store's feed takes only one listener, and that is this door). The rules of
+    /// [`angarium_store::feed`] hold. Answers `false` when there are too many.
+    pub fn add_listener(&self, listener: Arc<dyn ChangeListener>) -> bool {
+        let mut all = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MAX_LISTENERS {
+            return false;
+        }
+        all.push(listener);
+        true
+    }
+}
+
+/// Hears the feed without keeping the door alive.
+struct FeedListener(Weak<Accounts>);
+
+impl ChangeListener for FeedListener {
+    fn changed(&self, change: &Change) {
+        let Some(accounts) = self.0.upgrade() else { return };
+        accounts.facts.changed(change);
+        accounts.registry.changed(change);
+        let listeners: Vec<_> =
+            accounts.listeners.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for listener in listeners {
+            listener.changed(change);
+        }
+    }
+}

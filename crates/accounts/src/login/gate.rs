@@ -1,0 +1,223 @@
+//! The state behind all logins: the bounded pool for slow hashes, passwords verified a moment
+//! ago, failed logins, last logins. All in memory; a restart forgets it.
+
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use angarium_objects::spelling::{Flow, Limit};
+use angarium_store::AccountId;
+use aws_lc_rs::{hmac, rand};
+use quick_cache::sync::Cache;
+use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
+
+use super::hash;
+use crate::Secret;
+use crate::options::Hashing;
+
+/// How long a verified password is remembered, in seconds.
+pub(crate) const REMEMBERED_SECONDS: i64 = 300;
+/// Verified passwords remembered.
+const REMEMBERED: usize = 10_000;
+/// Names and addresses whose failed logins are counted.
+const COUNTED: usize = 20_000;
+/// Accounts whose last login is known.
+const LAST_LOGINS: usize = 10_000;
+/// Logins waiting for a slow hash; more are sent away with "later".
+const MAX_WAITING: usize = 4_096;
+
+#[derive(Clone)]
+struct Verified {
+    tag: [u8; 32],
+    until: i64,
+}
+
+#[derive(Clone, Copy)]
+struct Failures {
+    count: u64,
+    since: i64,
+}
+
+/// When and from where an account logged in last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LastLogin {
+    pub(crate) time: i64,
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) logins: u64,
+}
+
+/// Why a slow hash was not computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Busy;
+
+/// The state behind all logins.
+pub(crate) struct Gate {
+    pub(crate) hashing: Hashing,
+    process_key: hmac::Key,
+    slots: Semaphore,
+    waiting: Semaphore,
+    verified: Cache<AccountId, Verified>,
+    by_name: Cache<String, Failures>,
+    by_address: Cache<IpAddr, Failures>,
+    last: Cache<AccountId, LastLogin>,
+    /// A hash nobody's password has, so that unknown names take as long as known ones.
+    dummy: Arc<str>,
+}
+
+impl Gate {
+    pub(crate) fn new(hashing: Hashing) -> Self {
+        let processors = std::thread::available_parallelism().map_or(2, usize::from);
+        let slots = if hashing.at_once == 0 { processors } else { hashing.at_once };
+        let mut key = [0_u8; 32];
+        let mut salt = [0_u8; 48];
+        // Without random bytes nothing here is safe; the key stays unusable for an attacker only
+        // if it is unpredictable, so a failing source must stop the start.
+        rand::fill(&mut key).expect("the operating system gives random bytes");
+        rand::fill(&mut salt).expect("the operating system gives random bytes");
+        Self {
+            hashing,
+            process_key: hmac::Key::new(hmac::HMAC_SHA256, &key),
+            slots: Semaphore::new(slots.clamp(1, 256)),
+            waiting: Semaphore::new(MAX_WAITING),
+            verified: Cache::new(REMEMBERED),
+            by_name: Cache::new(COUNTED),
+            by_address: Cache::new(COUNTED),
+            last: Cache::new(LAST_LOGINS),
+            dummy: hash::dummy_phc(hashing, &salt).into(),
+        }
+    }
+
+    /// Runs a slow computation on the bounded pool.
+    pub(crate) async fn slow<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        let _waiting = self.waiting.try_acquire().map_err(|_| Busy)?;
+        let _slot = self.slots.acquire().await.map_err(|_| Busy)?;
+        tokio::task::spawn_blocking(work).await.map_err(|_| Busy)
+    }
+
+    /// Compares a password with a stored one. Whatever the stored form, a comparison that fails
+    /// costs at least one slow hash.
+    pub(crate) async fn verify(
+        &self,
+        id: AccountId,
+        stored: &str,
+        password: &Secret,
+        now: i64,
+    ) -> Result<bool, Busy> {
+        if password.is_empty() || password.expose().len() > Secret::MAX_LENGTH {
+            return self.pretend(password).await;
+        }
+        let tag = self.tag(id, stored, password);
+        if let Some(verified) = self.verified.get(&id)
+            && now < verified.until
+            && now >= verified.until - REMEMBERED_SECONDS
+            && bool::from(verified.tag.ct_eq(&tag))
+        {
+            return Ok(true);
+        }
+        match hash::quick(stored, password) {
+            hash::Quick::Match => return Ok(true),
+            hash::Quick::Never => return self.pretend(password).await,
+            hash::Quick::Slow => {}
+        }
+        let (owned, secret) = (stored.to_owned(), password.clone());
+        let matches = self.slow(move || hash::verify(&owned, &secret)).await?;
+        if matches {
+            self.verified
+                .insert(id, Verified { tag, until: now.saturating_add(REMEMBERED_SECONDS) });
+        }
+        Ok(matches)
+    }
+
+    /// Takes as long as a comparison and never matches: for names that do not exist.
+    pub(crate) async fn pretend(&self, password: &Secret) -> Result<bool, Busy> {
+        let (dummy, secret) = (Arc::clone(&self.dummy), password.clone());
+        self.slow(move || {
+            hash::verify_argon2(&dummy, &secret);
+        })
+        .await?;
+        Ok(false)
+    }
+
+    /// A keyed hash of account, stored form and password: a changed stored form makes another.
+    fn tag(&self, id: AccountId, stored: &str, password: &Secret) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.process_key);
+        context.update(&id.0.to_be_bytes());
+        context.update(&(stored.len() as u64).to_be_bytes());
+        context.update(stored.as_bytes());
+        context.update(password.expose());
+        let mut tag = [0; 32];
+        tag.copy_from_slice(context.sign().as_ref());
+        tag
+    }
+
+    /// Forgets a verified password.
+    pub(crate) fn forget(&self, id: AccountId) {
+        self.verified.remove(&id);
+    }
+
+    /// True when this name had too many failed logins.
+    pub(crate) fn name_blocked(&self, name: &str, flow: Flow, now: i64) -> bool {
+        blocked(self.by_name.get(name), flow, now)
+    }
+
+    /// True when this address had too many failed logins.
+    pub(crate) fn address_blocked(&self, ip: IpAddr, flow: Flow, now: i64) -> bool {
+        blocked(self.by_address.get(&network(ip)), flow, now)
+    }
+
+    /// Counts a failed login.
+    pub(crate) fn failed(&self, name: &str, name_flow: Flow, now: i64) {
+        count(&self.by_name, name.to_owned(), name_flow, now);
+    }
+
+    /// Counts a failed login from an address.
+    pub(crate) fn failed_from(&self, ip: IpAddr, flow: Flow, now: i64) {
+        count(&self.by_address, network(ip), flow, now);
+    }
+
+    /// Notes a login that succeeded: costs no write to the store.
+    pub(crate) fn entered(&self, id: AccountId, peer: Option<IpAddr>, now: i64) {
+        let before = self.last.get(&id).map_or(0, |last| last.logins);
+        self.last.insert(id, LastLogin { time: now, peer, logins: before.saturating_add(1) });
+    }
+
+    /// The last login since the start of the server.
+    pub(crate) fn last_login(&self, id: AccountId) -> Option<LastLogin> {
+        self.last.get(&id)
+    }
+}
+
+fn period(flow: Flow) -> i64 {
+    i64::try_from(flow.seconds).unwrap_or(i64::MAX)
+}
+
+fn blocked(failures: Option<Failures>, flow: Flow, now: i64) -> bool {
+    let (Some(failures), Limit::Of(limit)) = (failures, flow.count) else { return false };
+    failures.count >= limit.max(1) && now.saturating_sub(failures.since) < period(flow)
+}
+
+fn count<K: Hash + Eq>(cache: &Cache<K, Failures>, key: K, flow: Flow, now: i64) {
+    let failures = match cache.get(&key) {
+        Some(old) if now.saturating_sub(old.since) < period(flow) => {
+            Failures { count: old.count.saturating_add(1), since: old.since }
+        }
+        _ => Failures { count: 1, since: now },
+    };
+    cache.insert(key, failures);
+}
+
+/// What counts as one address: all of IPv4, the first 64 bits of IPv6.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => {
+            let mut octets = v6.octets();
+            octets.iter_mut().skip(8).for_each(|o| *o = 0);
+            IpAddr::V6(octets.into())
+        }
+    }
+}

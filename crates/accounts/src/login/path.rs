@@ -1,0 +1,310 @@
+//! The one way in, in the order of `reference/security.md` section 4: name, address filters,
+//! account, failed-login limit, password, service, session.
+//!
+//! What an outsider could learn from the order is told only to those with the right password:
+//! that a service is disabled, that a secure method is required.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use angarium_objects::rights::{CAN_IMPERSONATE, Rights};
+use angarium_objects::settings::Scope;
+use angarium_objects::spelling::{self, Flow, Limit, Services};
+use angarium_objects::value::{Dictionary, Value};
+use angarium_store::{AccountRecord, StoreError};
+
+use super::gate::Busy;
+use super::{Login, LoginContext, LoginError};
+use crate::{Accounts, Actor, RouteKind, RouteOutcome, Secret};
+
+/// When a setting cannot be read as a flow limit.
+const FALLBACK_FLOW: Flow = Flow { count: Limit::Of(10), seconds: 60 };
+
+/// Longest name failures are counted under: an object name and a domain name.
+const MAX_KEY: usize =
+    angarium_objects::name::MAX_OBJECT_NAME + 1 + angarium_objects::name::MAX_DOMAIN_NAME;
+
+impl From<StoreError> for LoginError {
+    fn from(_: StoreError) -> Self {
+        Self::Unavailable
+    }
+}
+
+impl From<Busy> for LoginError {
+    fn from(_: Busy) -> Self {
+        Self::Unavailable
+    }
+}
+
+/// An account found for a login name.
+pub(super) struct Found {
+    pub(super) record: Arc<AccountRecord>,
+    pub(super) settings: Arc<Dictionary>,
+}
+
+/// What a login name led to. Unknown names go the whole way too.
+pub(super) struct Candidate {
+    /// The name failures are counted under.
+    pub(super) key: String,
+    pub(super) found: Option<Found>,
+    flow: Flow,
+}
+
+impl Login {
+    fn context(&self) -> LoginContext {
+        LoginContext {
+            local_ip: self.local_ip,
+            peer_ip: self.peer_ip,
+            service: self.service,
+            tls: self.tls,
+        }
+    }
+}
+
+fn yes(settings: &Dictionary, key: &str) -> bool {
+    settings.get(key).and_then(spelling::boolean).unwrap_or(false)
+}
+
+fn flow_of(value: Option<&Value>) -> Flow {
+    value.and_then(spelling::flow).unwrap_or(FALLBACK_FLOW)
+}
+
+impl Accounts {
+    /// Logs in with a password in clear.
+    ///
+    /// # Errors
+    /// See [`LoginError`].
+    pub async fn login(&self, login: Login) -> Result<Arc<Actor>, LoginError> {
+        self.login_as(login, None).await
+    }
+
+    /// As [`Accounts::login`], then acts for `authorize_as` (SASL's authorization name), which
+    /// takes the right to impersonate in that account's domain.
+    ///
+    /// # Errors
+    /// See [`LoginError`].
+    pub async fn login_as(
+        &self,
+        login: Login,
+        authorize_as: Option<&str>,
+    ) -> Result<Arc<Actor>, LoginError> {
+        self.login_by(login, authorize_as, "CLRTXT").await
+    }
+
+    /// True when a password in clear may be sent on such a connection: by the server setting
+    /// `ClearTextLogin`, by default on encrypted connections and from this machine.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn clear_text_allowed(
+        &self,
+        peer_ip: Option<IpAddr>,
+        tls: bool,
+    ) -> Result<bool, StoreError> {
+        let setting = self.server_setting("ClearTextLogin").await?;
+        let near = peer_ip.is_none_or(|ip| ip.to_canonical().is_loopback());
+        Ok(match setting.as_str().unwrap_or_default().to_ascii_uppercase().as_str() {
+            "YES" => true,
+            "NO" => false,
+            _ => tls || near,
+        })
+    }
+
+    pub(super) async fn login_by(
+        &self,
+        login: Login,
+        authorize_as: Option<&str>,
+        method: &str,
+    ) -> Result<Arc<Actor>, LoginError> {
+        let context = login.context();
+        if !self.clear_text_allowed(context.peer_ip, context.tls).await? {
+            return Err(LoginError::SecureMethodRequired);
+        }
+        let candidate = self.candidate(&login.name, context).await?;
+        let right = self.check_password(&candidate, &login.password).await?;
+        self.admit(candidate, context, right, authorize_as, method).await
+    }
+
+    /// Compares a clear password with the kinds of passwords the account has enabled. Takes as
+    /// long for names that do not exist.
+    async fn check_password(
+        &self,
+        candidate: &Candidate,
+        password: &Secret,
+    ) -> Result<bool, LoginError> {
+        let Some(found) = &candidate.found else {
+            return Ok(self.gate.pretend(password).await?);
+        };
+        let stored = found.record.settings.get("Password").and_then(Value::as_str);
+        match stored.filter(|_| yes(&found.settings, "UseAppPassword")) {
+            Some(stored) => {
+                Ok(self.gate.verify(found.record.id, stored, password, self.now()).await?)
+            }
+            None => Ok(self.gate.pretend(password).await?),
+        }
+    }
+
+    /// Resolves a login name (`reference/accounts-and-domains.md` section 10) and applies the
+    /// limits on failed logins.
+    pub(super) async fn candidate(
+        &self,
+        name: &str,
+        context: LoginContext,
+    ) -> Result<Candidate, LoginError> {
+        let now = self.now();
+        if let Some(ip) = counted(context) {
+            let flow = flow_of(Some(&self.server_setting("LoginAddressFlow").await?));
+            if self.gate.address_blocked(ip, flow, now) {
+                return Err(LoginError::TooMany);
+            }
+        }
+        let builtin = Scope::Account.built_in("FailedLoginFlow");
+        let candidate = match self.route(name, RouteKind::Access, context.local_ip).await {
+            RouteOutcome::Local { account, .. } => match self.account_record(account).await? {
+                Some(record) => {
+                    let settings = self.effective_settings(account).await?;
+                    let flow = flow_of(settings.get("FailedLoginFlow"));
+                    let key = format!("{}@{}", record.name, record.domain);
+                    Candidate { key, found: Some(Found { record, settings }), flow }
+                }
+                None => unknown(name, builtin.as_ref()),
+            },
+            RouteOutcome::Remote { host, port, address, .. } => {
+                let user = address.rsplit_once('@').map_or(address.as_str(), |(user, _)| user);
+                return Err(LoginError::Moved { user: user.to_owned(), host, port });
+            }
+            RouteOutcome::Later { .. } => return Err(LoginError::Unavailable),
+            RouteOutcome::Unknown { name, domain } => {
+                unknown(&format!("{name}@{domain}"), builtin.as_ref())
+            }
+            _ => unknown(name, builtin.as_ref()),
+        };
+        if self.gate.name_blocked(&candidate.key, candidate.flow, now) {
+            return Err(LoginError::TooMany);
+        }
+        Ok(candidate)
+    }
+
+    /// The checks after the password, and the session. `right` says whether the password (or
+    /// proof) was right.
+    pub(super) async fn admit(
+        &self,
+        candidate: Candidate,
+        context: LoginContext,
+        right: bool,
+        authorize_as: Option<&str>,
+        method: &str,
+    ) -> Result<Arc<Actor>, LoginError> {
+        let now = self.now();
+        let Candidate { key, found, flow } = candidate;
+        let exists = found.is_some();
+        let Some(found) = found.filter(|_| right) else {
+            let hide = self.server_setting("HideAccountUnknown").await?;
+            let hide = spelling::boolean(&hide).unwrap_or(true);
+            self.gate.failed(&key, flow, now);
+            if let Some(ip) = counted(context) {
+                let flow = flow_of(Some(&self.server_setting("LoginAddressFlow").await?));
+                self.gate.failed_from(ip, flow, now);
+            }
+            return Err(if hide || exists {
+                LoginError::Denied
+            } else {
+                LoginError::UnknownAccount
+            });
+        };
+        self.check_service(&found, context, method).await?;
+        let actor = self.actor_of(&found.record).await?;
+        let actor = match authorize_as.filter(|name| !name.is_empty()) {
+            None => actor,
+            Some(name) => self.impersonate(actor, name, context).await?,
+        };
+        self.gate.entered(actor.account, context.peer_ip, now);
+        Ok(Arc::new(actor))
+    }
+
+    async fn check_service(
+        &self,
+        found: &Found,
+        context: LoginContext,
+        method: &str,
+    ) -> Result<(), LoginError> {
+        let domain = self.domain_facts(&found.record.domain).await?;
+        let domain = domain.ok_or(LoginError::Unavailable)?;
+        let modes = |settings: &Dictionary, key: &str| {
+            settings.get(key).and_then(spelling::services).unwrap_or(Services::All)
+        };
+        let word = context.service.mode();
+        if !modes(&domain.effective, "DomainAccessModes").enabled(word)
+            || !modes(&found.settings, "AccessModes").enabled(word)
+        {
+            return Err(LoginError::ServiceDisabled);
+        }
+        let clear = method != "SCRAM-SHA-256";
+        let methods = modes(&domain.effective, "AUTHMethods");
+        // All ways to send the password in clear are one way to the domain's setting.
+        let allowed = methods.enabled(method)
+            || (clear && (methods.enabled("CLRTXT") || methods.enabled("PLAIN")));
+        if !allowed || (clear && !context.tls && yes(&found.settings, "RequireAPOP")) {
+            return Err(LoginError::SecureMethodRequired);
+        }
+        Ok(())
+    }
+
+    /// An account as an actor, with its present rights.
+    pub(crate) async fn actor_of(&self, record: &AccountRecord) -> Result<Actor, StoreError> {
+        let main = self.main_domain().await? == record.domain;
+        let rights = Rights::new(record.rights.iter().cloned(), main);
+        Ok(Actor::account(record.id, &record.name, &record.domain, rights))
+    }
+
+    async fn impersonate(
+        &self,
+        actor: Actor,
+        name: &str,
+        context: LoginContext,
+    ) -> Result<Actor, LoginError> {
+        // Names without a domain are completed as login names are.
+        let target = match self.route(name, RouteKind::Access, context.local_ip).await {
+            RouteOutcome::Local { account, .. } => self.account_record(account).await?,
+            RouteOutcome::Later { .. } => return Err(LoginError::Unavailable),
+            _ => None,
+        };
+        if target.as_ref().is_some_and(|t| t.id == actor.account) {
+            return Ok(actor);
+        }
+        let record = target.ok_or(LoginError::MayNotImpersonate)?;
+        let target = self.actor_of(&record).await?;
+        let authority = self.authority(&actor).await.map_err(|_| LoginError::Unavailable)?;
+        let may = self
+            .may_in_domain(&authority, &target.domain, CAN_IMPERSONATE)
+            .await
+            .map_err(|_| LoginError::Unavailable)?;
+        if !may || !authority.outranks(&target.rights) {
+            return Err(LoginError::MayNotImpersonate);
+        }
+        let settings = self.effective_settings(record.id).await?;
+        self.check_service(&Found { record, settings }, context, "SCRAM-SHA-256").await.or_else(
+            // Which methods the target's domain allows says nothing about the one who acts.
+            |error| if error == LoginError::SecureMethodRequired { Ok(()) } else { Err(error) },
+        )?;
+        tracing::info!(actor = %actor.full_name(), target = %target.full_name(), "acts for another");
+        let mut acting = target;
+        acting.authenticated_as = Some(actor.full_name());
+        Ok(acting)
+    }
+}
+
+fn unknown(name: &str, builtin: Option<&Value>) -> Candidate {
+    let mut key = name.trim().to_lowercase();
+    // Longer ones cannot exist; they need no counter of their own.
+    if key.len() > MAX_KEY {
+        key.clear();
+    }
+    Candidate { key, found: None, flow: flow_of(builtin) }
+}
+
+/// The address failures are counted under; this machine itself is not counted, front ends live
+/// there.
+fn counted(context: LoginContext) -> Option<IpAddr> {
+    context.peer_ip.map(|ip| ip.to_canonical()).filter(|ip| !ip.is_loopback())
+}

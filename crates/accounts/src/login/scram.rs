@@ -1,0 +1,195 @@
+//! The SCRAM-SHA-256 server as a machine (RFC 5802, RFC 7677): client's text in, server's text
+//! out. Randomness and keys are arguments; no channel binding.
+
+use angarium_objects::password::ScramKeys;
+use aws_lc_rs::{digest, hmac};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use subtle::ConstantTimeEq;
+
+use super::LoginError;
+
+/// Longest client nonce taken, in bytes.
+const MAX_NONCE: usize = 512;
+
+const MALFORMED: LoginError = LoginError::Protocol("malformed SCRAM message");
+
+/// What the client's first message says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ClientFirst {
+    /// Who authenticates.
+    pub(super) name: String,
+    /// Whom it wants to act for.
+    pub(super) authorize_as: Option<String>,
+    nonce: String,
+    header: String,
+    bare: String,
+}
+
+/// A name in SCRAM's spelling: `=2C` is a comma, `=3D` an equals sign.
+fn unescape(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('=') {
+        out.push_str(before);
+        out.push(match after.get(..2)? {
+            "2C" => ',',
+            "3D" => '=',
+            _ => return None,
+        });
+        rest = after.get(2..)?;
+    }
+    out.push_str(rest);
+    (!out.is_empty()).then_some(out)
+}
+
+impl ClientFirst {
+    /// Reads the client's first message.
+    pub(super) fn read(message: &[u8]) -> Result<Self, LoginError> {
+        let text = std::str::from_utf8(message).map_err(|_| MALFORMED)?;
+        let mut parts = text.splitn(3, ',');
+        let (Some(binding), Some(authzid), Some(bare)) = (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(MALFORMED);
+        };
+        if binding.starts_with("p=") {
+            return Err(LoginError::Protocol("channel binding is not supported"));
+        }
+        if !matches!(binding, "n" | "y") {
+            return Err(MALFORMED);
+        }
+        let authorize_as = match authzid.strip_prefix("a=") {
+            Some(name) => Some(unescape(name).ok_or(MALFORMED)?),
+            None if authzid.is_empty() => None,
+            None => return Err(MALFORMED),
+        };
+        let mut fields = bare.split(',');
+        let name = fields.next().and_then(|f| f.strip_prefix("n=")).and_then(unescape);
+        let nonce = fields.next().and_then(|f| f.strip_prefix("r="));
+        let (Some(name), Some(nonce)) = (name, nonce) else { return Err(MALFORMED) };
+        let printable = nonce.bytes().all(|b| (0x21..=0x7e).contains(&b));
+        if nonce.is_empty() || nonce.len() > MAX_NONCE || !printable {
+            return Err(MALFORMED);
+        }
+        Ok(Self {
+            name,
+            authorize_as,
+            nonce: nonce.to_owned(),
+            header: format!("{binding},{authzid},"),
+            bare: bare.to_owned(),
+        })
+    }
+
+    /// The server's first message.
+    pub(super) fn challenge(self, keys: ScramKeys, server_nonce: &str) -> Challenge {
+        let nonce = format!("{}{server_nonce}", self.nonce);
+        let text = format!("r={nonce},s={},i={}", STANDARD.encode(&keys.salt), keys.rounds);
+        Challenge { first: self, keys, nonce, text }
+    }
+}
+
+/// The state between the server's first message and the client's final one.
+#[derive(Clone, Debug)]
+pub(super) struct Challenge {
+    first: ClientFirst,
+    keys: ScramKeys,
+    nonce: String,
+    text: String,
+}
+
+impl Challenge {
+    /// The text to send.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Checks the client's final message; the server's final message when it is right, `None`
+    /// when the proof is wrong.
+    pub(super) fn finish(&self, message: &[u8]) -> Result<Option<String>, LoginError> {
+        let text = std::str::from_utf8(message).map_err(|_| MALFORMED)?;
+        let (without_proof, proof) = text.rsplit_once(",p=").ok_or(MALFORMED)?;
+        let mut fields = without_proof.split(',');
+        let binding = fields.next().and_then(|f| f.strip_prefix("c=")).ok_or(MALFORMED)?;
+        let nonce = fields.next().and_then(|f| f.strip_prefix("r=")).ok_or(MALFORMED)?;
+        let binding = STANDARD.decode(binding).map_err(|_| MALFORMED)?;
+        if binding != self.first.header.as_bytes() || nonce != self.nonce {
+            return Err(LoginError::Protocol("SCRAM messages do not belong together"));
+        }
+        let proof: [u8; 32] =
+            STANDARD.decode(proof).ok().and_then(|p| p.try_into().ok()).ok_or(MALFORMED)?;
+        let signed = format!("{},{},{without_proof}", self.first.bare, self.text);
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.keys.stored_key);
+        let signature = hmac::sign(&key, signed.as_bytes());
+        let mut client_key = proof;
+        for (byte, mask) in client_key.iter_mut().zip(signature.as_ref()) {
+            *byte ^= mask;
+        }
+        let found = digest::digest(&digest::SHA256, &client_key);
+        if !bool::from(found.as_ref().ct_eq(&self.keys.stored_key)) {
+            return Ok(None);
+        }
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.keys.server_key);
+        let verifier = hmac::sign(&key, signed.as_bytes());
+        Ok(Some(format!("v={}", STANDARD.encode(verifier.as_ref()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::login::hash;
+    use proptest::prelude::*;
+
+    fn exchange() -> Challenge {
+        let first = ClientFirst::read(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO").unwrap();
+        assert_eq!(first.name, "user");
+        let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+        let keys = hash::scram_keys("pencil", &salt, 4096).unwrap();
+        first.challenge(keys, "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0")
+    }
+
+    // RFC 7677 section 3
+    #[test]
+    fn the_example_of_the_rfc_is_followed_to_the_letter() {
+        let challenge = exchange();
+        assert_eq!(
+            challenge.text(),
+            "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+        );
+        let last = b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+        assert_eq!(
+            challenge.finish(last).unwrap().as_deref(),
+            Some("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
+        );
+        let wrong = b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=AHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+        assert_eq!(challenge.finish(wrong), Ok(None));
+    }
+
+    #[test]
+    fn a_changed_nonce_or_header_ends_the_exchange() {
+        let challenge = exchange();
+        assert!(challenge.finish(b"c=biws,r=other,p=AAAA").is_err());
+        assert!(challenge.finish(b"c=eSws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=").is_err());
+    }
+
+    #[test]
+    fn channel_binding_is_refused_and_names_are_unescaped() {
+        assert!(ClientFirst::read(b"p=tls-unique,,n=user,r=abc").is_err());
+        let first = ClientFirst::read(b"y,a=joe=40,n=a=2Cb=3D,r=x");
+        assert!(first.is_err());
+        let first = ClientFirst::read(b"y,a=joe,n=a=2Cb=3D,r=x").unwrap();
+        assert_eq!((first.name.as_str(), first.authorize_as.as_deref()), ("a,b=", Some("joe")));
+        for bad in [&b"n,,m=x,n=user,r=a"[..], b"n,,n=,r=a", b"n,,n=u,r=", b"", b"n,,n=u"] {
+            assert!(ClientFirst::read(bad).is_err());
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+        #[test]
+        fn no_bytes_make_the_machine_panic(text in "[ny]?,(a=)?[a-c=2CD3]{0,6},(n=)?[ab=,2C]{0,8},?(r=)?[a-z,]{0,6}", last in "(c=biws,)?(r=)?[a-zA-Z+/=,%]{0,20}(,p=)?[A-Za-z+/=]{0,50}") {
+            let _ = ClientFirst::read(text.as_bytes());
+            let _ = exchange().finish(last.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! What an actor does with messages of open mailboxes: putting in, copying, moving, changing
+//! flags, removing, each with rights and quota. It must never know sequence numbers.
+
+use angarium_store::{
+    Appended, FlagBits, FlagChange, FlagOutcome, FlagUpdate, Flags, MailboxRecord, MessageBody,
+    NewMessage, Uid, UidValidity,
+};
+use bytes::Bytes;
+
+use super::account::{MailAccount, Opened, Target};
+use super::error::MailError;
+use super::facts::Owner;
+use super::rights::MailRights;
+
+/// What became of messages put into a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transferred {
+    /// Validity of the UIDs in the target.
+    pub uid_validity: UidValidity,
+    /// Source UID (0 for new messages) and UID in the target, in the order of the sources.
+    pub pairs: Vec<(Uid, Uid)>,
+}
+
+/// The octets of a message to be put in.
+fn size_of(message: &NewMessage) -> u64 {
+    match &message.body {
+        MessageBody::Bytes(bytes) => bytes.len() as u64,
+        MessageBody::Staged(staged) => staged.size,
+        MessageBody::Existing(_) => 0,
+    }
+}
+
+/// The flags of `wanted` that the rights let somebody set.
+fn permitted(wanted: &Flags, rights: MailRights) -> Flags {
+    let bits = changeable(rights);
+    Flags {
+        bits: FlagBits(wanted.bits.0 & bits.0),
+        keywords: if rights.can(MailRights::WRITE) { wanted.keywords.clone() } else { None },
+    }
+}
+
+/// Which well-known flags the rights let somebody change.
+fn changeable(rights: MailRights) -> FlagBits {
+    let special = FlagBits::SEEN.union(FlagBits::DELETED);
+    let mut bits = FlagBits(0);
+    if rights.can(MailRights::SEEN) {
+        bits = bits.union(FlagBits::SEEN);
+    }
+    if rights.can(MailRights::DELETE_MESSAGES) {
+        bits = bits.union(FlagBits::DELETED);
+    }
+    if rights.can(MailRights::WRITE) {
+        bits = bits.union(FlagBits(u32::MAX).without(special));
+    }
+    bits
+}
+
+impl MailAccount {
+    /// Checks that `added` octets fit into the owner's account.
+    async fn check_room(&self, owner: &Owner, added: u64) -> Result<(), MailError> {
+        let limits = self.accounts.mail_limits(owner.id).await?;
+        let Some(most) = limits.size else { return Ok(()) };
+        let (used, _) = self.accounts.store().mailboxes.usage(owner.id).await?;
+        if used.saturating_add(added) > most { Err(MailError::OverQuota) } else { Ok(()) }
+    }
+
+    /// Largest message that may be put into a target's account, if there is a limit.
+    ///
+    /// # Errors
+    /// As [`MailAccount::append_target`].
+    pub async fn append_limit(&self, target: &Target) -> Result<Option<u64>, MailError> {
+        let limits = self.accounts.mail_limits(target.owner.id).await?;
+        Ok(match (limits.message, limits.size) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        })
+    }
+
+    /// Where an append would go, checked before the messages are taken.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotSelectable`, `NoPermission`, `Name`, or what the store says.
+    pub async fn append_target(
+        &self,
+        name: &str,
+    ) -> Result<(Target, MailboxRecord, MailRights), MailError> {
+        let target = self.target(name).await?;
+        let (record, rights) = self.find_with(&target, MailRights::INSERT).await?;
+        if !record.selectable {
+            return Err(MailError::NotSelectable);
+        }
+        Ok((target, record, rights))
+    }
+
+    /// Puts messages in, all or none. Flags the actor may not set are left out.
+    ///
+    /// # Errors
+    /// As [`MailAccount::append_target`], `OverQuota`, `TooLarge`.
+    pub async fn append(
+        &self,
+        name: &str,
+        mut messages: Vec<NewMessage>,
+    ) -> Result<Transferred, MailError> {
+        let (target, record, rights) = self.append_target(name).await?;
+        if let Some(most) = self.append_limit(&target).await?
+            && messages.iter().any(|m| size_of(m) > most)
+        {
+            return Err(MailError::TooLarge(most));
+        }
+        let added = messages.iter().map(size_of).fold(0, u64::saturating_add);
+        self.check_room(&target.owner, added).await?;
+        for message in &mut messages {
+            message.flags = permitted(&message.flags, rights);
+        }
+        let store = self.accounts.store();
+        let (record, done) = store.mailboxes.append(target.owner.id, record.id, messages).await?;
+        let pairs = done
+            .into_iter()
+            .filter_map(|one| match one {
+                Appended::New(uid) => Some((Uid(0), uid)),
+                Appended::Repeated => None,
+            })
+            .collect();
+        Ok(Transferred { uid_validity: record.uid_validity, pairs })
+    }
+
+    /// Copies messages (ascending UIDs; those that are gone are passed over) to a mailbox by name.
+    ///
+    /// # Errors
+    /// As [`MailAccount::append`].
+    pub async fn copy(
+        &self,
+        from: &Opened,
+        uids: &[Uid],
+        to: &str,
+    ) -> Result<Transferred, MailError> {
+        let (target, record, rights) = self.append_target(to).await?;
+        let shared = from.mailbox.shared();
+        let size: u64 = shared.table.select(uids).iter().map(|r| r.size()).sum();
+        self.check_room(&target.owner, size).await?;
+        let store = self.accounts.store();
+        if target.owner.id == from.owner.id && rights == MailRights::ALL {
+            let copied = store
+                .mailboxes
+                .copy(from.owner.id, from.mailbox.id(), uids, record.id, self.accounts.now())
+                .await?;
+            return Ok(Transferred { uid_validity: record.uid_validity, pairs: copied.pairs });
+        }
+        self.copy_across(from, uids, &target, &record, rights).await
+    }
+
+    /// Copies into another account (or with fewer rights): the bytes are shared all the same.
+    async fn copy_across(
+        &self,
+        from: &Opened,
+        uids: &[Uid],
+        target: &Target,
+        record: &MailboxRecord,
+        rights: MailRights,
+    ) -> Result<Transferred, MailError> {
+        let shared = from.mailbox.shared();
+        let rows = shared.table.select(uids);
+        let sources: Vec<Uid> = rows.iter().map(|r| r.uid()).collect();
+        let now = self.accounts.now();
+        let messages: Vec<NewMessage> = rows
+            .iter()
+            .map(|row| NewMessage {
+                body: MessageBody::Existing(row.body()),
+                summary: Bytes::new(),
+                flags: permitted(&row.flags(), rights),
+                internal_date: row.internal_date(),
+                save_date: now,
+                uid: None,
+                original_uid: None,
+                origin: None,
+            })
+            .collect();
+        if messages.is_empty() {
+            return Ok(Transferred { uid_validity: record.uid_validity, pairs: Vec::new() });
+        }
+        let store = self.accounts.store();
+        let (record, done) = store.mailboxes.append(target.owner.id, record.id, messages).await?;
+        let pairs = sources
+            .into_iter()
+            .zip(done)
+            .filter_map(|(source, one)| match one {
+                Appended::New(uid) => Some((source, uid)),
+                Appended::Repeated => None,
+            })
+            .collect();
+        Ok(Transferred { uid_validity: record.uid_validity, pairs })
+    }
+
+    /// Moves messages to a mailbox by name. Inside one account it is one operation and needs no
+    /// room; across accounts the originals go after the copies are safe.
+    ///
+    /// # Errors
+    /// As [`MailAccount::copy`]; `NoPermission` without the rights to remove them here.
+    pub async fn move_messages(
+        &self,
+        from: &Opened,
+        uids: &[Uid],
+        to: &str,
+    ) -> Result<Transferred, MailError> {
+        let (target, record, rights) = self.append_target(to).await?;
+        let removing = MailRights::DELETE_MESSAGES.with(MailRights::EXPUNGE);
+        if !from.rights.can(removing) {
+            return Err(MailError::NoPermission);
+        }
+        let store = self.accounts.store();
+        if target.owner.id == from.owner.id && rights == MailRights::ALL {
+            let moved = store
+                .mailboxes
+                .move_messages(
+                    from.owner.id,
+                    from.mailbox.id(),
+                    uids,
+                    record.id,
+                    self.accounts.now(),
+                )
+                .await?;
+            return Ok(Transferred { uid_validity: record.uid_validity, pairs: moved.pairs });
+        }
+        let size: u64 = from.mailbox.shared().table.select(uids).iter().map(|r| r.size()).sum();
+        self.check_room(&target.owner, size).await?;
+        let copied = self.copy_across(from, uids, &target, &record, rights).await?;
+        let gone: Vec<Uid> = copied.pairs.iter().map(|(source, _)| *source).collect();
+        store.mailboxes.expunge(from.owner.id, from.mailbox.id(), &gone, false).await?;
+        Ok(copied)
+    }
+
+    /// Changes flags, as far as the rights go.
+    ///
+    /// # Errors
+    /// `NoPermission` when none of the flags may be changed, or what the store says.
+    pub async fn change_flags(
+        &self,
+        opened: &Opened,
+        mut update: FlagUpdate,
+    ) -> Result<FlagOutcome, MailError> {
+        let mailboxes = &self.accounts.store().mailboxes;
+        let (account, id) = (opened.owner.id, opened.mailbox.id());
+        let bits = changeable(opened.rights);
+        let all = MailRights::SEEN.with(MailRights::WRITE).with(MailRights::DELETE_MESSAGES);
+        if opened.rights.can(all) {
+            return Ok(mailboxes.change_flags(account, id, update).await?);
+        }
+        if bits == FlagBits(0) {
+            return Err(MailError::NoPermission);
+        }
+        let wanted = permitted(&update.flags, opened.rights);
+        if update.change != FlagChange::Replace {
+            if wanted == Flags::default() && update.flags != Flags::default() {
+                return Err(MailError::NoPermission);
+            }
+            update.flags = wanted;
+            return Ok(mailboxes.change_flags(account, id, update).await?);
+        }
+        // Replacing with fewer rights: what may not be changed stays as it is.
+        let mut away = Flags::of(bits.without(wanted.bits));
+        if opened.rights.can(MailRights::WRITE) {
+            let shared = opened.mailbox.shared();
+            let rows = shared.table.select(&update.uids);
+            let present = rows.iter().flat_map(|r| r.keywords().iter().cloned());
+            let extra: Vec<_> = present.filter(|k| !wanted.has_keyword(k)).collect();
+            away = Flags::with_keywords(away.bits, extra);
+        }
+        let removal = FlagUpdate { change: FlagChange::Remove, flags: away, ..update.clone() };
+        let first = mailboxes.change_flags(account, id, removal).await?;
+        let mut left = update.uids;
+        left.retain(|uid| first.modified.binary_search(uid).is_err());
+        let addition = FlagUpdate {
+            uids: left,
+            change: FlagChange::Add,
+            flags: wanted,
+            unchanged_since: None,
+        };
+        let second = mailboxes.change_flags(account, id, addition).await?;
+        let mut changed = first.changed;
+        changed.retain(|(uid, ..)| !second.changed.iter().any(|(u, ..)| u == uid));
+        changed.extend(second.changed);
+        changed.sort_by_key(|(uid, ..)| *uid);
+        Ok(FlagOutcome { changed, modified: first.modified })
+    }
+
+    /// Removes messages (those with `\Deleted` alone, if `only_deleted`); answers which went.
+    ///
+    /// # Errors
+    /// `NoPermission`, or what the store says.
+    pub async fn expunge(
+        &self,
+        opened: &Opened,
+        uids: &[Uid],
+        only_deleted: bool,
+    ) -> Result<Vec<Uid>, MailError> {
+        if !opened.rights.can(MailRights::EXPUNGE) {
+            return Err(MailError::NoPermission);
+        }
+        let mailboxes = &self.accounts.store().mailboxes;
+        Ok(mailboxes.expunge(opened.owner.id, opened.mailbox.id(), uids, only_deleted).await?)
+    }
+
+    /// UIDs of a mailbox that went away after a MODSEQ (RFC 7162 VANISHED (EARLIER)), ascending.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn vanished_since(
+        &self,
+        opened: &Opened,
+        since: angarium_store::ModSeq,
+    ) -> Result<Vec<Uid>, MailError> {
+        let mailboxes = &self.accounts.store().mailboxes;
+        let changes = mailboxes.changes(opened.owner.id, opened.mailbox.id(), since).await?;
+        Ok(changes.vanished)
+    }
+
+    /// Octets and messages an account holds.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn usage(&self, owner: &Owner) -> Result<(u64, u64), MailError> {
+        Ok(self.accounts.store().mailboxes.usage(owner.id).await?)
+    }
+}

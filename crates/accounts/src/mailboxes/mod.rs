@@ -1,0 +1,34 @@
+//! The mailbox side of the one door: opening mailboxes by name with rights and quota, the shared
+//! state of what is open, and delivery. It must never know a protocol.
+//!
+//! How it hangs together: [`Registry`] holds one [`OpenMailbox`] per mailbox that any session has
+//! open; the change feed reaches it through [`Registry::changed`]. A [`MailAccount`] is an actor
+//! looking at mailboxes by name; it checks names, rights and quota and hands out open mailboxes.
+
+mod account;
+mod delivery;
+mod error;
+mod facts;
+mod fetch;
+mod intake;
+mod listing;
+mod messages;
+mod names;
+mod open;
+mod registry;
+mod rights;
+mod table;
+
+pub use account::{MailAccount, Opened, Target};
+pub use delivery::DeliverError;
+pub use error::MailError;
+pub use facts::{Limits, Owner};
+pub use fetch::{Reader, batches};
+pub use intake::Intake;
+pub use listing::{ListedMailbox, Pattern};
+pub use messages::Transferred;
+pub use names::{NameError, Named, SpecialUse, canonical, parse};
+pub use open::{News, OpenMailbox, Shared};
+pub use registry::{Registry, RegistryOptions};
+pub use rights::MailRights;
+pub use table::{Row, Table};

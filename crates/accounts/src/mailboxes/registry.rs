@@ -1,0 +1,251 @@
+//! Which mailboxes are open in this process, and where the names of an account's mailboxes lead:
+//! found, loaded once, kept for a while, told of changes. It must never know who may open what.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use angarium_store::{AccountId, Change, MailboxId, MailboxRecord, Store};
+use quick_cache::sync::Cache;
+
+use super::error::MailError;
+use super::open::OpenMailbox;
+
+/// How much is kept of mailboxes nobody has open any more.
+#[derive(Clone, Copy, Debug)]
+pub struct RegistryOptions {
+    /// Mailboxes kept at most (default 4096).
+    pub kept_mailboxes: usize,
+    /// Bytes of their tables at most, roughly (default 128 MiB).
+    pub kept_bytes: usize,
+    /// Accounts whose mailbox names are kept (default 16,384).
+    pub kept_names: usize,
+}
+
+impl Default for RegistryOptions {
+    fn default() -> Self {
+        Self { kept_mailboxes: 4096, kept_bytes: 128 << 20, kept_names: 16_384 }
+    }
+}
+
+/// An account's mailbox names and ids.
+pub(super) type Names = HashMap<String, MailboxId>;
+
+/// Recently opened mailboxes, oldest first, held so that the next opening is free.
+#[derive(Default)]
+struct Kept {
+    order: VecDeque<(Arc<OpenMailbox>, usize)>,
+    bytes: usize,
+}
+
+/// The open mailboxes of this process.
+pub struct Registry {
+    options: RegistryOptions,
+    open: Mutex<HashMap<MailboxId, Weak<OpenMailbox>>>,
+    /// Size of `open` at which dead entries are swept next.
+    sweep_at: AtomicU64,
+    kept: Mutex<Kept>,
+    names: Cache<AccountId, Arc<Names>>,
+    /// Grows with every change of any mailbox's name: a list read before it is not kept.
+    renames: AtomicU64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Registry {
+    /// An empty registry with the default bounds. Whoever listens to the store's feed must pass
+    /// every change to [`Registry::changed`] before the first mailbox is opened.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_options(RegistryOptions::default())
+    }
+
+    /// As [`Registry::new`] with other bounds.
+    #[must_use]
+    pub fn with_options(options: RegistryOptions) -> Self {
+        Self {
+            options,
+            open: Mutex::new(HashMap::new()),
+            sweep_at: AtomicU64::new(1024),
+            kept: Mutex::new(Kept::default()),
+            names: Cache::new(options.kept_names.max(16)),
+            renames: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes note of a change; quick, calls no store.
+    pub fn changed(&self, change: &Change) {
+        match change {
+            Change::Appended { mailbox, .. }
+            | Change::Flags { mailbox, .. }
+            | Change::Expunged { mailbox, .. } => {
+                if let Some(open) = self.find(mailbox.id) {
+                    open.apply(change);
+                }
+            }
+            Change::Mailboxes { account, removed, changed } => {
+                self.renamed(*account, removed, changed);
+                for id in removed.iter().chain(changed.iter().map(|r| &r.id)) {
+                    if let Some(open) = self.find(*id) {
+                        open.apply(change);
+                    }
+                }
+                self.forget(removed);
+            }
+            Change::Account(account) => {
+                self.renames.fetch_add(1, Ordering::SeqCst);
+                self.names.remove(account);
+            }
+            _ => {}
+        }
+    }
+
+    fn renamed(&self, account: AccountId, removed: &[MailboxId], changed: &[MailboxRecord]) {
+        let known = self.names.peek(&account);
+        let same = removed.is_empty()
+            && known.is_some_and(|names| {
+                changed.iter().all(|r| names.get(&r.name) == Some(&r.id))
+                    && changed.iter().all(|r| r.selectable)
+            });
+        if !same {
+            self.renames.fetch_add(1, Ordering::SeqCst);
+            self.names.remove(&account);
+        }
+    }
+
+    fn forget(&self, removed: &[MailboxId]) {
+        if removed.is_empty() {
+            return;
+        }
+        {
+            let mut kept = lock(&self.kept);
+            kept.order.retain(|(open, _)| !removed.contains(&open.id()));
+            kept.bytes = kept.order.iter().map(|(_, bytes)| bytes).sum();
+        }
+        let mut open = lock(&self.open);
+        for id in removed {
+            open.remove(id);
+        }
+    }
+
+    /// The open mailbox, if it is open.
+    #[must_use]
+    pub fn find(&self, id: MailboxId) -> Option<Arc<OpenMailbox>> {
+        lock(&self.open).get(&id).and_then(Weak::upgrade)
+    }
+
+    /// Number of mailboxes in memory.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        lock(&self.open).values().filter(|weak| weak.strong_count() > 0).count()
+    }
+
+    /// The names of an account's selectable mailboxes.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(super) async fn names(
+        &self,
+        store: &Store,
+        account: AccountId,
+    ) -> Result<Arc<Names>, MailError> {
+        if let Some(known) = self.names.get(&account) {
+            return Ok(known);
+        }
+        let before = self.renames.load(Ordering::SeqCst);
+        let records = store.mailboxes.list(account).await?;
+        let names: Names =
+            records.into_iter().filter(|r| r.selectable).map(|r| (r.name, r.id)).collect();
+        let names = Arc::new(names);
+        if self.renames.load(Ordering::SeqCst) == before {
+            self.names.insert(account, Arc::clone(&names));
+            // A change between the check and the insertion would be overlooked else.
+            if self.renames.load(Ordering::SeqCst) != before {
+                self.names.remove(&account);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Opens a mailbox: free when it is open or kept, else its messages are loaded once however
+    /// many ask.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotSelectable`, or what the store says.
+    pub async fn open(
+        &self,
+        store: &Store,
+        account: AccountId,
+        id: MailboxId,
+    ) -> Result<Arc<OpenMailbox>, MailError> {
+        if let Some(open) = self.find(id) {
+            open.load(store).await?;
+            self.keep(&open);
+            return Ok(open);
+        }
+        let record = store.mailboxes.get(account, id).await?;
+        if !record.selectable {
+            return Err(MailError::NotSelectable);
+        }
+        let open = self.enter(OpenMailbox::new(record, account));
+        open.load(store).await?;
+        self.keep(&open);
+        Ok(open)
+    }
+
+    /// Enters a mailbox, or answers the one that was entered meanwhile.
+    fn enter(&self, new: OpenMailbox) -> Arc<OpenMailbox> {
+        let mut open = lock(&self.open);
+        if let Some(known) = open.get(&new.id()).and_then(Weak::upgrade) {
+            return known;
+        }
+        let new = Arc::new(new);
+        open.insert(new.id(), Arc::downgrade(&new));
+        let size = open.len() as u64;
+        if size >= self.sweep_at.load(Ordering::Relaxed) {
+            open.retain(|_, weak| weak.strong_count() > 0);
+            self.sweep_at.store((open.len() as u64 * 2).max(1024), Ordering::Relaxed);
+        }
+        new
+    }
+
+    /// Moves a mailbox to the young end of what is kept, and lets the oldest go.
+    fn keep(&self, open: &Arc<OpenMailbox>) {
+        let bytes = open.bytes();
+        let mut dropped = Vec::new();
+        {
+            let mut kept = lock(&self.kept);
+            // The usual case: it is the youngest already.
+            if kept.order.back().is_some_and(|(last, _)| Arc::ptr_eq(last, open)) {
+                return;
+            }
+            // Only the young end is searched; an old double costs one place and nothing else.
+            let place = kept.order.iter().rev().take(64).position(|(k, _)| Arc::ptr_eq(k, open));
+            if let Some(from_back) = place {
+                let at = kept.order.len() - 1 - from_back;
+                if let Some((_, old)) = kept.order.remove(at) {
+                    kept.bytes -= old.min(kept.bytes);
+                }
+            }
+            kept.order.push_back((Arc::clone(open), bytes));
+            kept.bytes += bytes;
+            while kept.order.len() > self.options.kept_mailboxes
+                || kept.bytes > self.options.kept_bytes
+            {
+                let Some((old, size)) = kept.order.pop_front() else { break };
+                kept.bytes -= size.min(kept.bytes);
+                dropped.push(old);
+            }
+        }
+        // Freed outside the lock.
+        drop(dropped);
+    }
+}

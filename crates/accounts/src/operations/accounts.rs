@@ -1,0 +1,499 @@
+//! Operations on accounts: making, renaming, deleting, settings, aliases, rights, facts.
+
+use angarium_objects::name::{self, FullName};
+use angarium_objects::rights::{
+    BASIC_SETTINGS, CAN_ACCESS_MAILBOXES, CAN_CREATE_ACCOUNTS, CAN_CREATE_ALIASES,
+    CAN_CREATE_SPECIAL_ACCOUNTS, DOMAIN, MAX_RIGHTS, Rights,
+};
+use angarium_objects::settings::{self, Scope};
+use angarium_objects::spelling::{self, Limit};
+use angarium_objects::value::{Dictionary, Value};
+use angarium_store::{AccountId, AccountKind, AccountRecord, DomainObject, NewMailbox};
+
+use super::authority::{Authority, allowed, bad_name};
+use super::domains::filtered;
+use super::edit::How;
+use super::{NewAccount, OperationError, kind_extension};
+use crate::{Accounts, Actor};
+
+/// Most other names of one account.
+const MAX_ALIASES: usize = 1_000;
+/// Most mailboxes in a subscription list, and most mailbox aliases.
+const MAX_SUBSCRIBED: usize = 10_000;
+/// Longest mailbox name in these, in bytes.
+const MAX_MAILBOX_NAME: usize = 1_024;
+/// Most mailboxes a template makes.
+const MAX_INITIAL: usize = 100;
+/// Template keys that are not account settings: what a new account starts with.
+const INITIAL_MAILBOXES: &str = "Mailboxes";
+const INITIAL_SUBSCRIPTION: &str = "Subscription";
+const INITIAL_ALIASES: &str = "MailboxAliases";
+
+impl Accounts {
+    /// Makes an account from the domain's template and explicit settings.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn create_account(
+        &self,
+        actor: &Actor,
+        account: NewAccount,
+    ) -> Result<AccountId, OperationError> {
+        let authority = self.authority(actor).await?;
+        let full = self.full_name(&authority, &account.name).await?;
+        self.need_in_domain(&authority, &full.domain, CAN_CREATE_ACCOUNTS).await?;
+        let kind = account.kind.unwrap_or(AccountKind::MultiMailbox);
+        if account.legacy || kind_extension(kind) != "macnt" {
+            self.need_in_domain(&authority, &full.domain, CAN_CREATE_SPECIAL_ACCOUNTS).await?;
+        }
+        let given = filtered(&authority, Scope::Account, account.settings);
+        let id = self.make_account(full, kind, account.legacy, &given, Vec::new()).await?;
+        Ok(id)
+    }
+
+    /// Makes an account, rights already checked.
+    pub(super) async fn make_account(
+        &self,
+        full: FullName,
+        kind: AccountKind,
+        legacy: bool,
+        given: &Dictionary,
+        rights: Vec<String>,
+    ) -> Result<AccountId, OperationError> {
+        let domain = self.domain_facts(&full.domain).await?.ok_or(OperationError::UnknownDomain)?;
+        let limit = domain.effective.get("AccountsLimit").and_then(spelling::count);
+        if let Some(Limit::Of(limit)) = limit {
+            let is_account = |object: &DomainObject| matches!(object, DomainObject::Account(_));
+            let there = self.objects_where(&full.domain, is_account).await?.len() as u64;
+            if there >= limit {
+                return Err(OperationError::LimitExceeded("accounts of the domain".to_owned()));
+            }
+        }
+        let mut template = domain.record.template.clone();
+        let mailboxes = words(template.remove(INITIAL_MAILBOXES).as_ref());
+        let subscription = words(template.remove(INITIAL_SUBSCRIPTION).as_ref());
+        let mailbox_aliases = match template.remove(INITIAL_ALIASES) {
+            Some(Value::Dictionary(aliases)) => aliases,
+            _ => Dictionary::new(),
+        };
+        let mut settings = settings::merge(Scope::Account, &template, given)?;
+        if legacy {
+            settings.insert("ExternalINBOX".to_owned(), Value::from("YES"));
+        }
+        self.prepare_password(&full.domain, &mut settings).await?;
+        let record = AccountRecord {
+            id: AccountId(0),
+            domain: full.domain,
+            name: full.name,
+            kind,
+            aliases: Vec::new(),
+            settings,
+            rights,
+            subscription,
+            mailbox_aliases,
+            info: Dictionary::new(),
+            version: 0,
+        };
+        let now = self.now();
+        let made = self.store.directory.create_account(record, now).await?;
+        for name in mailboxes.into_iter().filter(|n| !n.eq_ignore_ascii_case("INBOX")) {
+            let mailbox = NewMailbox { name, selectable: true, now, ..NewMailbox::default() };
+            if let Err(error) = self.store.mailboxes.create(made.id, mailbox).await {
+                tracing::warn!(account = %made.name, %error, "a mailbox of the template was not made");
+            }
+        }
+        Ok(made.id)
+    }
+
+    /// Gives an account another name, also in another domain.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn rename_account(
+        &self,
+        actor: &Actor,
+        from: &str,
+        to: &str,
+    ) -> Result<(), OperationError> {
+        let (authority, record) = self.changeable_account(actor, from, CAN_CREATE_ACCOUNTS).await?;
+        self.by_own_name(&authority, &record, from).await?;
+        let full = self.full_name(&authority, to).await?;
+        self.need_in_domain(&authority, &full.domain, CAN_CREATE_ACCOUNTS).await?;
+        self.store.directory.rename_account(record.id, &full.domain, &full.name).await?;
+        self.gate.forget(record.id);
+        Ok(())
+    }
+
+    /// Removes an account with its mail.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn delete_account(&self, actor: &Actor, account: &str) -> Result<(), OperationError> {
+        let (authority, record) =
+            self.changeable_account(actor, account, CAN_CREATE_ACCOUNTS).await?;
+        self.by_own_name(&authority, &record, account).await?;
+        self.store.directory.delete_account(record.id).await?;
+        self.gate.forget(record.id);
+        Ok(())
+    }
+
+    /// Renaming and deleting take the account's own name, not an alias, and never the Main
+    /// Domain's `postmaster`.
+    async fn by_own_name(
+        &self,
+        authority: &Authority,
+        record: &AccountRecord,
+        text: &str,
+    ) -> Result<(), OperationError> {
+        if text.trim() != "*" && self.full_name(authority, text).await?.name != record.name {
+            return Err(OperationError::UnknownAccount);
+        }
+        if record.name == "postmaster" && record.domain == self.main_domain().await? {
+            let text = "the postmaster of the Main Domain must stay".to_owned();
+            return Err(OperationError::General(text));
+        }
+        Ok(())
+    }
+
+    /// Settings without what the reader may not see: the stored password is shown to those who
+    /// could set it.
+    async fn shown(
+        &self,
+        authority: &Authority,
+        record: &AccountRecord,
+        mut settings: Dictionary,
+    ) -> Result<Dictionary, OperationError> {
+        let target = self.actor_of(record).await?;
+        if !self.may_in_domain(authority, &record.domain, BASIC_SETTINGS).await?
+            || !authority.outranks(&target.rights)
+        {
+            settings.remove("Password");
+        }
+        Ok(settings)
+    }
+
+    /// Explicit settings of an account.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn account_settings(
+        &self,
+        actor: &Actor,
+        account: &str,
+    ) -> Result<Dictionary, OperationError> {
+        let (authority, record) = self.readable_account(actor, account).await?;
+        self.shown(&authority, &record, record.settings.clone()).await
+    }
+
+    /// Settings of an account, all levels merged.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn account_effective_settings(
+        &self,
+        actor: &Actor,
+        account: &str,
+    ) -> Result<Dictionary, OperationError> {
+        let (authority, record) = self.readable_account(actor, account).await?;
+        let all = self.effective_settings(record.id).await?;
+        self.shown(&authority, &record, (*all).clone()).await
+    }
+
+    /// One effective setting, `Null` if absent.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn account_one_setting(
+        &self,
+        actor: &Actor,
+        account: &str,
+        key: &str,
+    ) -> Result<Value, OperationError> {
+        let mut all = self.account_effective_settings(actor, account).await?;
+        Ok(all.remove(key).unwrap_or(Value::Null))
+    }
+
+    async fn change_settings(
+        &self,
+        record: &AccountRecord,
+        how: How,
+        mut changes: Dictionary,
+    ) -> Result<(), OperationError> {
+        self.prepare_password(&record.domain, &mut changes).await?;
+        self.edit_account(record.id, |record| {
+            record.settings = how.apply(Scope::Account, &record.settings, &changes)?;
+            Ok(())
+        })
+        .await?;
+        if how == How::Replace || changes.contains_key("Password") {
+            self.gate.forget(record.id);
+        }
+        Ok(())
+    }
+
+    /// Merges settings into an account's; the string `default` removes one. A domain
+    /// administrator silently changes only what his rights name.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn update_account_settings(
+        &self,
+        actor: &Actor,
+        account: &str,
+        settings: Dictionary,
+    ) -> Result<(), OperationError> {
+        let (authority, record) = self.changeable_account(actor, account, DOMAIN).await?;
+        let changes = filtered(&authority, Scope::Account, settings);
+        self.change_settings(&record, How::Merge, changes).await
+    }
+
+    /// Replaces an account's settings.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn set_account_settings(
+        &self,
+        actor: &Actor,
+        account: &str,
+        settings: Dictionary,
+    ) -> Result<(), OperationError> {
+        let (authority, record) = self.changeable_account(actor, account, DOMAIN).await?;
+        authority.need_all_domains()?;
+        self.change_settings(&record, How::Replace, settings).await
+    }
+
+    /// Other names of an account.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn account_aliases(
+        &self,
+        actor: &Actor,
+        account: &str,
+    ) -> Result<Vec<String>, OperationError> {
+        Ok(self.readable_account(actor, account).await?.1.aliases.clone())
+    }
+
+    /// Replaces the other names of an account.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn set_account_aliases(
+        &self,
+        actor: &Actor,
+        account: &str,
+        aliases: Vec<String>,
+    ) -> Result<(), OperationError> {
+        let (_, record) = self.changeable_account(actor, account, CAN_CREATE_ALIASES).await?;
+        if aliases.len() > MAX_ALIASES {
+            return Err(OperationError::LimitExceeded(format!("{MAX_ALIASES} aliases")));
+        }
+        let mut names = Vec::with_capacity(aliases.len());
+        for alias in &aliases {
+            names.push(name::object_name(alias.trim()).map_err(bad_name)?);
+        }
+        names.sort();
+        names.dedup();
+        names.retain(|alias| *alias != record.name);
+        self.edit_account(record.id, |record| {
+            record.aliases.clone_from(&names);
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Rights codes of an account.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn account_rights(
+        &self,
+        actor: &Actor,
+        account: &str,
+    ) -> Result<Vec<String>, OperationError> {
+        let authority = self.authority(actor).await?;
+        let record = self.named_account(&authority, account).await?;
+        self.need_read(&authority, &record.domain).await?;
+        Ok(record.rights.clone())
+    }
+
+    /// Replaces the rights codes of an account: takes Master, for accounts of secondary domains
+    /// the right to change all domains.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn set_account_rights(
+        &self,
+        actor: &Actor,
+        account: &str,
+        rights: Vec<String>,
+    ) -> Result<(), OperationError> {
+        let authority = self.authority(actor).await?;
+        let record = self.named_account(&authority, account).await?;
+        let main = record.domain == self.main_domain().await?;
+        allowed(if main { authority.rights.is_master() } else { authority.rights.all_domains() })?;
+        let sane =
+            |code: &String| (1..=128).contains(&code.len()) && !code.chars().any(char::is_control);
+        if rights.len() > MAX_RIGHTS || !rights.iter().all(sane) {
+            return Err(OperationError::Syntax("a list of rights codes is expected".to_owned()));
+        }
+        let codes: Vec<String> = Rights::new(rights, false).codes().map(str::to_owned).collect();
+        self.edit_account(record.id, |record| {
+            record.rights.clone_from(&codes);
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Volatile facts: `StorageUsed` (octets, plain digits), `Messages`, and since the start of
+    /// the server `LastLogin`, `LastAddress`, `Logins`.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn account_info(
+        &self,
+        actor: &Actor,
+        account: &str,
+    ) -> Result<Dictionary, OperationError> {
+        let (_, record) = self.readable_account(actor, account).await?;
+        let mut info = record.info.clone();
+        let (size, messages) = self.store.mailboxes.usage(record.id).await?;
+        info.insert("StorageUsed".to_owned(), Value::from(size.to_string()));
+        info.insert("Messages".to_owned(), Value::from(messages.to_string()));
+        if let Some(last) = self.gate.last_login(record.id) {
+            info.insert("LastLogin".to_owned(), Value::Time(last.time));
+            info.insert("Logins".to_owned(), Value::from(last.logins.to_string()));
+            if let Some(peer) = last.peer {
+                info.insert("LastAddress".to_owned(), Value::from(peer.to_string()));
+            }
+        }
+        Ok(info)
+    }
+
+    /// Where an account's files would be, relative to its domain's directory.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn account_location(
+        &self,
+        actor: &Actor,
+        account: &str,
+    ) -> Result<String, OperationError> {
+        let authority = self.authority(actor).await?;
+        let record = self.named_account(&authority, account).await?;
+        authority.need_all_domains()?;
+        Ok(format!("{}.{}", record.name, kind_extension(record.kind)))
+    }
+
+    /// The account, for its owner and for those who may open its mailboxes.
+    async fn mailbox_owner(
+        &self,
+        actor: &Actor,
+        account: &str,
+    ) -> Result<std::sync::Arc<AccountRecord>, OperationError> {
+        let authority = self.authority(actor).await?;
+        let record = self.named_account(&authority, account).await?;
+        if record.id != authority.account {
+            self.need_in_domain(&authority, &record.domain, CAN_ACCESS_MAILBOXES).await?;
+        }
+        Ok(record)
+    }
+
+    /// Subscribed mailbox names.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn mailbox_subscription(
+        &self,
+        actor: &Actor,
+        account: &str,
+    ) -> Result<Vec<String>, OperationError> {
+        Ok(self.mailbox_owner(actor, account).await?.subscription.clone())
+    }
+
+    /// Replaces the subscribed mailbox names.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn set_mailbox_subscription(
+        &self,
+        actor: &Actor,
+        account: &str,
+        names: Vec<String>,
+    ) -> Result<(), OperationError> {
+        let record = self.mailbox_owner(actor, account).await?;
+        check_mailbox_names(names.iter())?;
+        self.edit_account(record.id, |record| {
+            record.subscription.clone_from(&names);
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Mailbox aliases: local name to foreign name.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn mailbox_aliases(
+        &self,
+        actor: &Actor,
+        account: &str,
+    ) -> Result<Dictionary, OperationError> {
+        Ok(self.mailbox_owner(actor, account).await?.mailbox_aliases.clone())
+    }
+
+    /// Replaces the mailbox aliases.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn set_mailbox_aliases(
+        &self,
+        actor: &Actor,
+        account: &str,
+        aliases: Dictionary,
+    ) -> Result<(), OperationError> {
+        let record = self.mailbox_owner(actor, account).await?;
+        check_mailbox_names(aliases.keys())?;
+        let targets: Option<Vec<&str>> = aliases.values().map(Value::as_str).collect();
+        let targets = targets.ok_or_else(|| {
+            OperationError::Syntax("a mailbox alias leads to a mailbox name".to_owned())
+        })?;
+        check_mailbox_names(targets.into_iter())?;
+        self.edit_account(record.id, |record| {
+            record.mailbox_aliases.clone_from(&aliases);
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+fn check_mailbox_names<S: AsRef<str>>(
+    names: impl ExactSizeIterator<Item = S>,
+) -> Result<(), OperationError> {
+    if names.len() > MAX_SUBSCRIBED {
+        return Err(OperationError::LimitExceeded(format!("{MAX_SUBSCRIBED} mailbox names")));
+    }
+    for name in names {
+        let name = name.as_ref();
+        if name.is_empty() || name.len() > MAX_MAILBOX_NAME || name.chars().any(char::is_control) {
+            return Err(OperationError::Syntax("a mailbox name is expected".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// The usable mailbox names of a template.
+fn words(value: Option<&Value>) -> Vec<String> {
+    let all = value.and_then(Value::as_array).unwrap_or_default();
+    all.iter()
+        .filter_map(Value::as_str)
+        .filter(|name| check_mailbox_names([name].into_iter()).is_ok())
+        .filter(|name| name.split('/').all(|part| !part.is_empty()))
+        .take(MAX_INITIAL)
+        .map(str::to_owned)
+        .collect()
+}

@@ -1,0 +1,103 @@
+//! Every administrative operation: who are you, may you, is it legal, one store operation.
+//!
+//! Names: a domain given as `""` is the actor's own. An account, group or forwarder without
+//! `@domain` belongs to the actor's domain; the account `*` is the actor's own account
+//! (`reference/cli.md` section 3).
+
+mod accounts;
+pub(crate) mod authority;
+mod domains;
+mod edit;
+mod error;
+mod groups;
+mod listing;
+mod passwords;
+mod server;
+
+use angarium_objects::value::Dictionary;
+use angarium_store::AccountKind;
+
+pub use error::OperationError;
+
+/// An account to be made.
+#[derive(Clone, Debug, Default)]
+pub struct NewAccount {
+    /// Name, with or without `@domain`.
+    pub name: String,
+    /// Type word; `None` takes `MultiMailbox`.
+    pub kind: Option<AccountKind>,
+    /// INBOX is a legacy file (`LEGACY`).
+    pub legacy: bool,
+    /// Explicit settings; a `Password` is stored as `PasswordEncryption` says unless it starts
+    /// with byte 002 (a hash given as it is).
+    pub settings: Dictionary,
+}
+
+/// Which kinds LISTDOMAINOBJECTS is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectKinds {
+    /// Accounts.
+    pub accounts: bool,
+    /// Account aliases.
+    pub aliases: bool,
+    /// Forwarders.
+    pub forwarders: bool,
+}
+
+/// What LISTDOMAINOBJECTS answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectListing {
+    /// Number of accounts of the domain.
+    pub accounts: u64,
+    /// Name to a string (account: file extension), an array of one string (alias: owner's name)
+    /// or an array of an array of one string (forwarder: address).
+    pub objects: Dictionary,
+    /// Number of aliases of the domain.
+    pub aliases: u64,
+    /// Number of forwarders of the domain.
+    pub forwarders: u64,
+    /// Pass it on to go on; empty at the end. Only when one was given.
+    pub cookie: Option<String>,
+}
+
+/// What ROUTE answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteReport {
+    /// `LOCAL`, `SMTP`, `LIST`, `SYSTEM` …
+    pub module: String,
+    /// Host or queue, empty for none.
+    pub host: String,
+    /// Address.
+    pub address: String,
+    /// The steps taken.
+    pub trace: Vec<String>,
+}
+
+/// The file extension by which listings show an account's type.
+#[must_use]
+pub const fn kind_extension(kind: AccountKind) -> &'static str {
+    match kind {
+        AccountKind::MultiMailbox
+        | AccountKind::AGrade
+        | AccountKind::BGrade
+        | AccountKind::CGrade => "macnt",
+        AccountKind::TextMailbox => "mbox",
+        AccountKind::MailDirMailbox => "mdir",
+        AccountKind::SlicedMailbox => "mslc",
+    }
+}
+
+/// The account type of a word of `reference/accounts-and-domains.md` section 6, in any case.
+#[must_use]
+pub fn kind_from_word(word: &str) -> Option<AccountKind> {
+    Some(match word.to_ascii_lowercase().as_str() {
+        "multimailbox" => AccountKind::MultiMailbox,
+        "textmailbox" => AccountKind::TextMailbox,
+        "maildirmailbox" => AccountKind::MailDirMailbox,
+        "slicedmailbox" => AccountKind::SlicedMailbox,
+        "agrade" => AccountKind::AGrade,
+        "bgrade" => AccountKind::BGrade,
+        "cgrade" => AccountKind::CGrade,
+        _ => return None,
+    })
+}

@@ -1,0 +1,154 @@
+//! Operations on passwords: storing new ones in the account's form, comparing, the rules for
+//! those that users choose themselves.
+
+use angarium_objects::password::{HASH_MARK, REVERSIBLE_MARK};
+use angarium_objects::rights::BASIC_SETTINGS;
+use angarium_objects::spelling;
+use angarium_objects::value::{Dictionary, Value};
+use angarium_store::AccountId;
+
+use super::OperationError;
+use super::authority::allowed;
+use crate::login::hash;
+use crate::{Accounts, Actor, Secret};
+
+impl Accounts {
+    /// Gives an account a new password; an empty one means that the internal password never
+    /// matches. `check` applies the rules for users (`PWDAllowed`, `PasswordLength`), which the
+    /// owner cannot leave out.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn set_account_password(
+        &self,
+        actor: &Actor,
+        account: &str,
+        password: Secret,
+        check: bool,
+    ) -> Result<(), OperationError> {
+        let authority = self.authority(actor).await?;
+        let record = self.named_account(&authority, account).await?;
+        let target = self.actor_of(&record).await?;
+        let own = record.id == authority.account;
+        let may = self.may_in_domain(&authority, &record.domain, BASIC_SETTINGS).await?;
+        allowed((may && authority.outranks(&target.rights)) || own)?;
+        let settings = self.effective_settings(record.id).await?;
+        if check || !may {
+            let flag = |key: &str| settings.get(key).and_then(spelling::boolean).unwrap_or(false);
+            if !flag("PWDAllowed") {
+                return Err(OperationError::AccessDenied);
+            }
+            let least = settings.get("PasswordLength").and_then(Value::as_number).unwrap_or(0);
+            let length =
+                password.expose_str().map_or(password.expose().len(), |t| t.chars().count());
+            if i64::try_from(length).unwrap_or(i64::MAX) < least.max(1) {
+                let text = format!("a password has at least {} characters", least.max(1));
+                return Err(OperationError::General(text));
+            }
+        }
+        let stored = self.new_stored(&settings, &password).await?;
+        self.write_password(record.id, &stored).await
+    }
+
+    async fn write_password(&self, id: AccountId, stored: &str) -> Result<(), OperationError> {
+        self.edit_account(id, |record| {
+            record.settings.insert("Password".to_owned(), Value::from(stored));
+            Ok(())
+        })
+        .await?;
+        self.gate.forget(id);
+        Ok(())
+    }
+
+    /// The account changes its own password (NEWPASS).
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn change_own_password(
+        &self,
+        actor: &Actor,
+        password: Secret,
+    ) -> Result<(), OperationError> {
+        self.set_account_password(actor, "*", password, true).await
+    }
+
+    /// Compares a password with the stored one.
+    ///
+    /// # Errors
+    /// [`OperationError::WrongPassword`] when it is not the same; see [`OperationError`].
+    pub async fn verify_account_password(
+        &self,
+        actor: &Actor,
+        account: &str,
+        password: Secret,
+    ) -> Result<(), OperationError> {
+        let authority = self.authority(actor).await?;
+        let record = self.named_account(&authority, account).await?;
+        self.need_in_domain(&authority, &record.domain, angarium_objects::rights::DOMAIN).await?;
+        let stored = record.settings.get("Password").and_then(Value::as_str).unwrap_or_default();
+        let right = self.gate.verify(record.id, stored, &password, self.now()).await;
+        match right {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(OperationError::WrongPassword),
+            Err(_) => Err(busy()),
+        }
+    }
+
+    /// The stored form of a new password, by the effective `PasswordEncryption`.
+    pub(super) async fn new_stored(
+        &self,
+        effective: &Dictionary,
+        password: &Secret,
+    ) -> Result<String, OperationError> {
+        if password.is_empty() {
+            return Ok(String::new());
+        }
+        if password.expose().len() > Secret::MAX_LENGTH {
+            return Err(OperationError::Syntax("the password is too long".to_owned()));
+        }
+        if password.expose().iter().any(u8::is_ascii_control) {
+            let text = "a password may not hold control characters".to_owned();
+            return Err(OperationError::Syntax(text));
+        }
+        let method = effective.get("PasswordEncryption").and_then(Value::as_str);
+        if method.is_some_and(|m| m.eq_ignore_ascii_case("clear")) {
+            let text = password.expose_str().ok_or_else(|| {
+                OperationError::Syntax("a password kept in clear must be UTF-8".to_owned())
+            })?;
+            return Ok(text.to_owned());
+        }
+        let (hashing, secret) = (self.gate.hashing, password.clone());
+        let stored = self.gate.slow(move || hash::new_stored(hashing, &secret)).await;
+        stored.ok().flatten().ok_or_else(busy)
+    }
+
+    /// Replaces a clear `Password` among settings by its stored form. A string that starts with
+    /// a mark byte is a hash given as it is.
+    pub(super) async fn prepare_password(
+        &self,
+        domain: &str,
+        settings: &mut Dictionary,
+    ) -> Result<(), OperationError> {
+        let Some(value) = settings.get("Password") else { return Ok(()) };
+        if angarium_objects::settings::is_default(value) {
+            return Ok(());
+        }
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => return Err(OperationError::Syntax("a password is a string".to_owned())),
+        };
+        let stored = if text.starts_with(HASH_MARK) || text.starts_with(REVERSIBLE_MARK) {
+            text
+        } else {
+            let effective = self.effective_of(domain, settings).await?;
+            self.new_stored(&effective, &Secret::from(text)).await?
+        };
+        settings.insert("Password".to_owned(), Value::from(stored));
+        Ok(())
+    }
+}
+
+fn busy() -> OperationError {
+    OperationError::Later("too many passwords are being hashed".to_owned())
+}

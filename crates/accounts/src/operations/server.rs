@@ -1,0 +1,366 @@
+//! Operations on the server as a whole: the first start, server-wide defaults, modules, the
+//! Router.
+
+use angarium_objects::name::{self, FullName};
+use angarium_objects::rights::{MASTER, SETTINGS};
+use angarium_objects::settings::Scope;
+use angarium_objects::value::{Dictionary, Value};
+use angarium_routing::{DEFAULT_TABLE, Table};
+use angarium_store::{AccountKind, DomainRecord, SettingsKey, StoreError};
+
+use super::authority::{allowed, bad_name};
+use super::edit::How;
+use super::{OperationError, RouteReport};
+use crate::login::sasl::SECRETS_MODULE;
+use crate::{Accounts, Actor, RouteKind, RouteOutcome, Secret};
+
+/// Longest name of a module, in bytes.
+const MAX_MODULE: usize = 64;
+
+fn module_key(module: &str) -> Result<SettingsKey, OperationError> {
+    let plain = (1..=MAX_MODULE).contains(&module.len())
+        && module.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    if !plain {
+        return Err(OperationError::Syntax("this is not the name of a module".to_owned()));
+    }
+    // Nobody reads the server's own secrets.
+    allowed(!module.eq_ignore_ascii_case(SECRETS_MODULE))?;
+    Ok(SettingsKey::Module(module.to_owned()))
+}
+
+impl Accounts {
+    /// Makes the main domain and `postmaster` with the Master right; `false` if there is a main
+    /// domain already. A first start that was cut off is finished by the next.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn first_start(
+        &self,
+        main_domain: &str,
+        password: Secret,
+    ) -> Result<bool, OperationError> {
+        if !self.main_domain().await?.is_empty() {
+            return Ok(false);
+        }
+        let domain = name::domain_name(main_domain).map_err(bad_name)?;
+        let record = DomainRecord {
+            name: domain.clone(),
+            aliases: Vec::new(),
+            settings: Dictionary::new(),
+            account_defaults: Dictionary::new(),
+            template: Dictionary::new(),
+            version: 0,
+        };
+        match self.store.directory.create_domain(record).await {
+            Ok(_) | Err(StoreError::Exists("domain")) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let text = password
+            .expose_str()
+            .ok_or_else(|| OperationError::Syntax("the first password must be UTF-8".to_owned()))?;
+        let given = Dictionary::from([
+            ("Password".to_owned(), Value::from(text)),
+            ("RealName".to_owned(), Value::from("Postmaster")),
+        ]);
+        let full = FullName { name: "postmaster".to_owned(), domain: domain.clone() };
+        let kind = AccountKind::MultiMailbox;
+        let made = self.make_account(full, kind, false, &given, vec![MASTER.to_owned()]).await;
+        match made {
+            Ok(_) => {}
+            Err(OperationError::AccountExists) => {
+                // Left by a first start that was cut off; the new password counts.
+                let console = Actor::console_in(&domain);
+                let record = self.find_account("postmaster", &domain).await?;
+                let record = record.ok_or(OperationError::UnknownAccount)?;
+                let effective = self.effective_of(&domain, &record.settings).await?;
+                let stored = self.new_stored(&effective, &password).await?;
+                tracing::info!(actor = %console.full_name(), "the first start is finished");
+                self.edit_account(record.id, |record| {
+                    record.settings.insert("Password".to_owned(), Value::from(stored.as_str()));
+                    record.rights = vec![MASTER.to_owned()];
+                    Ok(())
+                })
+                .await?;
+            }
+            Err(error) => return Err(error),
+        }
+        // Last, so that a server with a main domain always has its postmaster.
+        self.edit_dictionary(SettingsKey::Server, |old| {
+            let mut new = old.clone();
+            new.insert("DomainName".to_owned(), Value::from(domain.as_str()));
+            Ok(new)
+        })
+        .await?;
+        Ok(true)
+    }
+
+    /// Name of the Main Domain.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn main_domain_name(&self, _actor: &Actor) -> Result<String, OperationError> {
+        Ok(self.main_domain().await?)
+    }
+
+    async fn read_as(
+        &self,
+        actor: &Actor,
+        right: Option<&str>,
+        key: SettingsKey,
+    ) -> Result<Dictionary, OperationError> {
+        let authority = self.authority(actor).await?;
+        match right {
+            Some(code) => authority.need_server(code)?,
+            None => authority.need_all_domains()?,
+        }
+        Ok((*self.dictionary(key).await?).clone())
+    }
+
+    async fn change_as(
+        &self,
+        actor: &Actor,
+        right: Option<&str>,
+        key: SettingsKey,
+        scope: Scope,
+        how: How,
+        changes: Dictionary,
+    ) -> Result<(), OperationError> {
+        let authority = self.authority(actor).await?;
+        match right {
+            Some(code) => authority.need_server(code)?,
+            None => authority.need_all_domains()?,
+        }
+        self.edit_dictionary(key, |old| Ok(how.apply(scope, old, &changes)?)).await
+    }
+
+    /// The other server settings.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn server_settings(&self, actor: &Actor) -> Result<Dictionary, OperationError> {
+        self.read_as(actor, Some(SETTINGS), SettingsKey::Server).await
+    }
+
+    /// Merges into the server settings. Another `DomainName` must be a domain of this server and
+    /// takes the Master right.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn update_server_settings(
+        &self,
+        actor: &Actor,
+        settings: Dictionary,
+    ) -> Result<(), OperationError> {
+        if let Some(name) = settings.get("DomainName") {
+            let name = Self::fold(name.as_str().unwrap_or_default());
+            if name != self.main_domain().await? {
+                allowed(self.authority(actor).await?.rights.is_master())?;
+                let known = self.domain_facts(&name).await?;
+                if known.is_none_or(|domain| domain.record.name != name) {
+                    return Err(OperationError::UnknownDomain);
+                }
+            }
+        }
+        let (key, scope) = (SettingsKey::Server, Scope::Server);
+        self.change_as(actor, Some(SETTINGS), key, scope, How::Merge, settings).await
+    }
+
+    /// Server-wide domain defaults.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn domain_defaults(&self, actor: &Actor) -> Result<Dictionary, OperationError> {
+        self.read_as(actor, None, SettingsKey::DomainDefaults).await
+    }
+
+    /// Merges into the server-wide domain defaults.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn update_domain_defaults(
+        &self,
+        actor: &Actor,
+        settings: Dictionary,
+    ) -> Result<(), OperationError> {
+        let (key, scope) = (SettingsKey::DomainDefaults, Scope::Domain);
+        self.change_as(actor, None, key, scope, How::Merge, settings).await
+    }
+
+    /// Replaces the server-wide domain defaults.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn set_domain_defaults(
+        &self,
+        actor: &Actor,
+        settings: Dictionary,
+    ) -> Result<(), OperationError> {
+        let (key, scope) = (SettingsKey::DomainDefaults, Scope::Domain);
+        self.change_as(actor, None, key, scope, How::Replace, settings).await
+    }
+
+    /// Server-wide account defaults.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn server_account_defaults(
+        &self,
+        actor: &Actor,
+    ) -> Result<Dictionary, OperationError> {
+        self.read_as(actor, None, SettingsKey::AccountDefaults).await
+    }
+
+    /// Merges into the server-wide account defaults.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn update_server_account_defaults(
+        &self,
+        actor: &Actor,
+        settings: Dictionary,
+    ) -> Result<(), OperationError> {
+        let (key, scope) = (SettingsKey::AccountDefaults, Scope::Account);
+        self.change_as(actor, None, key, scope, How::Merge, settings).await
+    }
+
+    /// Replaces the server-wide account defaults.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn set_server_account_defaults(
+        &self,
+        actor: &Actor,
+        settings: Dictionary,
+    ) -> Result<(), OperationError> {
+        let (key, scope) = (SettingsKey::AccountDefaults, Scope::Account);
+        self.change_as(actor, None, key, scope, How::Replace, settings).await
+    }
+
+    /// A module's settings.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn module_settings(
+        &self,
+        actor: &Actor,
+        module: &str,
+    ) -> Result<Dictionary, OperationError> {
+        self.read_as(actor, Some(SETTINGS), module_key(module)?).await
+    }
+
+    /// Merges into a module's settings.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn update_module_settings(
+        &self,
+        actor: &Actor,
+        module: &str,
+        settings: Dictionary,
+    ) -> Result<(), OperationError> {
+        let (key, scope) = (module_key(module)?, Scope::Module);
+        self.change_as(actor, Some(SETTINGS), key, scope, How::Merge, settings).await
+    }
+
+    /// Replaces a module's settings.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn set_module_settings(
+        &self,
+        actor: &Actor,
+        module: &str,
+        settings: Dictionary,
+    ) -> Result<(), OperationError> {
+        let (key, scope) = (module_key(module)?, Scope::Module);
+        self.change_as(actor, Some(SETTINGS), key, scope, How::Replace, settings).await
+    }
+
+    /// The Router table's text.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn router_table(&self, actor: &Actor) -> Result<String, OperationError> {
+        let all = self.read_as(actor, Some(SETTINGS), SettingsKey::Router).await?;
+        Ok(all.get("Table").and_then(Value::as_str).unwrap_or(DEFAULT_TABLE).to_owned())
+    }
+
+    /// Replaces the Router table; refused with the line that is wrong.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn set_router_table(&self, actor: &Actor, table: &str) -> Result<(), OperationError> {
+        self.authority(actor).await?.need_server(SETTINGS)?;
+        Table::read(table).map_err(|error| OperationError::Syntax(error.to_string()))?;
+        self.edit_dictionary(SettingsKey::Router, |old| {
+            let mut new = old.clone();
+            new.insert("Table".to_owned(), Value::from(table));
+            Ok(new)
+        })
+        .await
+    }
+
+    /// The Router's settings, without the table.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn router_settings(&self, actor: &Actor) -> Result<Dictionary, OperationError> {
+        let mut all = self.read_as(actor, Some(SETTINGS), SettingsKey::Router).await?;
+        all.remove("Table");
+        Ok(all)
+    }
+
+    /// Replaces the Router's settings; the table stays.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn set_router_settings(
+        &self,
+        actor: &Actor,
+        settings: Dictionary,
+    ) -> Result<(), OperationError> {
+        self.authority(actor).await?.need_server(SETTINGS)?;
+        self.edit_dictionary(SettingsKey::Router, |old| {
+            let mut new = How::Replace.apply(Scope::Router, old, &settings)?;
+            new.remove("Table");
+            if let Some(table) = old.get("Table") {
+                new.insert("Table".to_owned(), table.clone());
+            }
+            Ok(new)
+        })
+        .await
+    }
+
+    /// Where an address leads, as (module, host, address) with the trace (ROUTE).
+    ///
+    /// # Errors
+    /// See [`OperationError`]; also when the address is refused.
+    pub async fn route_for_administrator(
+        &self,
+        actor: &Actor,
+        address: &str,
+        kind: RouteKind,
+    ) -> Result<RouteReport, OperationError> {
+        let rights = self.authority(actor).await?.rights;
+        allowed(rights.server(SETTINGS) || rights.all_domains())?;
+        let (outcome, trace) = self.route_traced(address, kind, None).await;
+        let (module, host, address) = match outcome {
+            RouteOutcome::Local { account_name, domain, original, .. } => {
+                ("LOCAL", format!("{account_name}@{domain}"), original)
+            }
+            RouteOutcome::Group { domain, name, original, .. } => {
+                ("LIST", format!("{name}@{domain}"), original)
+            }
+            RouteOutcome::Remote { host, port, address, .. } => {
+                let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+                ("SMTP", format!("{host}{port}"), address)
+            }
+            RouteOutcome::Discard => ("SYSTEM", "NULL".to_owned(), address.to_owned()),
+            RouteOutcome::Bounce { address } => ("SYSTEM", "BOUNCE".to_owned(), address),
+            RouteOutcome::Rejected { reason } => return Err(OperationError::General(reason)),
+            RouteOutcome::Unknown { .. } => return Err(OperationError::UnknownAccount),
+            RouteOutcome::Later { reason } => return Err(OperationError::Later(reason)),
+        };
+        Ok(RouteReport { module: module.to_owned(), host, address, trace })
+    }
+}

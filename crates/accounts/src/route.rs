@@ -1,0 +1,246 @@
+//! Where an address leads: drives the pure Router with facts from the directory.
+
+use std::net::IpAddr;
+
+use angarium_objects::value::{Dictionary, Value};
+use angarium_routing::{Answer, DomainFacts, Object, Outcome, Question, Step, UnknownPolicy};
+use angarium_store::{AccountId, DomainObject, StoreError};
+
+pub use angarium_routing::{RelayPermission, RouteKind};
+
+use crate::Accounts;
+
+/// Where an address leads.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RouteOutcome {
+    /// An account of this server.
+    Local {
+        /// The account.
+        account: AccountId,
+        /// Its local name.
+        account_name: String,
+        /// Its domain.
+        domain: String,
+        /// The address as it came in.
+        original: String,
+        /// The mailbox of `box#account`.
+        mailbox: Option<String>,
+        /// The detail of `account+detail`.
+        detail: Option<String>,
+    },
+    /// Another system.
+    Remote {
+        /// Host or domain to send to: a name, or an IP address when `direct`.
+        host: String,
+        /// A port given with it (no MX look-up then, RTE-07).
+        port: Option<u16>,
+        /// True when the host is an address or was named for direct use: no MX look-up.
+        direct: bool,
+        /// The address for the envelope.
+        address: String,
+        /// Whether the route itself permits relaying for everybody.
+        relay: RelayPermission,
+    },
+    /// A group of this server: to be resubmitted to the members.
+    Group {
+        /// Its domain.
+        domain: String,
+        /// Its name.
+        name: String,
+        /// Full addresses of the members, those without a domain completed.
+        members: Vec<String>,
+        /// Its settings.
+        settings: Dictionary,
+        /// The address as it came in.
+        original: String,
+    },
+    /// To be accepted and dropped.
+    Discard,
+    /// To be accepted, then reported as undeliverable (`Accepted and Bounced`).
+    Bounce {
+        /// The address that is not known.
+        address: String,
+    },
+    /// Never: refused by a record or a setting, or a routing loop.
+    Rejected {
+        /// Why, for people.
+        reason: String,
+    },
+    /// Never: no such name in a domain of ours.
+    Unknown {
+        /// The local name.
+        name: String,
+        /// The domain.
+        domain: String,
+    },
+    /// Later: the directory cannot be read now.
+    Later {
+        /// Why, for the log.
+        reason: String,
+    },
+}
+
+impl Accounts {
+    /// Routes an address for mail, a login or a signal. `local_ip` is the address a connection
+    /// came in on; it gives the domain of an unqualified login name.
+    pub async fn route(
+        &self,
+        address: &str,
+        kind: RouteKind,
+        local_ip: Option<IpAddr>,
+    ) -> RouteOutcome {
+        self.route_traced(address, kind, local_ip).await.0
+    }
+
+    /// As [`Accounts::route`], with the steps taken, for people.
+    pub async fn route_traced(
+        &self,
+        address: &str,
+        kind: RouteKind,
+        local_ip: Option<IpAddr>,
+    ) -> (RouteOutcome, Vec<String>) {
+        match self.travel(address, kind, local_ip).await {
+            Ok(done) => done,
+            Err(error) => (RouteOutcome::Later { reason: error.to_string() }, Vec::new()),
+        }
+    }
+
+    async fn travel(
+        &self,
+        address: &str,
+        kind: RouteKind,
+        local_ip: Option<IpAddr>,
+    ) -> Result<(RouteOutcome, Vec<String>), StoreError> {
+        let router = self.router().await?;
+        let home = match local_ip {
+            Some(ip) if kind == RouteKind::Access => self.domain_of_address(ip).await?,
+            _ => None,
+        };
+        let mut journey = router.start(address, kind, home.as_deref().unwrap_or_default());
+        let mut step = journey.first();
+        let outcome = loop {
+            match step {
+                Step::Ask(question) => {
+                    let answer = self.answer(question, kind, local_ip).await?;
+                    step = journey.answer(answer);
+                }
+                Step::Done(outcome) => break outcome,
+            }
+        };
+        let outcome = self.outcome(outcome, address).await?;
+        Ok((outcome, journey.trace().to_vec()))
+    }
+
+    /// Answers the Router from the directory.
+    async fn answer(
+        &self,
+        question: Question,
+        kind: RouteKind,
+        local_ip: Option<IpAddr>,
+    ) -> Result<Answer, StoreError> {
+        Ok(match question {
+            Question::Domain(name) => {
+                Answer::Domain(self.domain_facts(&name).await?.map(|domain| DomainFacts {
+                    name: domain.record.name.clone(),
+                    unknown: unknown_policy(&domain.effective, kind),
+                }))
+            }
+            Question::Ip(ip) => {
+                let assigned = self.domain_of_address(ip).await?;
+                let own = assigned.is_some()
+                    || self.is_own_address(ip)
+                    || local_ip.is_some_and(|local| local.to_canonical() == ip.to_canonical());
+                Answer::Ip(own.then_some(assigned))
+            }
+            Question::Object { domain, name } => {
+                let Some(facts) = self.domain_facts(&domain).await? else {
+                    return Ok(Answer::Object(None));
+                };
+                let found = self.lookup(&facts.record.name, &name).await?;
+                Answer::Object(match found {
+                    Some(DomainObject::Account(id) | DomainObject::Alias(id)) => self
+                        .account_record(id)
+                        .await?
+                        .map(|r| Object::Account { key: id.0, name: r.name.clone() }),
+                    Some(DomainObject::Forwarder(target)) => Some(Object::Forwarder(target)),
+                    Some(DomainObject::Group(_)) => Some(Object::Group),
+                    None => None,
+                })
+            }
+        })
+    }
+
+    async fn outcome(&self, outcome: Outcome, address: &str) -> Result<RouteOutcome, StoreError> {
+        let original = address.trim().trim_start_matches('<').trim_end_matches('>').to_owned();
+        Ok(match outcome {
+            Outcome::Local { key, name, domain, mailbox, detail } => {
+                // `.domain` routes may name the domain by one of its other names.
+                let domain = match self.domain_facts(&domain).await? {
+                    Some(facts) => facts.record.name.clone(),
+                    None => domain,
+                };
+                RouteOutcome::Local {
+                    account: AccountId(key),
+                    account_name: name,
+                    domain,
+                    original,
+                    mailbox,
+                    detail,
+                }
+            }
+            Outcome::Group { domain, name } => match self.lookup(&domain, &name).await? {
+                Some(DomainObject::Group(settings)) => {
+                    let members = members(&settings, &domain);
+                    RouteOutcome::Group { domain, name, members, settings, original }
+                }
+                _ => RouteOutcome::Unknown { name, domain },
+            },
+            Outcome::Remote { host, address, relay } => RouteOutcome::Remote {
+                host: host.name,
+                port: host.port,
+                direct: host.direct,
+                address,
+                relay,
+            },
+            Outcome::Discard | Outcome::Spamtrap => RouteOutcome::Discard,
+            Outcome::Bounce { address } => RouteOutcome::Bounce { address },
+            Outcome::Rejected { reason } => RouteOutcome::Rejected { reason: reason.to_owned() },
+            Outcome::Unknown { name, domain } => RouteOutcome::Unknown { name, domain },
+            Outcome::Wakeup { .. } => {
+                RouteOutcome::Rejected { reason: "queues are not released by mail here".to_owned() }
+            }
+            Outcome::Pipe { .. } => {
+                RouteOutcome::Rejected { reason: "no programs take mail here".to_owned() }
+            }
+        })
+    }
+}
+
+/// The setting for unknown names of a domain.
+fn unknown_policy(effective: &Dictionary, kind: RouteKind) -> UnknownPolicy {
+    let (policy, target) = match kind {
+        RouteKind::Mail => ("MailToUnknown", "MailRerouteAddress"),
+        RouteKind::Access => ("AccessToUnknown", "AccessRerouteAddress"),
+        RouteKind::Signal => ("SignalToUnknown", "SignalRerouteAddress"),
+    };
+    let text = |key: &str| effective.get(key).and_then(Value::as_str).unwrap_or_default();
+    match text(policy).to_ascii_lowercase().as_str() {
+        "discarded" => UnknownPolicy::Discarded,
+        "rerouted to" => UnknownPolicy::ReroutedTo(text(target).to_owned()),
+        "accepted and bounced" => UnknownPolicy::AcceptedAndBounced,
+        _ => UnknownPolicy::Rejected,
+    }
+}
+
+/// Full addresses of a group's members.
+fn members(settings: &Dictionary, domain: &str) -> Vec<String> {
+    let all = settings.get("Members").and_then(Value::as_array).unwrap_or_default();
+    all.iter()
+        .filter_map(Value::as_str)
+        .map(
+            |member| {
+                if member.contains('@') { member.to_owned() } else { format!("{member}@{domain}") }
+            },
+        )
+        .collect()
+}

@@ -1,0 +1,10 @@
+//! The directory side of the door over the memory store: who may do what, what settings take
+//! effect, where addresses lead, who gets in.
+
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+mod logins;
+mod operations;
+mod rights;
+mod routes;
+mod world;
