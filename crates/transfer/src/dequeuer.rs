@@ -1,0 +1,340 @@
+//! The dequeuer: takes what is due from the durable queue to its delivery, and settles it.
+//!
+//! The change feed tells of every message that enters the queue; the dequeuer then leases that
+//! very message, so a delivery begins at once and without a search. What was missed, failed before
+//! or was left by a crash is found by looking for due work, at start and when the next falls due.
+//! It must never know how a delivery is done.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use angarium_accounts::{Accounts, Change, ChangeListener, QueueId};
+use angarium_store::{LeasedWork, QueuedRecipient, RecipientState, RecipientStep, Step};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::deliver::{Outcome, deliver};
+use crate::report::{self, Action, Told};
+use crate::retry::{self, Next};
+use crate::submit::Submitter;
+
+/// Messages told by the feed and not yet begun; more are found by looking for due work.
+const TOLD: usize = 10_000;
+
+/// Messages leased in one look for due work.
+const BATCH: usize = 256;
+
+/// Seconds a lease lasts; work that takes longer is begun by somebody else, and done once.
+const LEASE: i64 = 600;
+
+/// Recipients of one message delivered at a time.
+const AT_ONCE: usize = 32;
+
+/// Seconds after which due work is looked for in any case.
+const LOOK: u64 = 60;
+
+/// Seconds to wait when the store does not answer.
+const PAUSE: u64 = 2;
+
+/// How the dequeuer works.
+#[derive(Clone, Copy, Debug)]
+pub struct DequeuerOptions {
+    /// Messages delivered at a time, at least 1.
+    pub messages: usize,
+}
+
+impl Default for DequeuerOptions {
+    fn default() -> Self {
+        Self { messages: 64 }
+    }
+}
+
+/// Hears the feed and hands queue ids on.
+struct Ear {
+    told: mpsc::Sender<QueueId>,
+    missed: Arc<AtomicBool>,
+    wake: Arc<Notify>,
+}
+
+impl ChangeListener for Ear {
+    fn changed(&self, change: &Change) {
+        if let Change::Queued { id, .. } = change
+            && self.told.try_send(*id).is_err()
+        {
+            self.missed.store(true, Ordering::Release);
+            self.wake.notify_one();
+        }
+    }
+}
+
+/// What every delivery task needs.
+struct Work {
+    accounts: Arc<Accounts>,
+    submitter: Submitter,
+}
+
+/// The running dequeuer.
+pub(crate) struct Dequeuer {
+    wake: Arc<Notify>,
+    done: watch::Receiver<bool>,
+}
+
+impl Dequeuer {
+    pub(crate) fn start(
+        accounts: Arc<Accounts>,
+        submitter: Submitter,
+        options: DequeuerOptions,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        let (told, hear) = mpsc::channel(TOLD);
+        let wake = Arc::new(Notify::new());
+        let missed = Arc::new(AtomicBool::new(false));
+        let ear = Ear { told, missed: Arc::clone(&missed), wake: Arc::clone(&wake) };
+        let heard = accounts.add_listener(Arc::new(ear));
+        if !heard {
+            tracing::error!(target: "DEQUEUER", "the change feed takes no listener; mail will wait");
+        }
+        let (done_sender, done) = watch::channel(false);
+        let slots = options.messages.max(1);
+        let run = Loop {
+            work: Arc::new(Work { accounts, submitter }),
+            hear,
+            missed,
+            wake: Arc::clone(&wake),
+            slots: Arc::new(Semaphore::new(slots)),
+            all: u32::try_from(slots).unwrap_or(u32::MAX),
+            stop,
+        };
+        tokio::spawn(async move {
+            run.run().await;
+            done_sender.send_replace(true);
+        });
+        Self { wake, done }
+    }
+
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Waits until a stopped dequeuer has finished what it had begun.
+    pub(crate) async fn finished(&self) {
+        let mut done = self.done.clone();
+        // An error says that the task is gone, which is as good.
+        let _ = done.wait_for(|done| *done).await;
+    }
+}
+
+struct Loop {
+    work: Arc<Work>,
+    hear: mpsc::Receiver<QueueId>,
+    missed: Arc<AtomicBool>,
+    wake: Arc<Notify>,
+    slots: Arc<Semaphore>,
+    all: u32,
+    stop: watch::Receiver<bool>,
+}
+
+impl Loop {
+    async fn run(mut self) {
+        let mut look_at = Instant::now();
+        while !*self.stop.borrow() {
+            if look_at <= Instant::now() {
+                let wait = self.look().await;
+                look_at = Instant::now() + wait;
+            }
+            let look = tokio::select! {
+                biased;
+                _ = self.stop.changed() => break,
+                () = self.wake.notified() => true,
+                told = self.hear.recv() => match told {
+                    Some(id) => { self.begin_one(id).await; false }
+                    None => break,
+                },
+                () = tokio::time::sleep_until(look_at) => true,
+            };
+            if look || self.missed.swap(false, Ordering::AcqRel) {
+                look_at = Instant::now();
+            }
+        }
+        // Every slot back: all that was begun has ended.
+        let _ = self.slots.acquire_many(self.all).await;
+    }
+
+    /// Begins all that is due; answers how long to wait for more.
+    async fn look(&self) -> Duration {
+        loop {
+            let now = self.work.accounts.now();
+            match self.work.accounts.store().queue.lease(now, BATCH, LEASE).await {
+                Ok(found) => {
+                    let full = found.len() == BATCH;
+                    for leased in found {
+                        self.begin(leased).await;
+                    }
+                    if !full || *self.stop.borrow() {
+                        return self.until_due().await;
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(target: "DEQUEUER", "the queue cannot be read: {error}");
+                    return Duration::from_secs(PAUSE);
+                }
+            }
+        }
+    }
+
+    async fn until_due(&self) -> Duration {
+        match self.work.accounts.store().queue.next_due().await {
+            Ok(Some(due)) => {
+                let seconds = due.saturating_sub(self.work.accounts.now());
+                // Never zero: what is due now is being begun or leased by somebody.
+                Duration::from_secs(u64::try_from(seconds).unwrap_or(0).clamp(1, LOOK))
+            }
+            Ok(None) => Duration::from_secs(LOOK),
+            Err(_) => Duration::from_secs(PAUSE),
+        }
+    }
+
+    async fn begin_one(&self, id: QueueId) {
+        let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
+        let work = Arc::clone(&self.work);
+        tokio::spawn(async move {
+            let now = work.accounts.now();
+            match work.accounts.store().queue.lease_one(id, now, LEASE).await {
+                Ok(Some(leased)) => work.run(leased).await,
+                Ok(None) => {}
+                Err(error) => tracing::error!(target: "DEQUEUER", "[{id}] cannot be read: {error}"),
+            }
+            drop(slot);
+        });
+    }
+
+    async fn begin(&self, leased: LeasedWork) {
+        let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
+        let work = Arc::clone(&self.work);
+        tokio::spawn(async move {
+            work.run(leased).await;
+            drop(slot);
+        });
+    }
+}
+
+impl Work {
+    /// Delivers to the leased recipients and settles them.
+    async fn run(self: &Arc<Self>, leased: LeasedWork) {
+        let leased = Arc::new(leased);
+        let mut outcomes = Vec::with_capacity(leased.recipients.len());
+        if let [only] = leased.recipients[..] {
+            outcomes.push((only, self.one(&leased, only).await));
+        } else {
+            // At once, so that their appends share the store's sync.
+            let mut running = JoinSet::new();
+            for index in leased.recipients.iter().copied() {
+                if running.len() >= AT_ONCE
+                    && let Some(Ok(done)) = running.join_next().await
+                {
+                    outcomes.push(done);
+                }
+                let (work, leased) = (Arc::clone(self), Arc::clone(&leased));
+                running.spawn(async move { (index, work.one(&leased, index).await) });
+            }
+            while let Some(done) = running.join_next().await {
+                outcomes.extend(done.ok());
+            }
+        }
+        self.settle(&leased, outcomes).await;
+    }
+
+    async fn one(&self, leased: &LeasedWork, index: u32) -> Outcome {
+        let place = usize::try_from(index).ok();
+        match place.and_then(|place| leased.message.recipients.get(place)) {
+            Some(recipient) => deliver(&self.accounts, &leased.message, index, recipient).await,
+            None => Outcome::Failed { status: "5.3.0", text: "no such recipient".into() },
+        }
+    }
+
+    async fn settle(&self, leased: &LeasedWork, outcomes: Vec<(u32, Outcome)>) {
+        let message = &leased.message;
+        let now = self.accounts.now();
+        let mut steps = Vec::with_capacity(outcomes.len());
+        let mut told = Vec::new();
+        for (index, outcome) in outcomes {
+            let place = usize::try_from(index).ok();
+            let Some(recipient) = place.and_then(|p| message.recipients.get(p)) else { continue };
+            let name = format!("{}({}){}", recipient.module, recipient.queue, recipient.address);
+            let attempts = match recipient.state {
+                RecipientState::Waiting { attempts, .. } => attempts,
+                RecipientState::Done | RecipientState::Failed { .. } => 0,
+            };
+            let tell = |action, status, text: &str| Told {
+                recipient: index,
+                action,
+                status,
+                text: text.to_owned(),
+            };
+            let step = match outcome {
+                Outcome::Delivered(text) => {
+                    tracing::info!(target: "DEQUEUER", "[{}] {name} delivered: {text}", message.id);
+                    told.push(tell(Action::Delivered, "2.0.0", text));
+                    Step::Done
+                }
+                Outcome::Failed { status, text } => {
+                    tracing::error!(target: "DEQUEUER", "[{}] {name} failed: {text}", message.id);
+                    told.push(tell(Action::Failed, status, &text));
+                    Step::Failed { error: text }
+                }
+                Outcome::Later { status, text } => {
+                    match retry::next(message.accepted, now, attempts) {
+                        Next::Again { at, warn } => {
+                            tracing::warn!(
+                                target: "DEQUEUER",
+                                "[{}] {name} delayed: {text}",
+                                message.id
+                            );
+                            if warn {
+                                told.push(tell(Action::Delayed, status, &text));
+                            }
+                            Step::Retry { not_before: at, error: text }
+                        }
+                        Next::GiveUp => {
+                            let text = format!("given up after four days: {text}");
+                            tracing::error!(
+                                target: "DEQUEUER",
+                                "[{}] {name} failed: {text}",
+                                message.id
+                            );
+                            told.push(tell(Action::Failed, "5.4.7", &text));
+                            Step::Failed { error: text }
+                        }
+                    }
+                }
+            };
+            steps.push(RecipientStep { recipient: index, step });
+        }
+        // The report first: if we stop in between, it is made twice rather than never.
+        let report = Box::pin(report::send(&self.accounts, &self.submitter, message, &told));
+        if let Err(error) = report.await {
+            tracing::error!(target: "DEQUEUER", "[{}] report delayed: {error}", message.id);
+            for step in &mut steps {
+                if let Step::Failed { error } = &step.step {
+                    let not_before = now.saturating_add(LEASE);
+                    step.step = Step::Retry { not_before, error: error.clone() };
+                }
+            }
+        }
+        let waiting = |r: &&QueuedRecipient| matches!(r.state, RecipientState::Waiting { .. });
+        let last = steps.len() == message.recipients.iter().filter(waiting).count();
+        let settled = last && !steps.iter().any(|s| matches!(s.step, Step::Retry { .. }));
+        match self.accounts.store().queue.settle(message.id, steps).await {
+            Ok(()) if settled => {
+                tracing::info!(target: "QUEUE", tag = %format_args!("QUEUE([{}])", message.id), "deleted");
+            }
+            Ok(()) => {}
+            // The lease ends and all is done again; appends that were made are not repeated.
+            Err(error) => {
+                tracing::error!(target: "DEQUEUER", "[{}] cannot be settled: {error}", message.id);
+            }
+        }
+    }
+}

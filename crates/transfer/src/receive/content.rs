@@ -1,0 +1,180 @@
+//! A message while it comes: staged in the store as it arrives, scanned on the way, its header
+//! held back (up to a limit) so that loops are seen and missing lines can be put in front.
+//!
+//! Memory is bounded by [`HEADER_HELD`] and what the scanner and the stage keep.
+
+use angarium_message::header;
+use angarium_message::summary::Scanner;
+use angarium_store::{BodyWriter, StagedBody, StoreError};
+use bytes::Bytes;
+
+use crate::submit::encode_summary;
+
+/// Octets of a header that are held back; a longer one is looked at as far as this.
+const HEADER_HELD: usize = 256 * 1024;
+
+/// Received lines that make a loop (`reference/router.md` section 6).
+const MAX_RECEIVED: usize = 25;
+
+/// What a message's header lacks is put in front by this: the header goes in, lines come out.
+pub(super) type Missing = Box<dyn FnOnce(&[u8]) -> String + Send>;
+
+/// Why a message cannot be taken.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// More than [`MAX_RECEIVED`] Received lines.
+    Loop,
+    /// The store.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// A message that is coming in.
+pub(super) struct Intake {
+    writer: Box<dyn BodyWriter>,
+    scanner: Box<Scanner>,
+    /// The header while it is held back, with where to look for its end.
+    head: Option<(Vec<u8>, usize)>,
+    missing: Option<Missing>,
+}
+
+impl Intake {
+    /// Starts with our own lines; `missing` adds what the header lacks (submission).
+    pub(super) async fn start(
+        writer: Box<dyn BodyWriter>,
+        trace: &str,
+        missing: Option<Missing>,
+    ) -> Result<Self, Refused> {
+        let mut intake = Self {
+            writer,
+            scanner: Box::new(Scanner::new()),
+            head: Some((Vec::new(), 0)),
+            missing,
+        };
+        intake.write(trace.as_bytes()).await?;
+        Ok(intake)
+    }
+
+    /// Adds bytes of the message.
+    pub(super) async fn push(&mut self, data: &[u8]) -> Result<(), Refused> {
+        let Some((mut head, looked)) = self.head.take() else {
+            return self.write(data).await;
+        };
+        head.extend_from_slice(data);
+        match header_end(&head, looked) {
+            Some(end) => self.release(&head, end).await,
+            None if head.len() >= HEADER_HELD => self.release(&head, head.len()).await,
+            None => {
+                let looked = head.len().saturating_sub(3);
+                self.head = Some((head, looked));
+                Ok(())
+            }
+        }
+    }
+
+    /// The message is whole.
+    pub(super) async fn finish(mut self) -> Result<(StagedBody, Bytes), Refused> {
+        if let Some((head, _)) = self.head.take() {
+            self.release(&head, head.len()).await?;
+        }
+        let staged = self.writer.finish().await?;
+        Ok((staged, encode_summary(self.scanner.finish())))
+    }
+
+    /// Looks at the header, which is `bytes` up to `end`, and lets all go on.
+    async fn release(&mut self, bytes: &[u8], end: usize) -> Result<(), Refused> {
+        let head = bytes.get(..end).unwrap_or(bytes);
+        if header::fields(head).filter(|field| field.is("Received")).count() > MAX_RECEIVED {
+            return Err(Refused::Loop);
+        }
+        if let Some(missing) = self.missing.take() {
+            self.write(missing(head).as_bytes()).await?;
+        }
+        if !starts_with_field(bytes) {
+            // No header at all: ours must not run into the text.
+            self.write(b"\r\n").await?;
+        }
+        self.write(bytes).await
+    }
+
+    async fn write(&mut self, data: &[u8]) -> Result<(), Refused> {
+        self.scanner.push(data);
+        Ok(self.writer.write(data).await?)
+    }
+}
+
+/// Where the header ends, its empty line included; looked for from `from` on.
+fn header_end(bytes: &[u8], from: usize) -> Option<usize> {
+    if bytes.starts_with(b"\r\n") {
+        return Some(2);
+    }
+    let mut at = from;
+    while let Some(offset) = bytes.get(at..)?.iter().position(|b| *b == b'\r') {
+        at += offset;
+        if bytes.get(at..)?.starts_with(b"\r\n\r\n") {
+            return Some(at + 4);
+        }
+        at += 1;
+    }
+    None
+}
+
+/// True when a message begins with a field, or with the empty line of a header without fields.
+fn starts_with_field(message: &[u8]) -> bool {
+    if message.is_empty() || message.starts_with(b"\r\n") {
+        return true;
+    }
+    let name = message.iter().take_while(|b| matches!(b, b'!'..=b'9' | b';'..=b'~')).count();
+    let after = message.get(name..).unwrap_or(&[]);
+    let blanks = after.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    name > 0 && after.get(blanks) == Some(&b':')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn run(message: &[u8], cut: usize, submission: bool) -> Result<String, Refused> {
+        let store = angarium_store::memory::open();
+        let missing: Option<Missing> = submission
+            .then(|| Box::new(|head: &[u8]| format!("X-Head: {}\r\n", head.len())) as Missing);
+        let mut intake = Intake::start(store.bodies.stage(), "Trace: x\r\n", missing).await?;
+        for piece in message.chunks(cut) {
+            intake.push(piece).await?;
+        }
+        let (staged, summary) = intake.finish().await?;
+        assert!(!summary.is_empty());
+        let bytes = staged.memory.expect("small bodies stay in memory");
+        Ok(String::from_utf8(bytes.to_vec()).expect("text"))
+    }
+
+    #[tokio::test]
+    async fn the_message_is_kept_as_it_came_behind_our_lines() {
+        for cut in [1, 2, 3, 100] {
+            for message in ["Subject: x\r\n\r\nbody\r\n", "\r\nbody\r\n", "Subject: x\r\n", ""] {
+                let kept = run(message.as_bytes(), cut, false).await.expect("taken");
+                assert_eq!(kept, format!("Trace: x\r\n{message}"));
+            }
+            let kept = run(b"just text\r\n\r\nmore\r\n", cut, false).await.expect("taken");
+            assert_eq!(kept, "Trace: x\r\n\r\njust text\r\n\r\nmore\r\n");
+            let kept = run(b"A: b\r\n\r\nc\r\n", cut, true).await.expect("taken");
+            assert_eq!(kept, "Trace: x\r\nX-Head: 8\r\nA: b\r\n\r\nc\r\n");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_loop_is_seen_by_its_received_lines() {
+        // ABU-11
+        let good = format!("{}\r\n", "received: x\r\n".repeat(MAX_RECEIVED));
+        assert!(run(good.as_bytes(), 7, false).await.is_ok());
+        let bad = format!("{}\r\n", "RECEIVED : x\r\n".repeat(MAX_RECEIVED + 1));
+        assert!(matches!(run(bad.as_bytes(), 7, false).await, Err(Refused::Loop)));
+        let later = format!("A: b\r\n\r\n{}", "Received: x\r\n".repeat(100));
+        assert!(run(later.as_bytes(), 7, false).await.is_ok());
+    }
+}

@@ -1,0 +1,280 @@
+//! Receiving: one SMTP or LMTP connection over any stream, from greeting to close.
+//!
+//! The pure session of `angarium_smtp` says what happens; here it is given bytes, time limits,
+//! TLS, and answers from the accounts and the submitter. Replies to pipelined commands go out in
+//! one write. It must never know where messages go after the submitter.
+
+mod answers;
+mod content;
+mod dialogue;
+mod login;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use angarium_accounts::Accounts;
+use angarium_smtp::receive::{Close, Config, Event, Session};
+use angarium_smtp::reply::{Reply, Status};
+use angarium_smtp::{Protocol, limits};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::submit::Submitter;
+use crate::wire::Wire;
+use dialogue::Dialogue;
+
+/// Octets read at a time while commands come.
+const COMMAND_READ: usize = 4 * 1024;
+
+/// Octets read at a time while a message comes.
+const CONTENT_READ: usize = 32 * 1024;
+
+/// Octets read and dropped after our last words.
+const LINGER_OCTETS: usize = 1024 * 1024;
+
+/// How long for.
+const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// How the connections of one listener are received.
+#[derive(Clone, Debug)]
+pub struct ReceiverSettings {
+    /// SMTP or LMTP.
+    pub protocol: Protocol,
+    /// A submission listener (587, 465): AUTH is required, missing Date and Message-ID are added.
+    pub submission: bool,
+    /// Largest message, octets.
+    pub max_size: u64,
+    /// Most recipients of one message.
+    pub max_recipients: usize,
+    /// Offer PLAIN and LOGIN also without TLS (unsafe; a warning belongs to it).
+    pub clear_text_logins: bool,
+    /// How long a client may be silent.
+    pub silence: Duration,
+    /// How long the greeting waits for clients that speak first (ABU-04). With zero, only what is
+    /// there already is noticed.
+    pub greeting_delay: Duration,
+}
+
+impl Default for ReceiverSettings {
+    fn default() -> Self {
+        Self {
+            protocol: Protocol::Smtp,
+            submission: false,
+            max_size: limits::MESSAGE,
+            max_recipients: limits::RECIPIENTS,
+            clear_text_logins: false,
+            silence: Duration::from_secs(300),
+            greeting_delay: Duration::ZERO,
+        }
+    }
+}
+
+/// What all connections of one listener share.
+pub struct Receiver {
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) submitter: Submitter,
+    pub(crate) settings: ReceiverSettings,
+    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// One connection as the listener knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionInfo {
+    /// Session number, the n of `SMTPI-n`.
+    pub session: u64,
+    /// The client.
+    pub peer: SocketAddr,
+    /// Our side.
+    pub local: SocketAddr,
+    /// The stream is encrypted already.
+    pub tls: bool,
+}
+
+impl ConnectionInfo {
+    /// The session's tag in logs, `SMTPI-00042([192.0.2.1])`.
+    #[must_use]
+    pub fn tag(&self) -> String {
+        format!("SMTPI-{:05}([{}])", self.session, self.peer.ip())
+    }
+}
+
+/// Runs one connection to its end.
+pub async fn serve<S>(stream: S, info: ConnectionInfo, receiver: Arc<Receiver>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let tag = info.tag();
+    let host = match receiver.accounts.main_domain().await {
+        Ok(host) if !host.is_empty() => host,
+        _ => "localhost".to_owned(),
+    };
+    tracing::debug!(target: "SMTPI", session = %tag, "connection from [{}]:{}", info.peer.ip(), info.peer.port());
+    let machine = Session::new(receiver.config(&info, &host));
+    let mut connection = Connection {
+        wire: Wire::Plain(stream),
+        stop: receiver.stop.clone(),
+        dialogue: Dialogue::new(receiver, info, host, tag.clone()),
+        machine,
+    };
+    match Box::pin(connection.run()).await {
+        Ok(()) => tracing::debug!(target: "SMTPI", session = %tag, "connection closed"),
+        Err(error) => tracing::debug!(target: "SMTPI", session = %tag, "connection lost: {error}"),
+    }
+}
+
+impl Receiver {
+    fn config(&self, info: &ConnectionInfo, host: &str) -> Config {
+        let settings = &self.settings;
+        let names = |tls: bool| {
+            let all = self.accounts.sasl_mechanisms(tls, settings.clear_text_logins);
+            all.iter().map(|m| (*m).to_owned()).collect()
+        };
+        Config {
+            protocol: settings.protocol,
+            host: host.to_owned(),
+            max_size: settings.max_size,
+            max_recipients: settings.max_recipients,
+            starttls: self.tls.is_some() && !info.tls,
+            tls: info.tls,
+            mechanisms_plain: names(false),
+            mechanisms_tls: names(true),
+            auth_required: settings.submission,
+            ..Config::default()
+        }
+    }
+}
+
+struct Connection<S> {
+    wire: Wire<S>,
+    stop: watch::Receiver<bool>,
+    machine: Session,
+    dialogue: Dialogue,
+}
+
+/// What ended the wait for input.
+enum Input {
+    Bytes(usize),
+    Silence,
+    Stop,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
+    async fn run(&mut self) -> std::io::Result<()> {
+        let delay = self.dialogue.receiver().settings.greeting_delay;
+        let early = self.wire.read_buf(self.machine.input());
+        match tokio::time::timeout(delay, early).await {
+            Ok(Ok(0)) => return Ok(()),
+            Ok(Ok(_)) => self.machine.refuse_early_talk(),
+            Ok(Err(error)) => return Err(error),
+            Err(_) => self.machine.greet(),
+        }
+        loop {
+            let mut closing = None;
+            let mut upgrade = false;
+            while let Some(event) = self.machine.next() {
+                match event {
+                    Event::Closing(why) => {
+                        tracing::debug!(target: "SMTPI", session = self.dialogue.tag(), "closing: {why:?}");
+                        closing = Some(why);
+                    }
+                    Event::StartTls => upgrade = true,
+                    Event::End { .. } => {
+                        // Earlier replies need not wait for the disk.
+                        self.flush().await?;
+                        Box::pin(self.dialogue.event(event, &mut self.machine)).await;
+                    }
+                    event => Box::pin(self.dialogue.event(event, &mut self.machine)).await,
+                }
+            }
+            self.flush().await?;
+            if let Some(why) = closing {
+                return self.close(why).await;
+            }
+            if upgrade {
+                self.upgrade().await?;
+                continue;
+            }
+            match self.read().await? {
+                Input::Bytes(0) => return Ok(()),
+                Input::Bytes(_) => {}
+                Input::Silence => {
+                    self.machine.shut(&Reply::new(421, Status(4, 4, 2), "silent for too long"));
+                }
+                Input::Stop => {
+                    self.machine.shut(&Reply::new(421, Status(4, 3, 2), "the server is stopping"));
+                }
+            }
+        }
+    }
+
+    /// Closes so that the client gets our last words even if it has sent more than we read: what
+    /// still comes is read and dropped for a while, else the network would take them back.
+    async fn close(&mut self, why: Close) -> std::io::Result<()> {
+        self.wire.shutdown().await?;
+        if why == Close::Quit {
+            return Ok(());
+        }
+        let drain = async {
+            let mut left = LINGER_OCTETS;
+            let input = self.machine.input();
+            while left > 0 {
+                input.clear();
+                input.reserve(COMMAND_READ);
+                match self.wire.read_buf(input).await {
+                    Ok(n) if n > 0 => left = left.saturating_sub(n),
+                    _ => break,
+                }
+            }
+        };
+        // Running out of time is no error.
+        let _ = tokio::time::timeout(LINGER_TIME, drain).await;
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> std::io::Result<()> {
+        let output = self.machine.output();
+        if output.is_empty() {
+            return Ok(());
+        }
+        // A client that does not read our answers must not hold the session for ever.
+        let silence = self.dialogue.receiver().settings.silence;
+        let write = async {
+            self.wire.write_all(output).await?;
+            self.wire.flush().await
+        };
+        tokio::time::timeout(silence, write).await??;
+        output.clear();
+        Ok(())
+    }
+
+    async fn upgrade(&mut self) -> std::io::Result<()> {
+        let receiver = Arc::clone(self.dialogue.receiver());
+        let Some(acceptor) = &receiver.tls else { return Err(std::io::Error::other("no TLS")) };
+        let handshake = self.wire.upgrade(acceptor);
+        tokio::time::timeout(receiver.settings.silence, handshake).await??;
+        self.machine.tls_started();
+        self.dialogue.tls_started();
+        Ok(())
+    }
+
+    async fn read(&mut self) -> std::io::Result<Input> {
+        let content = self.machine.in_content();
+        let size = if content { CONTENT_READ } else { COMMAND_READ };
+        let silence = self.dialogue.receiver().settings.silence;
+        let input = self.machine.input();
+        input.reserve(size);
+        let stopping = *self.stop.borrow();
+        if stopping && !self.dialogue.is_busy() {
+            return Ok(Input::Stop);
+        }
+        tokio::select! {
+            biased;
+            read = self.wire.read_buf(input) => Ok(Input::Bytes(read?)),
+            _ = self.stop.changed(), if !stopping && !self.dialogue.is_busy() => Ok(Input::Stop),
+            () = tokio::time::sleep(silence) => Ok(Input::Silence),
+        }
+    }
+}

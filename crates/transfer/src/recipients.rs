@@ -1,0 +1,173 @@
+//! From routed addresses to queue entries: `module(queue)address`, groups opened, doubles taken
+//! out. It must never know where a message came from.
+
+use std::collections::HashSet;
+
+use angarium_accounts::{AccountId, Accounts, RouteKind, RouteOutcome};
+use angarium_store::{QueuedRecipient, RecipientState};
+
+use crate::envelope::RecipientFacts;
+
+/// Groups inside groups that are followed.
+const GROUP_DEPTH: usize = 10;
+
+/// Most recipients one message can come to have by opening groups.
+const MAX_EXPANDED: usize = 10_000;
+
+/// What is said of addresses on other systems.
+pub(crate) const NO_SENDING: &str = "this server does not send outside yet";
+
+/// Modules of queue entries.
+pub(crate) const LOCAL: &str = "LOCAL";
+pub(crate) const SYSTEM: &str = "SYSTEM";
+pub(crate) const ERROR: &str = "ERROR";
+
+/// Why an address cannot be a recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// *Never*: no such name.
+    Unknown,
+    /// *Never*: the Router refuses it, for this reason.
+    Rejected(String),
+    /// *Never*: another system.
+    Remote,
+    /// *Later*.
+    Later(String),
+}
+
+/// The queue entries of one message.
+pub(crate) struct Expansion<'a> {
+    accounts: &'a Accounts,
+    seen: HashSet<(AccountId, Option<String>)>,
+    groups: HashSet<String>,
+    now: i64,
+    pub(crate) entries: Vec<QueuedRecipient>,
+}
+
+impl<'a> Expansion<'a> {
+    pub(crate) fn new(accounts: &'a Accounts) -> Self {
+        Self {
+            accounts,
+            seen: HashSet::new(),
+            groups: HashSet::new(),
+            now: accounts.now(),
+            entries: Vec::new(),
+        }
+    }
+
+    /// Adds an address; `route` is its outcome if it was routed already.
+    pub(crate) async fn add(
+        &mut self,
+        address: &str,
+        route: Option<RouteOutcome>,
+        facts: RecipientFacts,
+    ) -> Result<(), Refusal> {
+        let route = match route {
+            Some(route) => route,
+            None => self.accounts.route(address, RouteKind::Mail, None).await,
+        };
+        match refusal(&route) {
+            Some(refusal) => Err(refusal),
+            None => self.place(address, route, facts).await,
+        }
+    }
+
+    async fn place(
+        &mut self,
+        address: &str,
+        route: RouteOutcome,
+        facts: RecipientFacts,
+    ) -> Result<(), Refusal> {
+        // Members still to be looked at, with their depth.
+        let mut todo = vec![(address.to_owned(), route, 0usize)];
+        while let Some((address, route, depth)) = todo.pop() {
+            if self.entries.len() >= MAX_EXPANDED {
+                return Err(Refusal::Rejected("the message has too many recipients".into()));
+            }
+            match route {
+                RouteOutcome::Group { name, domain, members, .. } => {
+                    let first = self.groups.insert(format!("{name}@{domain}"));
+                    if !first || depth >= GROUP_DEPTH {
+                        continue;
+                    }
+                    for member in members.into_iter().rev().take(MAX_EXPANDED) {
+                        let route = self.accounts.route(&member, RouteKind::Mail, None).await;
+                        todo.push((member, route, depth + 1));
+                    }
+                }
+                route => self.entry(&address, route, facts.clone())?,
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(
+        &mut self,
+        address: &str,
+        route: RouteOutcome,
+        mut facts: RecipientFacts,
+    ) -> Result<(), Refusal> {
+        let (module, queue) = match route {
+            RouteOutcome::Local { account, account_name, domain, mailbox, .. } => {
+                if !self.seen.insert((account, mailbox.clone())) {
+                    return Ok(());
+                }
+                facts.account = Some(account);
+                facts.mailbox = facts.mailbox.or(mailbox);
+                (LOCAL, format!("{account_name}@{domain}"))
+            }
+            RouteOutcome::Discard => (SYSTEM, "NULL".to_owned()),
+            RouteOutcome::Bounce { .. } => {
+                facts.reason = Some("unknown user account".into());
+                (ERROR, String::new())
+            }
+            // From here on only members of groups come: one bad member must not stop the
+            // message to the others; the sender is told by a report.
+            other => match refusal(&other) {
+                Some(Refusal::Later(why)) => return Err(Refusal::Later(why)),
+                Some(refusal) => {
+                    facts.reason = Some(refusal.text());
+                    (ERROR, String::new())
+                }
+                None => return Ok(()),
+            },
+        };
+        self.entries.push(QueuedRecipient {
+            address: address.to_owned(),
+            module: module.to_owned(),
+            queue,
+            facts: facts.encode(),
+            state: RecipientState::Waiting {
+                not_before: self.now,
+                attempts: 0,
+                last_error: String::new(),
+            },
+        });
+        Ok(())
+    }
+}
+
+/// Why an outcome cannot be taken, if it cannot.
+pub(crate) fn refusal(route: &RouteOutcome) -> Option<Refusal> {
+    match route {
+        RouteOutcome::Local { .. }
+        | RouteOutcome::Group { .. }
+        | RouteOutcome::Discard
+        | RouteOutcome::Bounce { .. } => None,
+        RouteOutcome::Remote { .. } => Some(Refusal::Remote),
+        RouteOutcome::Rejected { reason } => Some(Refusal::Rejected(reason.clone())),
+        RouteOutcome::Unknown { .. } => Some(Refusal::Unknown),
+        RouteOutcome::Later { reason } => Some(Refusal::Later(reason.clone())),
+    }
+}
+
+impl Refusal {
+    /// For reports and error texts.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Unknown => "unknown user account".into(),
+            Self::Rejected(reason) | Self::Later(reason) => reason.clone(),
+            Self::Remote => NO_SENDING.into(),
+        }
+    }
+}
