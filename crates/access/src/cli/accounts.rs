@@ -1,0 +1,167 @@
+//! Commands on accounts (`reference/cli.md` section 6).
+
+use angarium_accounts::{Actor, Dictionary, NewAccount, OperationError, Value, kind_from_word};
+
+use angarium_objects::rights::DOMAIN;
+
+use super::arguments::Arguments;
+use super::{Cli, Outcome, data, dictionary, strings};
+
+pub(super) async fn run(
+    cli: &Cli,
+    actor: &Actor,
+    name: &str,
+    arguments: &mut Arguments,
+) -> Outcome {
+    let accounts = &cli.accounts;
+    let account = arguments.text("an account name")?;
+    match name {
+        "CREATEACCOUNT" => create(cli, actor, account, arguments).await,
+        "RENAMEACCOUNT" => {
+            arguments.expect("INTO")?;
+            let new = arguments.text("an account name")?;
+            if arguments.option("PATH")?.is_some() {
+                return Err(OperationError::NotAvailable);
+            }
+            arguments.end()?;
+            accounts.rename_account(actor, &account, &new).await?;
+            Ok(None)
+        }
+        "SETACCOUNTPASSWORD" => set_password(cli, actor, &account, arguments).await,
+        "VERIFYACCOUNTPASSWORD" => {
+            arguments.expect("PASSWORD")?;
+            let password = arguments.secret()?;
+            arguments.end()?;
+            accounts.verify_account_password(actor, &account, password).await?;
+            Ok(None)
+        }
+        "UPDATEACCOUNTSETTINGS" | "SETACCOUNTSETTINGS" => {
+            let settings = arguments.dictionary("a settings dictionary")?;
+            arguments.end()?;
+            if name == "SETACCOUNTSETTINGS" {
+                accounts.set_account_settings(actor, &account, settings).await?;
+            } else {
+                accounts.update_account_settings(actor, &account, settings).await?;
+            }
+            Ok(None)
+        }
+        "SETACCOUNTALIASES" => {
+            let aliases = arguments.texts("an array of names")?;
+            arguments.end()?;
+            accounts.set_account_aliases(actor, &account, aliases).await?;
+            Ok(None)
+        }
+        "SETACCOUNTRIGHTS" => {
+            let rights = arguments.texts("an array of right codes")?;
+            arguments.end()?;
+            accounts.set_account_rights(actor, &account, rights).await?;
+            Ok(None)
+        }
+        "GETACCOUNTONESETTING" => {
+            let key = arguments.text("a setting name")?;
+            arguments.end()?;
+            data(accounts.account_one_setting(actor, &account, &key).await?)
+        }
+        "GETACCOUNTINFO" => info(cli, actor, &account, arguments).await,
+        _ => {
+            arguments.end()?;
+            plain(cli, actor, name, &account).await
+        }
+    }
+}
+
+/// Commands with no parameter but the account.
+async fn plain(cli: &Cli, actor: &Actor, name: &str, account: &str) -> Outcome {
+    let accounts = &cli.accounts;
+    match name {
+        "DELETEACCOUNT" => {
+            accounts.delete_account(actor, account).await?;
+            Ok(None)
+        }
+        "GETACCOUNTSETTINGS" => dictionary(accounts.account_settings(actor, account).await?),
+        "GETACCOUNTEFFECTIVESETTINGS" => {
+            dictionary(accounts.account_effective_settings(actor, account).await?)
+        }
+        "GETACCOUNTALIASES" => Ok(Some(strings(accounts.account_aliases(actor, account).await?))),
+        "GETACCOUNTRIGHTS" => Ok(Some(strings(accounts.account_rights(actor, account).await?))),
+        "GETACCOUNTLOCATION" => data(accounts.account_location(actor, account).await?),
+        "KILLACCOUNTSESSIONS" => {
+            let record = cli.administered(actor, account, DOMAIN, false).await?;
+            cli.ender.end(record.id);
+            Ok(None)
+        }
+        _ => Err(OperationError::NotAvailable),
+    }
+}
+
+/// `acct [type] [PATH mount] [LEGACY] [{settings}]`; `external` is the older word for LEGACY.
+async fn create(cli: &Cli, actor: &Actor, name: String, arguments: &mut Arguments) -> Outcome {
+    let mut account = NewAccount { name, ..NewAccount::default() };
+    loop {
+        if arguments.keyword("LEGACY") || arguments.keyword("external") {
+            account.legacy = true;
+        } else if arguments.option("PATH")?.is_some() {
+            return Err(OperationError::NotAvailable);
+        } else if let Some(word) = arguments.optional_text() {
+            let kind = kind_from_word(&word).filter(|_| account.kind.is_none());
+            account.kind = Some(
+                kind.ok_or_else(|| OperationError::Syntax("unknown account type".to_owned()))?,
+            );
+        } else {
+            break;
+        }
+    }
+    account.settings = arguments.optional_dictionary();
+    arguments.end()?;
+    cli.accounts.create_account(actor, account).await?;
+    Ok(None)
+}
+
+/// `acct PASSWORD new [METHOD m | TAG t] [CHECK]`; one client writes `TO` for PASSWORD.
+async fn set_password(
+    cli: &Cli,
+    actor: &Actor,
+    account: &str,
+    arguments: &mut Arguments,
+) -> Outcome {
+    if !arguments.keyword("TO") {
+        arguments.expect("PASSWORD")?;
+    }
+    let password = arguments.secret()?;
+    let mut check = false;
+    while !arguments.is_empty() {
+        if arguments.keyword("CHECK") {
+            check = true;
+        } else if let Some(method) = arguments.option("METHOD")? {
+            // The account has one password; those of telephony and RADIUS are not kept here.
+            if !method.eq_ignore_ascii_case("CommuniGate") {
+                return Err(OperationError::NotAvailable);
+            }
+        } else if arguments.option("TAG")?.is_some() {
+            return Err(OperationError::NotAvailable);
+        } else {
+            return Err(OperationError::Syntax("unexpected parameter".to_owned()));
+        }
+    }
+    cli.accounts.set_account_password(actor, account, password, check).await?;
+    Ok(None)
+}
+
+/// `acct [KEY name | (names)]`: one object (`""` if absent), or a dictionary.
+async fn info(cli: &Cli, actor: &Actor, account: &str, arguments: &mut Arguments) -> Outcome {
+    let key = arguments.option("KEY")?;
+    let names = if key.is_none() && arguments.next_is_array() {
+        Some(arguments.texts("an array of names")?)
+    } else {
+        None
+    };
+    arguments.end()?;
+    let mut facts = cli.accounts.account_info(actor, account).await?;
+    if let Some(key) = key {
+        return data(facts.remove(&key).unwrap_or(Value::String(String::new())));
+    }
+    let Some(names) = names else { return dictionary(facts) };
+    let found: Dictionary =
+        names.into_iter().filter_map(|key| facts.remove(&key).map(|fact| (key, fact))).collect();
+    dictionary(found)
+}

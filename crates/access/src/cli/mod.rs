@@ -1,0 +1,151 @@
+//! The command line interface: one command line in, one answer out (`reference/cli.md`).
+//!
+//! It is independent of the connection, so that PWD, the program's own subcommands and HTTP use
+//! the same. It holds no rules of its own: it reads parameters and calls the operations of
+//! `accounts`, which check rights. It must never know a socket.
+
+mod accounts;
+mod arguments;
+mod domains;
+mod ending;
+mod mailboxes;
+mod objects;
+mod server;
+mod table;
+
+use std::sync::Arc;
+
+use angarium_accounts::{Accounts, Actor, OperationError, Value};
+use angarium_objects::text;
+
+pub use ending::{EndSignal, SessionEnder};
+use table::{Family, Known};
+
+/// What commands ask of the running server.
+pub trait ServerControl: Send + Sync {
+    /// Begins an orderly end of the server (`SHUTDOWN`); returns at once.
+    fn shut_down(&self);
+}
+
+/// The answer to one command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CliAnswer {
+    /// Done, no data: `200 OK`, exactly, because clients compare the text.
+    Done,
+    /// Done, with an object.
+    Data(Value),
+    /// Not done.
+    Failed {
+        /// Code of `reference/cli.md` section 2.5.
+        code: u16,
+        /// One line for people; some wordings are compared by clients.
+        text: String,
+    },
+}
+
+impl CliAnswer {
+    /// The code: 200, or that of the failure. (In INLINE framing data is 201.)
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::Done | Self::Data(_) => 200,
+            Self::Failed { code, .. } => *code,
+        }
+    }
+
+    /// The text after the code, or the object on one line.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Done => "OK".to_owned(),
+            Self::Data(value) => text::line_text(value),
+            Self::Failed { text, .. } => text.clone(),
+        }
+    }
+
+    /// The object, if there is one.
+    #[must_use]
+    pub fn value(&self) -> Option<&Value> {
+        match self {
+            Self::Data(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+/// What a command gives: an object, nothing, or why it was not done.
+type Outcome = Result<Option<Value>, OperationError>;
+
+/// Executes commands.
+#[derive(Clone)]
+pub struct Cli {
+    pub(crate) accounts: Arc<Accounts>,
+    ender: SessionEnder,
+    control: Arc<dyn ServerControl>,
+    version: String,
+}
+
+impl Cli {
+    /// Commands over these accounts; `version` is what GETVERSION answers, `ender` is shared with
+    /// the drivers of the protocols.
+    #[must_use]
+    pub fn new(
+        accounts: Arc<Accounts>,
+        ender: SessionEnder,
+        control: Arc<dyn ServerControl>,
+        version: &str,
+    ) -> Self {
+        Self { accounts, ender, control, version: version.to_owned() }
+    }
+
+    /// Names of the commands that can be executed, upper case, sorted.
+    #[must_use]
+    pub fn commands() -> Vec<&'static str> {
+        table::here()
+    }
+
+    /// Executes one command line (without its end, at most 1 MiB) for `actor`.
+    pub async fn execute(&self, actor: &Actor, line: &[u8]) -> CliAnswer {
+        match self.run(actor, line).await {
+            Ok(None) => CliAnswer::Done,
+            Ok(Some(value)) => CliAnswer::Data(value),
+            Err(error) => CliAnswer::Failed { code: error.code(), text: error.text() },
+        }
+    }
+
+    async fn run(&self, actor: &Actor, line: &[u8]) -> Outcome {
+        let (word, mut arguments) = arguments::read(line)?;
+        let (name, family) = match table::look_up(&word) {
+            Known::Here(name, family) => (name, family),
+            Known::Elsewhere => return Err(OperationError::NotAvailable),
+            Known::Unknown => return Err(OperationError::Syntax("unknown command".to_owned())),
+        };
+        let left = &mut arguments;
+        // Each family has its own large future; boxed, a session costs only what it uses.
+        match family {
+            Family::Domains => Box::pin(domains::run(self, actor, name, left)).await,
+            Family::Accounts => Box::pin(accounts::run(self, actor, name, left)).await,
+            Family::Objects => Box::pin(objects::run(self, actor, name, left)).await,
+            Family::Mailboxes => Box::pin(mailboxes::run(self, actor, name, left)).await,
+            Family::Server => Box::pin(server::run(self, actor, name, left)).await,
+        }
+    }
+}
+
+/// An array of strings.
+fn strings<I: IntoIterator<Item = S>, S: Into<String>>(all: I) -> Value {
+    Value::Array(all.into_iter().map(|text| Value::String(text.into())).collect())
+}
+
+/// An answer with data.
+fn data(value: impl Into<Value>) -> Outcome {
+    Ok(Some(value.into()))
+}
+
+/// An answer with a dictionary.
+fn dictionary(pairs: angarium_accounts::Dictionary) -> Outcome {
+    Ok(Some(Value::Dictionary(pairs)))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

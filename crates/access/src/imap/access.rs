@@ -1,0 +1,85 @@
+//! Access rights (RFC 4314): GETACL, SETACL, DELETEACL, LISTRIGHTS, MYRIGHTS. It must never know
+//! how rights are evaluated.
+
+use angarium_accounts::mailboxes::{MailError, MailRights};
+use angarium_imap::encode;
+use angarium_imap::types::AclChange;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::answer::{Answer, Outcome};
+use super::session::Session;
+
+/// Rights that can be given one by one (RFC 4314 section 3.7), as they are tied here.
+const OPTIONAL: [&str; 10] = ["l", "r", "s", "w", "i", "p", "ck", "t", "e", "a"];
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+    pub(super) async fn get_acl(&mut self, mailbox: &str) -> Outcome {
+        let mail = self.mail()?;
+        let (target, record, rights) = mail.look_up(mailbox).await?;
+        if !rights.can(MailRights::ADMIN) {
+            return Err(MailError::NoPermission.into());
+        }
+        let mut entries: Vec<(String, String)> =
+            vec![(target.owner.name.clone(), MailRights::ALL.shown())];
+        for (identifier, value) in &record.acl {
+            let rights = value.as_str().and_then(MailRights::parse).unwrap_or_default();
+            entries.push((identifier.clone(), rights.shown()));
+        }
+        let entries: Vec<(&str, &str)> =
+            entries.iter().map(|(i, r)| (i.as_str(), r.as_str())).collect();
+        let utf8 = self.enabled.rev2;
+        encode::acl(self.connection.out(), mailbox, utf8, &entries);
+        Ok(Answer::ok("completed"))
+    }
+
+    pub(super) async fn set_acl(
+        &mut self,
+        mailbox: &str,
+        identifier: &str,
+        change: AclChange,
+        letters: &str,
+    ) -> Outcome {
+        let mail = self.mail()?;
+        let Some(rights) = MailRights::parse(letters) else {
+            return Err(Answer::bad("there is no such right").into());
+        };
+        mail.set_acl(mailbox, identifier, move |before| match change {
+            AclChange::Replace => rights,
+            AclChange::Add => before.with(rights),
+            AclChange::Remove => before.without(rights),
+        })
+        .await?;
+        Ok(Answer::ok("completed"))
+    }
+
+    pub(super) async fn delete_acl(&mut self, mailbox: &str, identifier: &str) -> Outcome {
+        self.mail()?.set_acl(mailbox, identifier, |_| MailRights::NONE).await?;
+        Ok(Answer::ok("completed"))
+    }
+
+    pub(super) async fn list_rights(&mut self, mailbox: &str, identifier: &str) -> Outcome {
+        let mail = self.mail()?;
+        let (target, _, rights) = mail.look_up(mailbox).await?;
+        if !rights.can(MailRights::ADMIN) {
+            return Err(MailError::NoPermission.into());
+        }
+        let utf8 = self.enabled.rev2;
+        let out = self.connection.out();
+        if identifier.eq_ignore_ascii_case(&target.owner.name) {
+            // The owner has everything and cannot lose it.
+            let all = MailRights::ALL.shown();
+            encode::list_rights(out, mailbox, utf8, identifier, &all, &[]);
+        } else {
+            encode::list_rights(out, mailbox, utf8, identifier, "", &OPTIONAL);
+        }
+        Ok(Answer::ok("completed"))
+    }
+
+    pub(super) async fn my_rights(&mut self, mailbox: &str) -> Outcome {
+        let mail = self.mail()?;
+        let (_, _, rights) = mail.look_up(mailbox).await?;
+        let utf8 = self.enabled.rev2;
+        encode::my_rights(self.connection.out(), mailbox, utf8, &rights.shown());
+        Ok(Answer::ok("completed"))
+    }
+}

@@ -1,0 +1,132 @@
+//! What the server announces (only what works) and what a client has enabled. It must never know
+//! how anything announced is done.
+
+use angarium_imap::encode;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::answer::{Answer, Outcome};
+use super::session::Session;
+
+/// Announced in every state.
+const ALWAYS: [&str; 8] =
+    ["IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ENABLE", "ID", "LOGIN-REFERRALS", "IDLE"];
+
+/// Announced after log-in.
+const LOGGED_IN: [&str; 24] = [
+    "NAMESPACE",
+    "UIDPLUS",
+    "UNSELECT",
+    "CHILDREN",
+    "LIST-EXTENDED",
+    "LIST-STATUS",
+    "LIST-MYRIGHTS",
+    "SPECIAL-USE",
+    "CREATE-SPECIAL-USE",
+    "MOVE",
+    "MULTIAPPEND",
+    "BINARY",
+    "CONDSTORE",
+    "QRESYNC",
+    "ESEARCH",
+    "SEARCHRES",
+    "WITHIN",
+    "STATUS=SIZE",
+    "PREVIEW",
+    "SAVEDATE",
+    "OBJECTID",
+    "APPENDLIMIT",
+    "ACL",
+    "RIGHTS=kxte",
+];
+
+/// Announced after log-in: quota.
+const QUOTA: [&str; 2] = ["QUOTA", "QUOTA=RES-STORAGE"];
+
+/// What a client has enabled (RFC 5161) or otherwise asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Enabled {
+    /// MODSEQ is told.
+    pub(super) condstore: bool,
+    /// VANISHED instead of EXPUNGE.
+    pub(super) qresync: bool,
+    /// IMAP4rev2: no `\Recent`, ESEARCH, UTF-8 names.
+    pub(super) rev2: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+    /// The names to announce in the present state.
+    pub(super) fn capabilities(&self) -> Vec<&'static str> {
+        let mut names = ALWAYS.to_vec();
+        let tls = self.connection.is_tls();
+        if self.user.is_some() {
+            names.extend(LOGGED_IN);
+            names.extend(QUOTA);
+            return names;
+        }
+        if !tls && self.context.acceptor.is_some() {
+            names.push("STARTTLS");
+        }
+        let clear = self.clear_text_allowed;
+        if !clear {
+            names.push("LOGINDISABLED");
+        }
+        for mechanism in self.context.accounts.sasl_mechanisms(tls, clear) {
+            names.push(match *mechanism {
+                "SCRAM-SHA-256" => "AUTH=SCRAM-SHA-256",
+                "PLAIN" => "AUTH=PLAIN",
+                "LOGIN" => "AUTH=LOGIN",
+                _ => continue,
+            });
+        }
+        names
+    }
+
+    pub(super) fn capability(&mut self) -> Outcome {
+        let names = self.capabilities();
+        encode::capability(self.connection.out(), &names);
+        Ok(Answer::ok("completed"))
+    }
+
+    /// ENABLE: what is known is turned on and named.
+    pub(super) fn enable(&mut self, names: &[String]) -> Outcome {
+        let mut done: Vec<&str> = Vec::new();
+        for name in names {
+            match name.as_str() {
+                "CONDSTORE" => {
+                    self.enabled.condstore = true;
+                    done.push("CONDSTORE");
+                }
+                "QRESYNC" => {
+                    self.enabled.qresync = true;
+                    self.enabled.condstore = true;
+                    done.push("QRESYNC");
+                }
+                "IMAP4REV2" => {
+                    self.enabled.rev2 = true;
+                    self.flow.set_utf8(true);
+                    done.push("IMAP4rev2");
+                }
+                _ => {}
+            }
+        }
+        self.habits_changed(self.enabled);
+        encode::enabled(self.connection.out(), &done);
+        Ok(Answer::ok("completed"))
+    }
+
+    pub(super) fn id(&mut self, pairs: Option<&[(String, Option<String>)]>) -> Outcome {
+        let told = pairs
+            .unwrap_or_default()
+            .iter()
+            .filter(|(k, _)| k.eq_ignore_ascii_case("name") || k.eq_ignore_ascii_case("version"));
+        let told: Vec<String> =
+            told.filter_map(|(_, v)| v.as_deref().map(|v| v.chars().take(80).collect())).collect();
+        if !told.is_empty() {
+            tracing::debug!(program = ?told, "the client names itself");
+        }
+        let version = env!("CARGO_PKG_VERSION");
+        let ours = [("name", Some("Angarium")), ("version", Some(version))];
+        encode::id(self.connection.out(), &ours);
+        Ok(Answer::ok("completed"))
+    }
+}

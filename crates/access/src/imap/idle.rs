@@ -1,0 +1,66 @@
+//! IDLE (RFC 2177): waiting for the client and the mailbox at once. It must never know what the
+//! news are.
+
+use std::time::Duration;
+
+use angarium_imap::encode;
+use angarium_imap::types::Tag;
+use angarium_imap::view::Moment;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::answer::{Answer, Halt};
+use super::session::Session;
+use crate::connection::ConnectionError;
+
+/// What woke an idling session.
+pub(super) enum Waking {
+    /// The client sent something.
+    Client,
+    /// The mailbox changed.
+    Mailbox,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+    pub(super) fn idle(&mut self, tag: &Tag) -> Result<Option<Answer>, Halt> {
+        self.user()?;
+        encode::continuation(self.connection.out(), "idling");
+        self.flow.expect_done();
+        self.idling = Some(tag.clone());
+        Ok(None)
+    }
+
+    /// Waits until the client sends something or the mailbox changes.
+    pub(super) async fn wait_idling(
+        &mut self,
+        patience: Duration,
+    ) -> Result<Waking, ConnectionError> {
+        self.connection.flush().await?;
+        self.connection.rest();
+        let Some(selected) = self.selected.as_mut() else {
+            self.connection.receive(self.flow.buffer(), patience).await?;
+            return Ok(Waking::Client);
+        };
+        tokio::select! {
+            received = self.connection.receive(self.flow.buffer(), patience) => {
+                received?;
+                Ok(Waking::Client)
+            }
+            changed = selected.watch.changed() => match changed {
+                Ok(()) => Ok(Waking::Mailbox),
+                // The sender lives as long as the mailbox is held here.
+                Err(_) => Err(ConnectionError::Closed),
+            },
+        }
+    }
+
+    pub(super) fn tell_idler(&mut self) {
+        self.announce(Moment::Free, false);
+    }
+
+    pub(super) fn idle_done(&mut self) {
+        if let Some(tag) = self.idling.take() {
+            self.announce(Moment::Free, false);
+            Answer::ok("IDLE completed").write(self.connection.out(), &tag);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! SEARCH criteria prepared for many messages: a condition answers yes, no, or "not with what is
+//! known so far", so that summaries, headers and bodies are read only for messages that need
+//! them. Knows no storage.
+
+use angarium_accounts::FlagBits;
+use angarium_accounts::mailboxes::Row;
+use angarium_imap::types::{DateKind, SearchKey, SequenceSet, TextField, UidSet};
+use angarium_imap::view::View;
+use angarium_message::summary::SummaryView;
+
+use super::answer::Answer;
+use super::flags::{self, Known};
+use super::search_text::{Needle, Texts};
+
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+
+/// A prepared condition.
+pub(super) enum Key {
+    All,
+    Never,
+    And(Vec<Key>),
+    Or(Box<Key>, Box<Key>),
+    Not(Box<Key>),
+    Uids(UidSet),
+    Bit(FlagBits),
+    Keyword(String),
+    Recent,
+    Before(DateKind, i64),
+    On(DateKind, i64),
+    Since(DateKind, i64),
+    /// Arrived at or before this second.
+    ArrivedBy(i64),
+    /// Arrived at or after this second.
+    ArrivedFrom(i64),
+    Larger(u64),
+    Smaller(u64),
+    ModSeq(u64),
+    Body(u64),
+    Text(TextField, Needle),
+}
+
+/// What is known of a message so far.
+#[derive(Clone, Copy)]
+pub(super) struct Facts<'a> {
+    pub(super) row: Row<'a>,
+    pub(super) recent: bool,
+    pub(super) summary: Option<&'a SummaryView<'a>>,
+    pub(super) head: Option<&'a [u8]>,
+    pub(super) texts: Option<&'a Texts>,
+}
+
+impl Key {
+    /// Prepares a condition for the messages of a view at a moment (seconds since 1970).
+    pub(super) fn prepare(key: &SearchKey, view: &View, now: i64) -> Result<Self, Answer> {
+        let set = |set: &SequenceSet, uid: bool| {
+            let resolved = view.resolve(set, uid).map_err(|e| Answer::bad(e.to_string()))?;
+            Ok::<_, Answer>(Self::Uids(resolved.uid_set()))
+        };
+        Ok(match key {
+            SearchKey::All | SearchKey::SaveDateSupported => Self::All,
+            SearchKey::And(keys) => {
+                let keys: Result<Vec<_>, _> =
+                    keys.iter().map(|k| Self::prepare(k, view, now)).collect();
+                Self::And(keys?)
+            }
+            SearchKey::Or(a, b) => Self::Or(
+                Box::new(Self::prepare(a, view, now)?),
+                Box::new(Self::prepare(b, view, now)?),
+            ),
+            SearchKey::Not(key) => Self::Not(Box::new(Self::prepare(key, view, now)?)),
+            SearchKey::Fuzzy(key) => Self::prepare(key, view, now)?,
+            SearchKey::Sequence(numbers) => set(numbers, false)?,
+            SearchKey::Uid(numbers) => set(numbers, true)?,
+            SearchKey::Has(flag) => Self::flag(flag),
+            SearchKey::HasNot(flag) => Self::Not(Box::new(Self::flag(flag))),
+            SearchKey::Before(kind, date) => Self::Before(*kind, date.days),
+            SearchKey::On(kind, date) => Self::On(*kind, date.days),
+            SearchKey::Since(kind, date) => Self::Since(*kind, date.days),
+            SearchKey::Older(seconds) => Self::ArrivedBy(now.saturating_sub(i64::from(*seconds))),
+            SearchKey::Younger(seconds) => {
+                Self::ArrivedFrom(now.saturating_sub(i64::from(*seconds)))
+            }
+            SearchKey::Larger(size) => Self::Larger(*size),
+            SearchKey::Smaller(size) => Self::Smaller(*size),
+            SearchKey::ModSeq(modseq) => Self::ModSeq(*modseq),
+            SearchKey::EmailId(id) => {
+                id.strip_prefix('E').and_then(|n| n.parse().ok()).map_or(Self::Never, Self::Body)
+            }
+            SearchKey::ThreadId(_) => Self::Never,
+            SearchKey::Contains(field, text) => Self::Text(field.clone(), Needle::new(text)),
+        })
+    }
+
+    fn flag(flag: &angarium_imap::types::Flag) -> Self {
+        match flags::known(flag) {
+            Known::Bit(bit) => Self::Bit(bit),
+            Known::Keyword(word) => Self::Keyword(word.to_owned()),
+            Known::Recent => Self::Recent,
+            Known::Never => Self::Never,
+        }
+    }
+
+    /// Does the message meet it? `None`: more must be known.
+    pub(super) fn test(&self, facts: &Facts<'_>) -> Option<bool> {
+        let row = facts.row;
+        Some(match self {
+            Self::All => true,
+            Self::Never => false,
+            Self::And(keys) => return all(keys, facts),
+            Self::Or(a, b) => {
+                return match a.test(facts) {
+                    Some(true) => Some(true),
+                    first => match (first, b.test(facts)) {
+                        (_, Some(true)) => Some(true),
+                        (Some(false), second) => second,
+                        (_, _) => None,
+                    },
+                };
+            }
+            Self::Not(key) => return key.test(facts).map(|yes| !yes),
+            Self::Uids(set) => set.contains(row.uid().0),
+            Self::Bit(bit) => row.bits().contains(*bit),
+            Self::Keyword(word) => row.keywords().iter().any(|k| k.eq_ignore_ascii_case(word)),
+            Self::Recent => facts.recent,
+            Self::Before(kind, day) => {
+                return day_of(*kind, facts).map(|d| d.is_some_and(|d| d < *day));
+            }
+            Self::On(kind, day) => return day_of(*kind, facts).map(|d| d == Some(*day)),
+            Self::Since(kind, day) => {
+                return day_of(*kind, facts).map(|d| d.is_some_and(|d| d >= *day));
+            }
+            Self::ArrivedBy(second) => row.internal_date().seconds <= *second,
+            Self::ArrivedFrom(second) => row.internal_date().seconds >= *second,
+            Self::Larger(size) => row.size() > *size,
+            Self::Smaller(size) => row.size() < *size,
+            Self::ModSeq(modseq) => row.modseq().0 >= *modseq,
+            Self::Body(body) => row.body().0 == *body,
+            Self::Text(field, needle) => return text(field, needle, facts),
+        })
+    }
+}
+
+/// True when all hold; false as soon as one certainly does not.
+fn all(keys: &[Key], facts: &Facts<'_>) -> Option<bool> {
+    let mut certain = true;
+    for key in keys {
+        match key.test(facts) {
+            Some(true) => {}
+            Some(false) => return Some(false),
+            None => certain = false,
+        }
+    }
+    certain.then_some(true)
+}
+
+/// The day of a date as it was written; the outer `None` says that more must be known, the inner
+/// that there is no date.
+#[expect(clippy::option_option, reason = "not known yet, and known not to be there, differ")]
+fn day_of(kind: DateKind, facts: &Facts<'_>) -> Option<Option<i64>> {
+    let day =
+        |seconds: i64, zone: i16| seconds.saturating_add(i64::from(zone) * 60).div_euclid(DAY);
+    match kind {
+        DateKind::Internal => {
+            let date = facts.row.internal_date();
+            Some(Some(day(date.seconds, date.zone_minutes)))
+        }
+        DateKind::Saved => Some(Some(day(facts.row.save_date(), 0))),
+        DateKind::Sent => {
+            let summary = facts.summary?;
+            Some(summary.sent_date().map(|seconds| day(seconds, summary.sent_zone())))
+        }
+    }
+}
+
+fn text(field: &TextField, needle: &Needle, facts: &Facts<'_>) -> Option<bool> {
+    type Kept = for<'s> fn(&SummaryView<'s>) -> &'s str;
+    let (kept, name): (Option<Kept>, &str) = match field {
+        TextField::Body => return facts.texts.map(|texts| texts.body_has(needle)),
+        TextField::Text => return facts.texts.map(|texts| texts.has(needle)),
+        TextField::Subject => (Some(|s| s.subject()), "Subject"),
+        TextField::From => (Some(|s| s.from()), "From"),
+        TextField::To => (Some(|s| s.to()), "To"),
+        TextField::Cc => (Some(|s| s.cc()), "Cc"),
+        TextField::Bcc => (None, "Bcc"),
+        TextField::Header(name) => (None, name),
+    };
+    if let Some(head) = facts.head {
+        return Some(needle.is_in_field(head, name));
+    }
+    let (kept, summary) = (kept?, facts.summary?);
+    let found = kept(summary);
+    if needle.is_empty() {
+        // A field that is there and empty looks like one that is not.
+        return (!found.is_empty()).then_some(true);
+    }
+    if needle.is_in(found) {
+        return Some(true);
+    }
+    summary.complete().then_some(false)
+}

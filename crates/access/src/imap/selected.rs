@@ -1,0 +1,203 @@
+//! A mailbox as one session has it selected: what it has been told, and the telling of news. It
+//! must never know commands.
+
+use std::sync::Arc;
+
+use angarium_accounts::mailboxes::{MailRights, Opened, Row, Shared, Table};
+use angarium_accounts::{FlagBits, ModSeq, Uid};
+use angarium_imap::encode::{self, FetchWriter};
+use angarium_imap::types::UidSet;
+use angarium_imap::view::{Habits, Moment, News, UidMap, View};
+use tokio::sync::watch;
+
+use super::capability::Enabled;
+use super::flags;
+
+/// The selected mailbox of a session.
+pub(super) struct Selected {
+    pub(super) opened: Opened,
+    /// The name it was selected by.
+    pub(super) name: String,
+    pub(super) view: View,
+    /// EXAMINE, or no right to change anything.
+    pub(super) read_only: bool,
+    /// How far the shared state's log has been read.
+    version: u64,
+    /// Resolves when there is something to read.
+    pub(super) watch: watch::Receiver<u64>,
+    /// This session took messages as recent and must make that durable when it leaves.
+    pub(super) recent_until: Option<Uid>,
+    /// The mailbox is no more.
+    pub(super) gone: bool,
+}
+
+/// Messages with these flags do not exist for a session (`reference/mailboxes.md` section 5).
+pub(super) fn invisible(rights: MailRights) -> FlagBits {
+    if rights.can(MailRights::ADMIN) {
+        FlagBits::SERVICE
+    } else {
+        FlagBits::SERVICE.union(FlagBits::HIDDEN)
+    }
+}
+
+impl Enabled {
+    pub(super) fn habits(self) -> Habits {
+        Habits { qresync: self.qresync, rev2: self.rev2 }
+    }
+}
+
+/// The UIDs of a table that a session sees.
+fn visible_map(table: &Table, hidden: FlagBits) -> UidMap {
+    if table.may_have(hidden) {
+        let rows = table.iter().filter(|row| row.bits().0 & hidden.0 == 0);
+        UidMap::from_ascending(rows.map(|row| row.uid().0))
+    } else {
+        let runs = table.runs();
+        UidMap::from_ascending(runs.into_iter().flat_map(|(first, n)| first..=first + (n - 1)))
+    }
+}
+
+impl Selected {
+    /// Takes the mailbox as it is now as what the client is told.
+    pub(super) fn new(
+        opened: Opened,
+        name: String,
+        read_only: bool,
+        enabled: Enabled,
+    ) -> (Self, Shared) {
+        let watch = opened.mailbox.watch();
+        let claimed = if read_only { None } else { opened.mailbox.claim_recent() };
+        let shared = opened.mailbox.shared();
+        let map = Arc::new(visible_map(&shared.table, invisible(opened.rights)));
+        let first = if read_only { Some(shared.record.first_recent) } else { claimed };
+        let mut recent = UidSet::new();
+        if let (Some(first), false) = (first, enabled.rev2) {
+            for row in shared.table.iter_from(first) {
+                if map.sequence_of(row.uid().0).is_some() {
+                    recent.push(row.uid().0);
+                }
+            }
+        }
+        let selected = Self {
+            view: View::new(map, recent, enabled.habits()),
+            read_only,
+            version: shared.version,
+            watch,
+            recent_until: claimed.map(|_| shared.record.uid_next),
+            gone: shared.gone,
+            name,
+            opened,
+        };
+        (selected, shared)
+    }
+
+    /// How the mailbox is now.
+    pub(super) fn shared(&self) -> Shared {
+        self.opened.mailbox.shared()
+    }
+
+    /// Takes what happened since the last look into the view; nothing is told yet.
+    pub(super) fn refresh(&mut self) {
+        let Some(news) = self.opened.mailbox.news(self.version) else { return };
+        self.version = news.now.version;
+        self.gone |= news.now.gone;
+        let hidden = invisible(self.opened.rights);
+        let table = &news.now.table;
+        let is_hidden = |row: &Row<'_>| row.bits().0 & hidden.0 != 0;
+        if !news.complete {
+            return self.compare(table, hidden);
+        }
+        self.view.gone(news.vanished.iter().map(|uid| uid.0));
+        if !news.appended.is_empty() {
+            let recent = self.claim();
+            let rows = table.select(&news.appended);
+            let seen = rows.iter().filter(|row| !is_hidden(row));
+            self.view.arrived(seen.map(|row| row.uid().0), recent);
+        }
+        if !news.flags.is_empty() {
+            let rows = table.select(&news.flags);
+            if table.may_have(hidden) {
+                let gone = rows.iter().filter(|row| is_hidden(row));
+                self.view.gone(gone.map(|row| row.uid().0));
+            }
+            self.view.changed(rows.iter().map(|row| (row.uid().0, row.modseq().0)));
+        }
+    }
+
+    /// Too much happened to be told step by step: compare what the client knows with what is.
+    fn compare(&mut self, table: &Table, hidden: FlagBits) {
+        let now = visible_map(table, hidden);
+        let known = Arc::clone(self.view.map());
+        let gone: Vec<u32> = known
+            .iter()
+            .map(|(_, uid)| uid)
+            .filter(|uid| now.sequence_of(*uid).is_none())
+            .collect();
+        self.view.gone(gone);
+        let last = known.last().unwrap_or(0);
+        let recent = self.claim();
+        let fresh = now.iter().map(|(_, uid)| uid).filter(|uid| *uid > last);
+        self.view.arrived(fresh, recent);
+        // Which flags changed is not known any more: tell all that are still there.
+        self.view.changed(
+            table
+                .iter()
+                .filter(|row| known.sequence_of(row.uid().0).is_some())
+                .map(|row| (row.uid().0, row.modseq().0)),
+        );
+    }
+
+    fn claim(&mut self) -> bool {
+        if self.read_only {
+            return false;
+        }
+        let claimed = self.opened.mailbox.claim_recent().is_some();
+        if claimed {
+            self.recent_until = Some(self.opened.mailbox.shared().record.uid_next);
+        }
+        claimed
+    }
+
+    /// These changes were made by this session and answered (or silent on request).
+    pub(super) fn told(&mut self, changed: impl IntoIterator<Item = (Uid, ModSeq)>) {
+        self.view.told(changed.into_iter().map(|(uid, modseq)| (uid.0, modseq.0)));
+    }
+
+    /// Tells what may be told now.
+    pub(super) fn announce(
+        &mut self,
+        out: &mut Vec<u8>,
+        moment: Moment,
+        enabled: Enabled,
+        uids: bool,
+    ) {
+        self.refresh();
+        if !self.view.has_news() {
+            return;
+        }
+        let shared = self.shared();
+        let mut changed: Vec<(u32, u32)> = Vec::new();
+        self.view.take_news(moment, |news| match news {
+            News::Expunge(sequence) => encode::expunge(out, sequence),
+            News::Vanished(uids) => encode::vanished(out, false, &uids),
+            News::Exists(messages) => encode::exists(out, messages),
+            News::Recent(messages) => encode::recent(out, messages),
+            News::Flags { sequence, uid } => changed.push((sequence, uid)),
+        });
+        let mut joined = Vec::new();
+        for (sequence, uid) in changed {
+            let Some(row) = shared.table.get(Uid(uid)) else { continue };
+            joined.clear();
+            flags::join_row(&mut joined, row, self.view.is_recent(uid));
+            let mut answer = FetchWriter::new(out, sequence);
+            if uids || enabled.qresync {
+                answer.uid(uid);
+            }
+            if enabled.condstore {
+                answer.modseq(row.modseq().0);
+            }
+            answer.flags_joined(&joined);
+            answer.finish();
+        }
+    }
+}

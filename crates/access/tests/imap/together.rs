@@ -1,0 +1,103 @@
+//! Several sessions on one mailbox: what each is told, and when (ABU-29, ABU-30).
+
+use crate::client::{World, mail};
+
+#[tokio::test]
+async fn a_message_appended_by_one_session_wakes_another_from_idle() {
+    let world = World::new().await;
+    let mut idler = world.inbox("ann", 1).await;
+    idler.send("i IDLE\r\n").await;
+    assert!(idler.line().await.starts_with("+ "));
+    let mut other = world.login("ann").await;
+    other.append("INBOX", "", &mail(2)).await;
+    assert_eq!(idler.line().await, "* 2 EXISTS");
+    assert_eq!(idler.line().await, "* 2 RECENT");
+    other.ok("SELECT INBOX").await;
+    other.ok("STORE 1 +FLAGS.SILENT (\\Flagged)").await;
+    assert_eq!(idler.line().await, "* 1 FETCH (FLAGS (\\Flagged \\Recent))");
+    other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
+    assert!(idler.line().await.contains("\\Deleted"));
+    other.ok("EXPUNGE").await;
+    assert_eq!(idler.line().await, "* 1 EXPUNGE");
+    idler.send("DONE\r\n").await;
+    assert!(idler.answer("i").await.starts_with("x OK"));
+}
+
+#[tokio::test]
+async fn expunges_wait_until_sequence_numbers_may_move() {
+    let world = World::new().await;
+    let mut a = world.inbox("ann", 3).await;
+    let mut b = world.inbox("ann", 0).await;
+    b.ok("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
+    b.ok("EXPUNGE").await;
+    let got = a.ok("FETCH 1:3 (UID)").await;
+    assert!(!got.contains("EXPUNGE") && got.contains("* 2 FETCH (UID 2)"), "{got}");
+    let got = a.ok("SEARCH ALL").await;
+    assert!(got.starts_with("* SEARCH 2 3\r\n") && !got.contains("EXPUNGE"), "{got}");
+    b.append("INBOX", "", &mail(9)).await;
+    let got = a.ok("STORE 2 +FLAGS (\\Seen)").await;
+    assert!(got.contains("* 4 EXISTS") && !got.contains("EXPUNGE"), "{got}");
+    let got = a.ok("NOOP").await;
+    assert!(got.starts_with("* 1 EXPUNGE\r\n") && !got.contains("EXISTS"), "{got}");
+    assert!(a.ok("FETCH 3 (UID)").await.contains("(UID 4)"));
+}
+
+#[tokio::test]
+async fn a_message_is_recent_for_one_session_only() {
+    let world = World::new().await;
+    let mut a = world.login("ann").await;
+    a.append("INBOX", "", &mail(1)).await;
+    assert!(a.ok("EXAMINE INBOX").await.contains("* 1 RECENT"));
+    assert!(a.ok("SELECT INBOX").await.contains("* 1 RECENT"));
+    let mut b = world.login("ann").await;
+    assert!(b.ok("SELECT INBOX").await.contains("* 0 RECENT"));
+    a.ok("UNSELECT").await;
+    assert!(a.ok("SELECT INBOX").await.contains("* 0 RECENT"));
+    a.ok("ENABLE IMAP4rev2").await;
+    assert!(!a.ok("SELECT INBOX").await.contains("RECENT"));
+}
+
+#[tokio::test]
+async fn removing_a_mailbox_ends_the_sessions_that_have_it_open() {
+    let world = World::new().await;
+    let mut a = world.login("ann").await;
+    a.ok("CREATE Temp").await;
+    a.ok("SELECT Temp").await;
+    a.send("i IDLE\r\n").await;
+    a.line().await;
+    let mut b = world.login("ann").await;
+    b.ok("SELECT Temp").await;
+    assert!(b.ok("DELETE Temp").await.contains("[CLOSED]"));
+    assert!(a.line().await.starts_with("* BYE"));
+    assert!(a.closed().await);
+    b.ok("SELECT INBOX").await;
+}
+
+#[tokio::test]
+async fn many_sessions_idle_on_one_shared_state() {
+    let world = World::new().await;
+    let mut idlers = Vec::new();
+    for _ in 0..50 {
+        let mut c = world.inbox("ann", 0).await;
+        c.send("i IDLE\r\n").await;
+        c.line().await;
+        idlers.push(c);
+    }
+    assert_eq!(world.context.accounts.registry().count(), 1);
+    let mut other = world.login("ann").await;
+    other.append("INBOX", "", &mail(1)).await;
+    for idler in &mut idlers {
+        assert_eq!(idler.line().await, "* 1 EXISTS");
+    }
+}
+
+#[tokio::test]
+async fn hidden_service_messages_do_not_exist_for_clients() {
+    let world = World::new().await;
+    let mut a = world.inbox("ann", 3).await;
+    let got = a.ok("STORE 2 +FLAGS.SILENT ($Service)").await;
+    assert!(!got.contains("EXPUNGE"), "{got}");
+    assert!(a.ok("NOOP").await.contains("* 2 EXPUNGE"));
+    assert!(a.ok("SELECT INBOX").await.contains("* 2 EXISTS"));
+    assert!(a.silent().await);
+}
