@@ -1,1 +1,26 @@
-fn main() {}
+//! The program `angarium`: the server, and what an administrator does by hand.
+//!
+//! Start-up and wiring only: nothing here decides about mail.
+
+mod administration;
+mod arguments;
+mod base;
+mod certificates;
+mod commands;
+mod first_start;
+mod json;
+mod listeners;
+mod logs;
+mod serve;
+mod services;
+mod socket;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // One provider for all of TLS in this process; a second call would only say it is there.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    commands::run(arguments::Arguments::parse())
+}

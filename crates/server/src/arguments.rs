@@ -1,0 +1,302 @@
+//! The command line of `angarium`. What each command does is in `commands`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// An open mail server: domains, accounts, mail in and out, and every old server moved in.
+#[derive(Debug, Parser)]
+#[command(name = "angarium", version, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done; 1 wrong usage or refused; 2 the base directory or the \
+running server cannot be used; 4 check or verify found something wrong.")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Where the server's files are.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Base {
+    /// Base directory (default: /var/lib/angarium for root, else ~/.local/share/angarium).
+    #[arg(long, value_name = "DIR", env = "ANGARIUM_BASE")]
+    pub(crate) base: Option<PathBuf>,
+    /// Print machine-readable JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server in the foreground. Makes everything it needs at the first start.
+    Serve(Serve),
+    /// Domains: list, create, rename, delete, settings.
+    Domain {
+        #[command(flatten)]
+        base: Base,
+        #[command(subcommand)]
+        action: DomainAction,
+    },
+    /// Accounts: list, create, rename, delete, settings.
+    Account {
+        #[command(flatten)]
+        base: Base,
+        #[command(subcommand)]
+        action: AccountAction,
+    },
+    /// Set an account's password, read from a file or standard input.
+    Password {
+        #[command(flatten)]
+        base: Base,
+        /// Account, such as joe@example.com.
+        account: String,
+        /// File whose first line is the password.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// Other names of an account.
+    Alias {
+        #[command(flatten)]
+        base: Base,
+        #[command(subcommand)]
+        action: AliasAction,
+    },
+    /// Make many accounts from a tab-delimited file whose first line names the fields.
+    Import {
+        #[command(flatten)]
+        base: Base,
+        /// The file: fields Name, Password or UnixPassword, RealName, Aliases, Mailboxes, settings.
+        file: PathBuf,
+        /// Domain of names without one (default: the main domain).
+        #[arg(long)]
+        domain: Option<String>,
+        /// Check every line, change nothing.
+        #[arg(long)]
+        check_only: bool,
+        /// Stop at the first line that fails.
+        #[arg(long)]
+        stop_at_first_error: bool,
+    },
+    /// Ask the Router where an address or login name goes, with every step.
+    Route {
+        #[command(flatten)]
+        base: Base,
+        /// Address or login name.
+        address: String,
+        /// mail, access or signal.
+        #[arg(long, default_value = "mail")]
+        kind: String,
+    },
+    /// Execute one command of the CLI, such as: angarium cli GetAccountSettings joe
+    Cli {
+        #[command(flatten)]
+        base: Base,
+        /// The command and its parameters, spelled as on the PWD port.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+    /// Copy the base directory, also of a running server, to an empty directory.
+    Backup {
+        #[command(flatten)]
+        base: Base,
+        /// Where to.
+        to: PathBuf,
+    },
+    /// Verify every checksum and invariant of a stopped server's base directory or of a backup.
+    Check {
+        #[command(flatten)]
+        base: Base,
+        /// Directory to check instead of the base directory, such as a backup.
+        directory: Option<PathBuf>,
+    },
+    /// Make the index of a stopped server anew from its journal.
+    RebuildIndex {
+        #[command(flatten)]
+        base: Base,
+    },
+    /// Give back the room of messages that are no more.
+    Compact {
+        #[command(flatten)]
+        base: Base,
+    },
+    /// Show the server's log.
+    Log {
+        #[command(flatten)]
+        base: Base,
+        /// Go on as records come.
+        #[arg(long, short)]
+        follow: bool,
+        /// Most detailed level shown, 1 (failures) to 5 (everything).
+        #[arg(long, default_value_t = 5)]
+        level: u8,
+        /// Only records with this tag, such as IMAP or IMAP-00042.
+        #[arg(long)]
+        tag: Option<String>,
+        /// Only records that contain this text.
+        #[arg(long)]
+        text: Option<String>,
+        /// How many records of the newest file are shown first.
+        #[arg(long, default_value_t = 50)]
+        last: usize,
+    },
+    /// Move an account in from another IMAP server (the program MoveIMAPMail).
+    MoveImapMail(Box<angarium_migrate::move_imap_mail::Arguments>),
+    /// Compare an account on two IMAP servers by content, flags and dates.
+    Verify(Box<angarium_migrate::move_imap_mail::Arguments>),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a directory.
+    Man {
+        /// Where to.
+        directory: PathBuf,
+    },
+}
+
+/// How the server runs. Everything else is a setting in the base directory.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Serve {
+    /// Base directory (default: /var/lib/angarium for root, else ~/.local/share/angarium).
+    #[arg(long, value_name = "DIR", env = "ANGARIUM_BASE")]
+    pub(crate) base: Option<PathBuf>,
+    /// Name of the main domain at the first start (default: this host's name).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) main_domain: Option<String>,
+    /// Address to listen on (default: all).
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) bind: Option<IpAddr>,
+    /// Added to every standard port: with 20000, IMAP is 20143.
+    #[arg(long, value_name = "N")]
+    pub(crate) port_offset: Option<u16>,
+    /// File with the postmaster's password for the first start (default: one is made and shown).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) postmaster_password_file: Option<PathBuf>,
+    /// Log level of the files: 1 failures, 2 major, 3 problems, 4 low-level, 5 everything.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) log_level: u8,
+    /// Take passwords in clear also from other machines without TLS. Unsafe.
+    #[arg(long)]
+    pub(crate) clear_text_logins: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DomainAction {
+    /// All domains.
+    List,
+    /// Make a domain.
+    Create {
+        /// Its name.
+        name: String,
+    },
+    /// Give a domain another name.
+    Rename {
+        /// Old name.
+        from: String,
+        /// New name.
+        to: String,
+    },
+    /// Remove a domain.
+    Delete {
+        /// Its name.
+        name: String,
+        /// With all its accounts and their mail.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Settings that are in effect.
+    Show {
+        /// Its name.
+        name: String,
+        /// Only those set explicitly.
+        #[arg(long)]
+        explicit: bool,
+    },
+    /// Change settings: KEY=VALUE, with default for VALUE to remove one.
+    Set {
+        /// Its name.
+        name: String,
+        /// Settings.
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        settings: Vec<String>,
+    },
+    /// Other names of the domain; with names given, exactly these from now on.
+    Aliases {
+        /// Its name.
+        name: String,
+        /// New list.
+        aliases: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountAction {
+    /// Accounts of a domain.
+    List {
+        /// The domain (default: the main domain).
+        domain: Option<String>,
+    },
+    /// Make an account; the password is read from a file, or from standard input with -.
+    Create {
+        /// Its name, such as joe@example.com.
+        name: String,
+        /// File whose first line is the password; - is standard input.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+        /// Settings.
+        #[arg(value_name = "KEY=VALUE")]
+        settings: Vec<String>,
+    },
+    /// Give an account another name, also in another domain.
+    Rename {
+        /// Old name.
+        from: String,
+        /// New name.
+        to: String,
+    },
+    /// Remove an account with its mail.
+    Delete {
+        /// Its name.
+        name: String,
+    },
+    /// Settings that are in effect.
+    Show {
+        /// Its name.
+        name: String,
+        /// Only those set explicitly.
+        #[arg(long)]
+        explicit: bool,
+    },
+    /// Change settings: KEY=VALUE, with default for VALUE to remove one.
+    Set {
+        /// Its name.
+        name: String,
+        /// Settings.
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        settings: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AliasAction {
+    /// Aliases of an account.
+    List {
+        /// The account.
+        account: String,
+    },
+    /// Add an alias.
+    Add {
+        /// The account.
+        account: String,
+        /// The new local name.
+        alias: String,
+    },
+    /// Remove an alias.
+    Remove {
+        /// The account.
+        account: String,
+        /// The local name.
+        alias: String,
+    },
+}

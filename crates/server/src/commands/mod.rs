@@ -1,0 +1,83 @@
+//! What each command of `angarium` does, and the exit codes.
+
+mod import;
+mod maintenance;
+mod objects;
+mod output;
+
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use crate::arguments::{Arguments, Base, Command};
+use crate::base::BaseDirectory;
+use crate::{logs, serve};
+
+/// The command was refused or misspelled.
+const REFUSED: u8 = 1;
+/// The base directory or the server cannot be used.
+const UNUSABLE: u8 = 2;
+/// `check` found something wrong.
+const WRONG: u8 = 4;
+
+/// Runs the command to its exit code.
+pub(crate) fn run(arguments: Arguments) -> ExitCode {
+    match execute(arguments.command) {
+        Ok(code) => ExitCode::from(code),
+        Err(e) => {
+            eprintln!("angarium: {e}");
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+fn execute(command: Command) -> io::Result<u8> {
+    match command {
+        Command::Serve(serve) => serve::run(&serve).map(|()| 0),
+        Command::Domain { base, action } => objects::domain(&base, action),
+        Command::Account { base, action } => objects::account(&base, action),
+        Command::Password { base, account, password_file } => {
+            objects::password(&base, &account, password_file.as_deref())
+        }
+        Command::Alias { base, action } => objects::alias(&base, action),
+        Command::Import { base, file, domain, check_only, stop_at_first_error } => {
+            let how = import::How { domain, check_only, stop_at_first_error };
+            import::run(&base, &file, &how)
+        }
+        Command::Route { base, address, kind } => objects::route(&base, &address, &kind),
+        Command::Cli { base, words } => objects::cli(&base, &words),
+        Command::Backup { base, to } => maintenance::backup(&base, &to),
+        Command::Check { base, directory } => maintenance::check(&base, directory.as_deref()),
+        Command::RebuildIndex { base } => maintenance::rebuild_index(&base),
+        Command::Compact { base } => maintenance::compact(&base),
+        Command::Log { base, follow, level, tag, text, last } => {
+            let filter = logs::Filter { level, tag, text };
+            logs::show(&directory(&base)?.logs(), &filter, last, follow).map(|()| 0)
+        }
+        // These two speak IMAP only and have exit codes of their own.
+        Command::MoveImapMail(arguments) => Ok(angarium_migrate::move_imap_mail::run(&arguments)),
+        Command::Verify(arguments) => {
+            Ok(angarium_migrate::move_imap_mail::run(&arguments.verify_only()))
+        }
+        Command::Completions { shell } => {
+            let mut command = Arguments::command();
+            clap_complete::generate(shell, &mut command, "angarium", &mut io::stdout());
+            Ok(0)
+        }
+        Command::Man { directory } => manual(&directory),
+    }
+}
+
+fn directory(base: &Base) -> io::Result<BaseDirectory> {
+    BaseDirectory::choose(base.base.as_deref())
+}
+
+fn manual(directory: &Path) -> io::Result<u8> {
+    std::fs::create_dir_all(directory)?;
+    clap_mangen::generate_to(Arguments::command(), directory)?;
+    let mover = angarium_migrate::move_imap_mail::Arguments::command();
+    clap_mangen::generate_to(mover, directory)?;
+    Ok(0)
+}

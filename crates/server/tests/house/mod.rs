@@ -1,0 +1,289 @@
+//! A running house for the tests: the real server on free ports in a temporary directory, a plain
+//! client, and foreign programs found or said to be missing.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up should fail")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Password of every account made here.
+pub const PASSWORD: &str = "quite-secret";
+/// The main domain.
+pub const DOMAIN: &str = "house.example";
+
+/// The server's program.
+pub const ANGARIUM: &str = env!("CARGO_BIN_EXE_angarium");
+
+/// True when a program can be had; says so aloud when not.
+pub fn installed(program: &str) -> bool {
+    let found = std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path)
+            .chain(["/usr/sbin".into(), "/sbin".into()])
+            .any(|directory| directory.join(program).is_file())
+    });
+    if !found {
+        println!("skipped: {program} is not installed");
+        eprintln!("skipped: {program} is not installed");
+    }
+    found
+}
+
+/// An offset so that all standard ports plus it are free now.
+pub fn free_offset() -> u16 {
+    const PORTS: [u16; 8] = [25, 106, 110, 143, 465, 587, 993, 995];
+    for _ in 0..200 {
+        let probe = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = probe.local_addr().unwrap().port();
+        let offset = port.clamp(12_000, 60_000) - 1_000;
+        if PORTS.iter().all(|p| TcpListener::bind(("127.0.0.1", p + offset)).is_ok()) {
+            return offset;
+        }
+    }
+    panic!("no free ports");
+}
+
+/// A running server.
+pub struct House {
+    pub base: PathBuf,
+    pub offset: u16,
+    pub first_words: String,
+    child: Option<Child>,
+    _directory: Option<tempfile::TempDir>,
+}
+
+impl House {
+    /// A new base directory with this server on it.
+    pub fn build() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let base = directory.path().join("base");
+        let mut house = Self::at(&base);
+        house._directory = Some(directory);
+        house
+    }
+
+    /// A server on this base directory.
+    pub fn at(base: &Path) -> Self {
+        let mut house = Self {
+            base: base.to_owned(),
+            offset: free_offset(),
+            first_words: String::new(),
+            child: None,
+            _directory: None,
+        };
+        house.start();
+        house
+    }
+
+    /// Starts the server and waits until it says `ready`.
+    pub fn start(&mut self) {
+        let secret = self.base.with_extension("password");
+        std::fs::write(&secret, PASSWORD).unwrap();
+        let mut child = Command::new(ANGARIUM)
+            .args(["serve", "--bind", "127.0.0.1", "--main-domain", DOMAIN])
+            .args(["--base", self.base.to_str().unwrap()])
+            .args(["--port-offset", &self.offset.to_string()])
+            .args(["--postmaster-password-file", secret.to_str().unwrap()])
+            .stdout(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        self.first_words.clear();
+        loop {
+            let mut line = String::new();
+            assert!(out.read_line(&mut line).unwrap() > 0, "the server ended: {}", self.first_words);
+            if line == "ready\n" {
+                break;
+            }
+            self.first_words.push_str(&line);
+        }
+        self.child = Some(child);
+    }
+
+    /// Sends SIGTERM and waits; the exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        let mut child = self.child.take()?;
+        Command::new("kill").arg(child.id().to_string()).status().unwrap();
+        let end = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < end {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        child.kill().unwrap();
+        panic!("the server does not stop");
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    /// Most memory the server has used so far, in KiB.
+    pub fn peak_kib(&self) -> u64 {
+        peak_kib(self.pid())
+    }
+
+    pub fn port(&self, standard: u16) -> u16 {
+        standard + self.offset
+    }
+
+    /// Runs a subcommand of `angarium` on this base; standard output.
+    pub fn angarium(&self, arguments: &[&str]) -> (i32, String) {
+        let (first, rest) = arguments.split_first().unwrap();
+        let out = Command::new(ANGARIUM)
+            .arg(first)
+            .args(["--base", self.base.to_str().unwrap()])
+            .args(rest)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        let error = String::from_utf8_lossy(&out.stderr);
+        if !out.status.success() {
+            eprintln!("angarium {arguments:?}: {error}");
+        }
+        (out.status.code().unwrap_or(-1), text)
+    }
+
+    /// Makes an account with the usual password.
+    pub fn account(&self, name: &str) {
+        let line = format!("CreateAccount {name}@{DOMAIN} {{Password=\"{PASSWORD}\";}}");
+        let (code, _) = self.angarium(&["cli", &line]);
+        assert_eq!(code, 0, "{line}");
+    }
+
+    /// A session logged in to IMAP.
+    pub fn imap(&self, name: &str) -> Imap {
+        Imap::login(self.port(143), &format!("{name}@{DOMAIN}"), PASSWORD)
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Most memory a process has used, in KiB.
+pub fn peak_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmHWM")).unwrap();
+    line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// A client that speaks lines and literals, nothing more.
+pub struct Imap {
+    read: BufReader<TcpStream>,
+    write: TcpStream,
+    tag: u32,
+}
+
+impl Imap {
+    pub fn connect(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut imap = Self { read: BufReader::new(stream.try_clone().unwrap()), write: stream, tag: 0 };
+        let greeting = imap.line();
+        assert!(greeting.starts_with(b"* OK"), "{}", String::from_utf8_lossy(&greeting));
+        imap
+    }
+
+    pub fn login(port: u16, name: &str, password: &str) -> Self {
+        let mut imap = Self::connect(port);
+        imap.ok(&format!("LOGIN \"{name}\" \"{password}\""));
+        imap
+    }
+
+    /// One line with the literals in it.
+    pub fn line(&mut self) -> Vec<u8> {
+        let mut line = Vec::new();
+        loop {
+            let before = line.len();
+            assert!(self.read.read_until(b'\n', &mut line).unwrap() > 0, "closed");
+            let text = &line[before..];
+            let Some(open) = text.iter().rposition(|b| *b == b'{') else { return line };
+            let Some(inner) = text[open + 1..].strip_suffix(b"}\r\n") else { return line };
+            let Ok(size) = std::str::from_utf8(inner).unwrap().parse::<usize>() else { return line };
+            let at = line.len();
+            line.resize(at + size, 0);
+            self.read.read_exact(&mut line[at..]).unwrap();
+        }
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.write.write_all(bytes).unwrap();
+    }
+
+    /// Sends a command, gives the untagged lines and the tagged one.
+    pub fn command(&mut self, command: &str) -> (Vec<Vec<u8>>, String) {
+        self.tag += 1;
+        let tag = format!("t{}", self.tag);
+        self.send(format!("{tag} {command}\r\n").as_bytes());
+        self.finish(&tag)
+    }
+
+    fn finish(&mut self, tag: &str) -> (Vec<Vec<u8>>, String) {
+        let mut untagged = Vec::new();
+        loop {
+            let line = self.line();
+            if line.starts_with(tag.as_bytes()) && line.get(tag.len()) == Some(&b' ') {
+                let text = String::from_utf8_lossy(&line[tag.len() + 1..]).trim_end().to_owned();
+                return (untagged, text);
+            }
+            untagged.push(line);
+        }
+    }
+
+    /// Sends a command that must succeed.
+    pub fn ok(&mut self, command: &str) -> Vec<Vec<u8>> {
+        let (untagged, end) = self.command(command);
+        assert!(end.starts_with("OK"), "{command}: {end}");
+        untagged
+    }
+
+    /// Appends messages: flags, date, bytes; many in flight.
+    pub fn append_all<'a>(
+        &mut self,
+        mailbox: &str,
+        messages: impl Iterator<Item = (String, String, &'a [u8])>,
+    ) {
+        let mut tags = Vec::new();
+        for (flags, date, bytes) in messages {
+            self.tag += 1;
+            let tag = format!("t{}", self.tag);
+            let head =
+                format!("{tag} APPEND \"{mailbox}\" ({flags}) \"{date}\" {{{}+}}\r\n", bytes.len());
+            self.send(head.as_bytes());
+            self.send(bytes);
+            self.send(b"\r\n");
+            tags.push(tag);
+            if tags.len() == 16 {
+                for tag in tags.drain(..) {
+                    let (_, end) = self.finish(&tag);
+                    assert!(end.starts_with("OK"), "{end}");
+                }
+            }
+        }
+        for tag in tags {
+            let (_, end) = self.finish(&tag);
+            assert!(end.starts_with("OK"), "{end}");
+        }
+    }
+
+    /// The literal of a line with exactly one.
+    pub fn literal(line: &[u8]) -> &[u8] {
+        let open = line.iter().position(|b| *b == b'{').unwrap();
+        let close = open + line[open..].iter().position(|b| *b == b'}').unwrap();
+        let size: usize = std::str::from_utf8(&line[open + 1..close]).unwrap().parse().unwrap();
+        &line[close + 3..close + 3 + size]
+    }
+}
