@@ -1,8 +1,11 @@
 //! The workshop's own commands, called as `cargo xtask NAME`; no product code.
 
+use std::process::ExitCode;
+
+use angarium_xtask::{corpus, crash};
 use clap::{Parser, Subcommand};
 
-/// Angarium's workshop: corpus, crash rounds.
+/// Angarium's workshop: seeded corpora, crash rounds, load.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
 struct Arguments {
@@ -11,8 +14,23 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    /// Write a seeded corpus of mail.
+    Corpus(corpus::Options),
+    /// Kill the server under load, again and again, and look for lost mail.
+    Crash(crash::Args),
+}
 
-fn main() {
-    match Arguments::parse().command {}
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Corpus(options) => corpus::run(&options),
+        Command::Crash(options) => return crash::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("xtask: {e}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -1,0 +1,4 @@
+//! What the workshop offers to its commands (`main.rs`) and to tests of the whole workspace.
+
+pub mod corpus;
+pub mod crash;
