@@ -163,7 +163,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
             return ExitCode::from(u8::from(e.use_stderr()));
         }
     };
-    run(&arguments)
+    ExitCode::from(run(&arguments))
 }
 
 /// `--filter before MOMENT` has one or two words: they are made one argument.
@@ -192,13 +192,13 @@ fn joined(arguments: Vec<OsString>) -> Vec<OsString> {
 
 /// Runs parsed arguments to the exit code.
 #[must_use]
-pub fn run(arguments: &Arguments) -> ExitCode {
+pub fn run(arguments: &Arguments) -> u8 {
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
             Ok(runtime) => runtime,
             Err(e) => {
                 eprintln!("MoveIMAPMail: cannot start: {e}");
-                return ExitCode::from(5);
+                return 5;
             }
         };
     let outcome = runtime.block_on(async {
@@ -211,10 +211,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         }
     });
     match outcome {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => code,
         Err(e) => {
             eprintln!("MoveIMAPMail: {e}");
-            ExitCode::from(e.exit_code())
+            e.exit_code()
         }
     }
 }
@@ -255,6 +255,12 @@ async fn whole(arguments: &Arguments) -> Result<u8> {
 }
 
 impl Arguments {
+    /// The same, but comparing only.
+    #[must_use]
+    pub fn verify_only(self) -> Self {
+        Self { verify_only: true, ..self }
+    }
+
     /// The move these arguments describe.
     ///
     /// # Errors
