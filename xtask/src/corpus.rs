@@ -7,10 +7,10 @@
 //!
 //! It must never use product code: it is what product code is measured with.
 
-pub(crate) mod messages;
-pub(crate) mod odd;
-pub(crate) mod random;
-pub(crate) mod texts;
+pub mod messages;
+pub mod odd;
+pub mod random;
+pub mod texts;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use texts::Tongue;
 
 /// Name of the file in the output directory.
-pub(crate) const FILE_NAME: &str = "corpus.mbx";
+pub const FILE_NAME: &str = "corpus.mbx";
 
 /// Octets of one message a reader takes.
 const SIZE_MAX: u64 = 64 * 1024 * 1024;
@@ -59,15 +59,23 @@ const KEYWORDS: [&str; 7] =
 
 /// One message of the corpus.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Generated {
+pub struct Generated {
     /// Mailbox name in UTF-8, levels separated by `/`.
-    pub(crate) mailbox: String,
+    pub mailbox: String,
     /// System flags with their backslash, then keywords.
-    pub(crate) flags: Vec<String>,
+    pub flags: Vec<String>,
     /// Arrival in seconds since 1970, UTC.
-    pub(crate) time: i64,
+    pub time: i64,
     /// The message, with CRLF line ends.
-    pub(crate) bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
+}
+
+impl Generated {
+    /// The arrival as IMAP spells it, without quotes.
+    #[must_use]
+    pub fn internal_date(&self) -> String {
+        texts::imap_date(self.time)
+    }
 }
 
 /// What stands before each message in the file.
@@ -82,23 +90,23 @@ struct Frame {
 
 /// Options of `cargo xtask corpus`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub struct Options {
     /// The seed: the same seed gives the same mail
     #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// How many messages
     #[arg(long, default_value_t = 20_000)]
-    pub(crate) messages: usize,
+    pub messages: usize,
     /// How many mailboxes
     #[arg(long, default_value_t = 12)]
-    pub(crate) mailboxes: usize,
+    pub mailboxes: usize,
     /// The directory to write corpus.mbx into; it is made if it is not there
     #[arg(long)]
-    pub(crate) out: PathBuf,
+    pub out: PathBuf,
 }
 
 /// Writes a corpus, reads it back and says what is in it.
-pub(crate) fn run(options: &Options) -> io::Result<()> {
+pub fn run(options: &Options) -> io::Result<()> {
     std::fs::create_dir_all(&options.out)?;
     let path = options.out.join(FILE_NAME);
     let mut file = BufWriter::new(File::create(&path)?);
@@ -124,7 +132,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
 }
 
 /// Appends one message in its frame.
-pub(crate) fn write(out: &mut impl Write, message: &Generated) -> io::Result<()> {
+pub fn write(out: &mut impl Write, message: &Generated) -> io::Result<()> {
     let frame = Frame {
         mailbox: message.mailbox.clone(),
         flags: message.flags.clone(),
@@ -138,7 +146,7 @@ pub(crate) fn write(out: &mut impl Write, message: &Generated) -> io::Result<()>
 }
 
 /// Reads the messages of a file back, one at a time.
-pub(crate) fn read(path: &Path) -> io::Result<impl Iterator<Item = io::Result<Generated>> + use<>> {
+pub fn read(path: &Path) -> io::Result<impl Iterator<Item = io::Result<Generated>> + use<>> {
     let mut file = BufReader::new(File::open(path)?);
     Ok(std::iter::from_fn(move || read_one(&mut file).transpose()))
 }
@@ -161,7 +169,7 @@ fn read_one(file: &mut impl BufRead) -> io::Result<Option<Generated>> {
 }
 
 /// The corpus of a seed, mailbox by mailbox; at least one mailbox is made.
-pub(crate) fn generate(seed: u64, messages: usize, mailboxes: usize) -> Corpus {
+pub fn generate(seed: u64, messages: usize, mailboxes: usize) -> Corpus {
     let boxes = mailboxes.max(1);
     let shares: usize = (0..boxes).map(share).sum();
     let mut counts: Vec<usize> = (0..boxes).map(|b| messages * share(b) / shares).collect();
@@ -171,7 +179,7 @@ pub(crate) fn generate(seed: u64, messages: usize, mailboxes: usize) -> Corpus {
 }
 
 /// The name of a mailbox by its place in the corpus.
-pub(crate) fn mailbox_name(index: usize) -> String {
+pub fn mailbox_name(index: usize) -> String {
     match MAILBOXES.get(index) {
         Some((name, ..)) => (*name).to_owned(),
         None => format!("Projekte/Nr. {}/Äußeres {}", index / 10, index % 10),
@@ -184,7 +192,7 @@ fn share(index: usize) -> usize {
 
 /// Iterator over the messages of a corpus.
 #[derive(Debug)]
-pub(crate) struct Corpus {
+pub struct Corpus {
     seed: u64,
     counts: Vec<usize>,
     mailbox: usize,

@@ -1,14 +1,12 @@
 //! Copying one mailbox: list a window, leave out what is there or filtered, stream the rest from
 //! one server into the other, try refused messages once more alone, note everything.
 
-use std::collections::HashMap;
-
 use angarium_imap::client::write;
 use tokio::sync::mpsc;
 
 use crate::date_filter::DateFilter;
 use crate::error::{MoveError, Result};
-use crate::journal::{BoxKey, Journal};
+use crate::journal::{BoxKey, Earlier, Journal};
 use crate::plan::Planned;
 use crate::progress::Progress;
 use crate::report::{FailedMessage, MailboxReport};
@@ -104,13 +102,14 @@ impl Work<'_> {
         report: &mut MailboxReport,
         confirmed: &mut Vec<u32>,
     ) -> Result<()> {
-        let validity = target_validity(self.target, planned).await?;
-        let mut known = self.journal.begin(BoxKey {
+        let (validity, next) = target_state(self.target, planned).await?;
+        let key = BoxKey {
             source: planned.source.clone(),
             source_validity: selected.uid_validity,
             target: planned.target.clone(),
             target_validity: validity,
-        })?;
+        };
+        let mut known = self.journal.begin(key, next)?;
         let mut first = 1;
         while first <= selected.exists {
             let last = selected.exists.min(first.saturating_add(source::WINDOW - 1));
@@ -126,7 +125,7 @@ impl Work<'_> {
         &mut self,
         planned: &Planned,
         metas: &[Meta],
-        known: &mut HashMap<u32, u32>,
+        known: &mut Earlier,
         report: &mut MailboxReport,
         confirmed: &mut Vec<u32>,
     ) -> Result<()> {
@@ -134,15 +133,17 @@ impl Work<'_> {
         for (index, meta) in metas.iter().enumerate() {
             if !self.style.filter.takes((!meta.date.is_empty()).then_some(&*meta.date)) {
                 report.filtered += 1;
-            } else if known.contains_key(&meta.uid) {
+            } else if known.confirmed.contains_key(&meta.uid) {
                 report.already_there += 1;
             } else {
                 wanted.push(index);
             }
         }
-        if !known.is_empty() && !wanted.is_empty() {
+        if let Some(first) = known.first
+            && !wanted.is_empty()
+        {
             let before = wanted.len();
-            self.leave_out_found(planned, metas, &mut wanted, known).await?;
+            self.leave_out_found(planned, metas, &mut wanted, known, first).await?;
             report.already_there += (before - wanted.len()) as u64;
         }
         self.progress.passed_over((metas.len() - wanted.len()) as u64);
@@ -160,7 +161,8 @@ impl Work<'_> {
         report.copied += done.len() as u64;
         report.bytes += done.iter().filter_map(|(i, _)| metas.get(*i)).map(|m| m.size).sum::<u64>();
         if self.style.delete {
-            let at_target = metas.iter().map(|m| m.uid).filter(|uid| known.contains_key(uid));
+            let at_target =
+                metas.iter().map(|m| m.uid).filter(|uid| known.confirmed.contains_key(uid));
             confirmed.extend(at_target);
             confirmed.extend(done.iter().filter_map(|(i, _)| metas.get(*i)).map(|m| m.uid));
         }
@@ -172,15 +174,22 @@ impl Work<'_> {
         planned: &Planned,
         metas: &[Meta],
         wanted: &mut Vec<usize>,
-        known: &mut HashMap<u32, u32>,
+        known: &mut Earlier,
+        first: u32,
     ) -> Result<()> {
         let todo: Vec<Meta> = wanted.iter().filter_map(|i| metas.get(*i).cloned()).collect();
-        let pairs =
-            resume::found_at_target(self.source, self.target, &planned.target_wire, &todo, known)
-                .await?;
+        let pairs = resume::found_at_target(
+            self.source,
+            self.target,
+            &planned.target_wire,
+            &todo,
+            &known.confirmed,
+            first,
+        )
+        .await?;
         self.journal.confirmed(&pairs)?;
-        known.extend(pairs);
-        wanted.retain(|i| metas.get(*i).is_none_or(|m| !known.contains_key(&m.uid)));
+        known.confirmed.extend(pairs);
+        wanted.retain(|i| metas.get(*i).is_none_or(|m| !known.confirmed.contains_key(&m.uid)));
         Ok(())
     }
 
@@ -243,23 +252,22 @@ impl Work<'_> {
     }
 }
 
-async fn target_validity(target: &mut Session, planned: &Planned) -> Result<u32> {
+/// UIDVALIDITY and UIDNEXT of the target, 0 and 1 if it does not tell.
+async fn target_state(target: &mut Session, planned: &Planned) -> Result<(u32, u32)> {
     use angarium_imap::client::Untagged;
     let mut line = b"STATUS ".to_vec();
     if write::string(&mut line, &planned.target_wire, false).is_some() {
-        return Ok(0);
+        return Ok((0, 1));
     }
-    line.extend_from_slice(b" (UIDVALIDITY)");
+    line.extend_from_slice(b" (UIDVALIDITY UIDNEXT)");
     let answer = target.command(&line).await?;
-    Ok(answer
-        .untagged
-        .iter()
-        .find_map(|untagged| match untagged {
+    let item = |name: &str| {
+        answer.untagged.iter().find_map(|untagged| match untagged {
             Untagged::StatusOf(_, items) => {
-                items.iter().find(|(n, _)| n == "UIDVALIDITY").map(|(_, v)| *v)
+                items.iter().find(|(n, _)| n == name).and_then(|(_, v)| u32::try_from(*v).ok())
             }
             _ => None,
         })
-        .and_then(|n| u32::try_from(n).ok())
-        .unwrap_or(0))
+    };
+    Ok((item("UIDVALIDITY").unwrap_or(0), item("UIDNEXT").unwrap_or(1)))
 }

@@ -4,7 +4,8 @@
 //!
 //! A text file of lines with tab-separated fields, the first naming the form:
 //! `angarium-move 1`, then `box`, source name, source UIDVALIDITY, target name, target UIDVALIDITY,
-//! and under it `msg`, source UID, target UID (0 if the target did not tell).
+//! target UIDNEXT before anything was copied, and under it `msg`, source UID, target UID (0 if the
+//! target did not tell).
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -24,11 +25,21 @@ pub(crate) struct BoxKey {
     pub(crate) target_validity: u32,
 }
 
+/// What earlier runs left of one mailbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Earlier {
+    /// Source UID to target UID of each confirmed message.
+    pub(crate) confirmed: HashMap<u32, u32>,
+    /// UIDNEXT of the target before the first run: what is at or above it and not confirmed may
+    /// have come from a run that was cut off. `None`: no earlier run.
+    pub(crate) first: Option<u32>,
+}
+
 /// What an earlier run confirmed, and the file this run adds to.
 pub(crate) struct Journal {
     path: Option<PathBuf>,
     file: Option<BufWriter<File>>,
-    earlier: HashMap<BoxKey, HashMap<u32, u32>>,
+    earlier: HashMap<BoxKey, Earlier>,
     current: Option<BoxKey>,
 }
 
@@ -44,7 +55,7 @@ impl Journal {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|e| wrong(e.to_string()))?;
         }
-        let mut earlier: HashMap<BoxKey, HashMap<u32, u32>> = HashMap::new();
+        let mut earlier: HashMap<BoxKey, Earlier> = HashMap::new();
         let mut whole = true;
         match File::open(path) {
             Ok(file) => {
@@ -84,17 +95,18 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Begins a mailbox; answers what earlier runs confirmed for it: source UID to target UID.
-    pub(crate) fn begin(&mut self, key: BoxKey) -> Result<HashMap<u32, u32>> {
+    /// Begins a mailbox whose target has this UIDNEXT; answers what earlier runs left of it.
+    pub(crate) fn begin(&mut self, key: BoxKey, uid_next: u32) -> Result<Earlier> {
+        let earlier = self.earlier.remove(&key).unwrap_or_default();
         let line = format!(
-            "box\t{}\t{}\t{}\t{}",
+            "box\t{}\t{}\t{}\t{}\t{}",
             escaped(&key.source),
             key.source_validity,
             escaped(&key.target),
-            key.target_validity
+            key.target_validity,
+            earlier.first.unwrap_or(uid_next)
         );
         self.line(&line)?;
-        let earlier = self.earlier.remove(&key).unwrap_or_default();
         self.current = Some(key);
         Ok(earlier)
     }
@@ -136,28 +148,32 @@ impl Journal {
 /// Reads one line; false if it is torn or unknown.
 fn take_line(
     line: &str,
-    earlier: &mut HashMap<BoxKey, HashMap<u32, u32>>,
+    earlier: &mut HashMap<BoxKey, Earlier>,
     current: &mut Option<BoxKey>,
 ) -> bool {
     let fields: Vec<&str> = line.split('\t').collect();
     match fields.as_slice() {
-        ["box", source, source_validity, target, target_validity] => {
-            let (Ok(a), Ok(b)) = (source_validity.parse(), target_validity.parse()) else {
+        ["box", source, source_validity, target, target_validity, next] => {
+            let (Ok(a), Ok(b), Ok(next)) =
+                (source_validity.parse(), target_validity.parse(), next.parse())
+            else {
                 return false;
             };
-            *current = Some(BoxKey {
+            let key = BoxKey {
                 source: unescaped(source),
                 source_validity: a,
                 target: unescaped(target),
                 target_validity: b,
-            });
+            };
+            earlier.entry(key.clone()).or_default().first.get_or_insert(next);
+            *current = Some(key);
             true
         }
         ["msg", source, target] => {
             let (Ok(a), Ok(b), Some(key)) = (source.parse(), target.parse(), &*current) else {
                 return false;
             };
-            earlier.entry(key.clone()).or_default().insert(a, b);
+            earlier.entry(key.clone()).or_default().confirmed.insert(a, b);
             true
         }
         [""] => true,
@@ -191,17 +207,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/journal");
         let mut journal = Journal::open(&path).unwrap();
-        assert!(journal.begin(key("a\tb%")).unwrap().is_empty());
+        assert_eq!(journal.begin(key("a\tb%"), 10).unwrap(), Earlier::default());
         journal.confirmed(&[(1, 10), (2, 11)]).unwrap();
         drop(journal);
         let mut journal = Journal::open(&path).unwrap();
-        assert_eq!(journal.begin(key("a\tb%")).unwrap(), HashMap::from([(1, 10), (2, 11)]));
+        let earlier = journal.begin(key("a\tb%"), 12).unwrap();
+        assert_eq!(earlier.confirmed, HashMap::from([(1, 10), (2, 11)]));
+        assert_eq!(earlier.first, Some(10));
         journal.confirmed(&[(3, 12)]).unwrap();
         drop(journal);
         let mut journal = Journal::open(&path).unwrap();
-        assert_eq!(journal.begin(key("a\tb%")).unwrap().len(), 3);
+        assert_eq!(journal.begin(key("a\tb%"), 13).unwrap().confirmed.len(), 3);
         let other = BoxKey { target_validity: 10, ..key("a\tb%") };
-        assert!(journal.begin(other).unwrap().is_empty());
+        assert_eq!(journal.begin(other, 1).unwrap(), Earlier::default());
     }
 
     #[test]
@@ -209,18 +227,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
         let mut journal = Journal::open(&path).unwrap();
-        journal.begin(key("a")).unwrap();
+        journal.begin(key("a"), 10).unwrap();
         journal.confirmed(&[(1, 10)]).unwrap();
         drop(journal);
         let mut text = std::fs::read(&path).unwrap();
         text.extend_from_slice(b"msg\t2");
         std::fs::write(&path, text).unwrap();
         let mut journal = Journal::open(&path).unwrap();
-        assert_eq!(journal.begin(key("a")).unwrap(), HashMap::from([(1, 10)]));
+        assert_eq!(journal.begin(key("a"), 11).unwrap().confirmed, HashMap::from([(1, 10)]));
         journal.confirmed(&[(2, 11)]).unwrap();
         drop(journal);
         let mut journal = Journal::open(&path).unwrap();
-        assert_eq!(journal.begin(key("a")).unwrap(), HashMap::from([(1, 10), (2, 11)]));
+        assert_eq!(journal.begin(key("a"), 12).unwrap().confirmed.len(), 2);
     }
 
     #[test]

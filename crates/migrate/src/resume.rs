@@ -13,19 +13,17 @@ use crate::source::{self, FetchStyle, Meta, Piece};
 /// Most unknown messages at the target that are compared; beyond that somebody else writes there.
 const MOST_UNKNOWN: usize = 5_000;
 
-/// Finds which of the messages still to be copied are at the target already: those that arrived
-/// there after the first message the journal knows, and that the journal does not know. Answers
-/// pairs of source UID and target UID. Content decides, octet for octet.
+/// Finds which of the messages still to be copied are at the target already: those that came there
+/// since the first run began (`first` was UIDNEXT then) and that the journal does not know.
+/// Answers pairs of source UID and target UID. Content decides, octet for octet.
 pub(crate) async fn found_at_target(
     source: &mut Session,
     target: &mut Session,
     target_wire: &[u8],
     todo: &[Meta],
     journal: &HashMap<u32, u32>,
+    first_uid: u32,
 ) -> Result<Vec<(u32, u32)>> {
-    let Some(first_known) = journal.values().copied().filter(|u| *u != 0).min() else {
-        return Ok(Vec::new());
-    };
     let selected = source::select(target, target_wire, false).await?;
     let known: std::collections::HashSet<u32> = journal.values().copied().collect();
     let mut unknown = Vec::new();
@@ -33,8 +31,7 @@ pub(crate) async fn found_at_target(
     while first <= selected.exists {
         let last = selected.exists.min(first + source::WINDOW - 1);
         let metas = source::list(target, first, last).await?;
-        unknown
-            .extend(metas.into_iter().filter(|m| m.uid > first_known && !known.contains(&m.uid)));
+        unknown.extend(metas.into_iter().filter(|m| m.uid >= first_uid && !known.contains(&m.uid)));
         first = last + 1;
     }
     if unknown.is_empty() || unknown.len() > MOST_UNKNOWN {

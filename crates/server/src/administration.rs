@@ -56,10 +56,8 @@ impl Administrator {
             angarium_store_embedded::open(options)
                 .map_err(|e| io::Error::other(format!("{}: {e}", base.root().display())))?,
         );
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let store = embedded.store();
         let accounts =
             runtime.block_on(async { Accounts::new(store, angarium_accounts::Options::default()) });

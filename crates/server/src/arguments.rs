@@ -8,8 +8,10 @@ use clap::{Args, Parser, Subcommand};
 /// An open mail server: domains, accounts, mail in and out, and every old server moved in.
 #[derive(Debug, Parser)]
 #[command(name = "angarium", version, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done; 1 wrong usage or refused; 2 the base directory or the \
-running server cannot be used; 4 check or verify found something wrong.")]
+#[command(
+    after_help = "Exit codes: 0 done; 1 wrong usage or refused; 2 the base directory or the \
+running server cannot be used; 4 check or verify found something wrong."
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -35,6 +35,9 @@ pub(crate) fn acceptor(base: &BaseDirectory, names: &[String]) -> io::Result<Tls
 
 fn make(base: &BaseDirectory, names: &[String]) -> io::Result<()> {
     let made = rcgen::generate_simple_self_signed(names.to_vec()).map_err(io::Error::other)?;
-    write_private(&base.settings().join("tls-key.pem"), made.signing_key.serialize_pem().as_bytes())?;
+    write_private(
+        &base.settings().join("tls-key.pem"),
+        made.signing_key.serialize_pem().as_bytes(),
+    )?;
     write_private(&base.settings().join("tls-certificate.pem"), made.cert.pem().as_bytes())
 }

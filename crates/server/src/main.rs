@@ -11,6 +11,7 @@ mod first_start;
 mod json;
 mod listeners;
 mod logs;
+mod own_addresses;
 mod serve;
 mod services;
 mod socket;

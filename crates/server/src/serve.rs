@@ -19,7 +19,7 @@ use crate::first_start::{self, FirstPassword};
 use crate::listeners::{self, Listening};
 use crate::services::{PRODUCT, Services, VERSION};
 use crate::socket::{self, Administration};
-use crate::{certificates, logs};
+use crate::{certificates, logs, own_addresses};
 
 /// How long sessions may take to end after the word was given.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -63,11 +63,7 @@ fn raise_descriptors() {
     let _ = setrlimit(Resource::Nofile, limit);
 }
 
-async fn live(
-    arguments: &Serve,
-    base: &BaseDirectory,
-    embedded: Arc<Embedded>,
-) -> io::Result<()> {
+async fn live(arguments: &Serve, base: &BaseDirectory, embedded: Arc<Embedded>) -> io::Result<()> {
     let accounts = Accounts::new(embedded.store(), angarium_accounts::Options::default());
     let wanted = arguments.main_domain.clone().unwrap_or_else(first_start::usual_domain);
     let password = arguments.postmaster_password_file.as_deref();
@@ -96,6 +92,7 @@ async fn live(
         arguments.clear_text_logins,
     );
     let open = listeners::open_all(arguments.bind, arguments.port_offset)?;
+    accounts.set_own_addresses(own_addresses::all(open.iter().map(|l| l.address.ip())));
     let admin = socket::open(&base.socket())?;
     let told: Vec<_> = open.iter().map(Listening::told).collect();
     let text = serde_json::to_vec_pretty(&told)?;
@@ -138,7 +135,11 @@ fn say(
     open: &[Listening],
 ) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{PRODUCT} {VERSION}, main domain {main_domain}, base {}\n", base.root().display())?;
+    writeln!(
+        out,
+        "{PRODUCT} {VERSION}, main domain {main_domain}, base {}\n",
+        base.root().display()
+    )?;
     writeln!(out, "  {:<18} {:<28} {:<9}", "service", "address", "")?;
     for listening in open {
         let kind = listening.kind;

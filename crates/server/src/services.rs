@@ -69,7 +69,8 @@ impl Services {
 
     /// The counter of a module's sessions: all its listeners share one, so that a tag is unique.
     pub(crate) fn numbers(&self, listening: &Listening) -> Numbers {
-        let module = if listening.kind.name.starts_with("SMTP") { "SMTP" } else { listening.kind.name };
+        let module =
+            if listening.kind.name.starts_with("SMTP") { "SMTP" } else { listening.kind.name };
         let mut all = self.numbers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         all.entry(module).or_insert_with(|| Arc::new(AtomicU64::new(1))).clone()
     }
@@ -90,7 +91,11 @@ impl Services {
             accounts: self.accounts.clone(),
             options: ImapOptions {
                 host: self.host.clone(),
-                clear_text: if self.clear_text_logins { ClearText::Always } else { ClearText::Setting },
+                clear_text: if self.clear_text_logins {
+                    ClearText::Always
+                } else {
+                    ClearText::Setting
+                },
                 ..ImapOptions::default()
             },
             sessions: self.sessions.clone(),
@@ -170,8 +175,7 @@ impl Services {
         };
         // Passwords in clear are a matter of where the client is, so there are two receivers.
         let near = self.transfer.receiver(settings(true), Some(self.tls.clone()));
-        let far =
-            self.transfer.receiver(settings(self.clear_text_logins), Some(self.tls.clone()));
+        let far = self.transfer.receiver(settings(self.clear_text_logins), Some(self.tls.clone()));
         let acceptor = self.tls.clone();
         Arc::new(move |stream, session, peer, local| {
             let receiver = if peer.ip().is_loopback() { near.clone() } else { far.clone() };

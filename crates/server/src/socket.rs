@@ -51,9 +51,9 @@ pub(crate) async fn serve(
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
             continue;
         };
-        let allowed = stream.peer_cred().is_ok_and(|peer| {
-            peer.uid() == 0 || peer.uid() == rustix::process::geteuid().as_raw()
-        });
+        let allowed = stream
+            .peer_cred()
+            .is_ok_and(|peer| peer.uid() == 0 || peer.uid() == rustix::process::geteuid().as_raw());
         if allowed {
             tokio::spawn(Box::pin(session(stream, administration.clone())));
         }

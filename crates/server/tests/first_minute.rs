@@ -166,7 +166,8 @@ fn the_server_stops_cleanly_on_sigterm_and_everything_is_there_afterwards() {
 fn a_backup_of_a_running_server_is_a_base_directory_that_starts() {
     let house = House::build();
     house.account("joe");
-    let messages = (0..50).map(|_| (String::new(), "01-Jan-2020 00:00:00 +0000".into(), LETTER.as_bytes()));
+    let messages =
+        (0..50).map(|_| (String::new(), "01-Jan-2020 00:00:00 +0000".into(), LETTER.as_bytes()));
     house.imap("joe").append_all("INBOX", messages);
     let directory = tempfile::tempdir().unwrap();
     let to = directory.path().join("backup");

@@ -45,6 +45,8 @@ pub(crate) struct Outcome {
     accounts: usize,
     messages: usize,
     octets: usize,
+    /// Messages the server did not take: some refuse odd ones.
+    refused: usize,
     seconds: f64,
     cost: Cost,
 }
@@ -55,9 +57,10 @@ pub(crate) fn run(options: &Options) -> io::Result<Outcome> {
     let accounts = server.users.max(1);
     let meter = server.meter();
     let began = Instant::now();
-    let mut octets = 0;
+    let (mut octets, mut refused) = (0, 0);
     for place in 0..accounts {
-        let mut filler = Filler { imap: server.login(place, 4_096)?, made: BTreeSet::new() };
+        let imap = server.login(place, 4_096)?;
+        let mut filler = Filler { imap, made: BTreeSet::new(), refused: 0 };
         let mut batch: Vec<Generated> = Vec::new();
         let mut size = 0;
         for mut message in corpus::generate(options.seed, options.messages, options.mailboxes) {
@@ -75,6 +78,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Outcome> {
             batch.push(message);
         }
         filler.put(&batch)?;
+        refused += filler.refused;
         filler.imap.logout();
     }
     Ok(Outcome {
@@ -82,6 +86,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Outcome> {
         accounts,
         messages: options.messages * accounts,
         octets,
+        refused,
         seconds: began.elapsed().as_secs_f64(),
         cost: meter.cost(),
     })
@@ -90,6 +95,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Outcome> {
 struct Filler {
     imap: Imap,
     made: BTreeSet<String>,
+    refused: usize,
 }
 
 impl Filler {
@@ -108,6 +114,25 @@ impl Filler {
             .zip(&heads)
             .map(|(message, (flags, date))| Entry { flags, date: Some(date), bytes: &message.bytes })
             .collect();
-        self.imap.append(&mailbox, &entries)
+        if !self.took(&mailbox, &entries)? {
+            // A command is taken as a whole or not at all: now each message for itself.
+            for entry in &entries {
+                if !self.took(&mailbox, std::slice::from_ref(entry))? {
+                    self.refused += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the server takes these; an error is one of the connection.
+    fn took(&mut self, mailbox: &str, entries: &[Entry<'_>]) -> io::Result<bool> {
+        match self.imap.append(mailbox, entries) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::Other && self.imap.can("MULTIAPPEND") => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 }

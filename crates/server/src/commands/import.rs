@@ -15,7 +15,8 @@ use crate::arguments::Base;
 /// Largest list, octets.
 const LARGEST: u64 = 256 << 20;
 /// Columns of the copy programs that mean nothing here.
-const IGNORED: &[&str] = &["limit", "newname", "newpassword", "password type", "storage", "telnums"];
+const IGNORED: &[&str] =
+    &["limit", "newname", "newpassword", "password type", "storage", "telnums"];
 
 /// How the list is taken.
 pub(super) struct How {
@@ -215,11 +216,8 @@ mod tests {
 
     fn line(columns: &str, cells: &str) -> Result<Line, String> {
         let columns: Vec<String> = columns.split('\t').map(str::to_owned).collect();
-        let how = How {
-            domain: Some("d.example".into()),
-            check_only: false,
-            stop_at_first_error: false,
-        };
+        let how =
+            How { domain: Some("d.example".into()), check_only: false, stop_at_first_error: false };
         take(&columns, cells, &how)
     }
 

@@ -53,8 +53,8 @@ pub(super) fn check(base: &Base, other: Option<&Path>) -> io::Result<u8> {
         Some(path) => path.to_owned(),
         None => directory(base)?.root().to_owned(),
     };
-    let report =
-        angarium_store_embedded::check(&store_in(root)).map_err(|e| io::Error::other(e.to_string()))?;
+    let report = angarium_store_embedded::check(&store_in(root))
+        .map_err(|e| io::Error::other(e.to_string()))?;
     let damages = report.damages.iter().map(|damage| format!("damage: {damage}"));
     let differences = report.differences.iter().map(|text| format!("index: {text}"));
     let problems: Vec<String> = damages.chain(differences).collect();

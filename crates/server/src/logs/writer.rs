@@ -30,7 +30,8 @@ pub(super) struct Sender {
 
 impl Sender {
     pub(super) fn send(&self, text: String) {
-        if let Err(TrySendError::Full(_)) = self.channel.try_send(Message::Record(Zoned::now(), text))
+        if let Err(TrySendError::Full(_)) =
+            self.channel.try_send(Message::Record(Zoned::now(), text))
         {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }

@@ -11,15 +11,15 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Password of every account made here.
-pub const PASSWORD: &str = "quite-secret";
+pub(crate) const PASSWORD: &str = "quite-secret";
 /// The main domain.
-pub const DOMAIN: &str = "house.example";
+pub(crate) const DOMAIN: &str = "house.example";
 
 /// The server's program.
-pub const ANGARIUM: &str = env!("CARGO_BIN_EXE_angarium");
+pub(crate) const ANGARIUM: &str = env!("CARGO_BIN_EXE_angarium");
 
 /// True when a program can be had; says so aloud when not.
-pub fn installed(program: &str) -> bool {
+pub(crate) fn installed(program: &str) -> bool {
     let found = std::env::var_os("PATH").is_some_and(|path| {
         std::env::split_paths(&path)
             .chain(["/usr/sbin".into(), "/sbin".into()])
@@ -33,7 +33,7 @@ pub fn installed(program: &str) -> bool {
 }
 
 /// An offset so that all standard ports plus it are free now.
-pub fn free_offset() -> u16 {
+pub(crate) fn free_offset() -> u16 {
     const PORTS: [u16; 8] = [25, 106, 110, 143, 465, 587, 993, 995];
     for _ in 0..200 {
         let probe = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -47,17 +47,17 @@ pub fn free_offset() -> u16 {
 }
 
 /// A running server.
-pub struct House {
-    pub base: PathBuf,
-    pub offset: u16,
-    pub first_words: String,
+pub(crate) struct House {
+    pub(crate) base: PathBuf,
+    pub(crate) offset: u16,
+    pub(crate) first_words: String,
     child: Option<Child>,
     _directory: Option<tempfile::TempDir>,
 }
 
 impl House {
     /// A new base directory with this server on it.
-    pub fn build() -> Self {
+    pub(crate) fn build() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let base = directory.path().join("base");
         let mut house = Self::at(&base);
@@ -66,7 +66,7 @@ impl House {
     }
 
     /// A server on this base directory.
-    pub fn at(base: &Path) -> Self {
+    pub(crate) fn at(base: &Path) -> Self {
         let mut house = Self {
             base: base.to_owned(),
             offset: free_offset(),
@@ -79,7 +79,7 @@ impl House {
     }
 
     /// Starts the server and waits until it says `ready`.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let secret = self.base.with_extension("password");
         std::fs::write(&secret, PASSWORD).unwrap();
         let mut child = Command::new(ANGARIUM)
@@ -95,7 +95,11 @@ impl House {
         self.first_words.clear();
         loop {
             let mut line = String::new();
-            assert!(out.read_line(&mut line).unwrap() > 0, "the server ended: {}", self.first_words);
+            assert!(
+                out.read_line(&mut line).unwrap() > 0,
+                "the server ended: {}",
+                self.first_words
+            );
             if line == "ready\n" {
                 break;
             }
@@ -105,7 +109,7 @@ impl House {
     }
 
     /// Sends SIGTERM and waits; the exit code.
-    pub fn stop(&mut self) -> Option<i32> {
+    pub(crate) fn stop(&mut self) -> Option<i32> {
         let mut child = self.child.take()?;
         Command::new("kill").arg(child.id().to_string()).status().unwrap();
         let end = Instant::now() + Duration::from_secs(20);
@@ -119,21 +123,21 @@ impl House {
         panic!("the server does not stop");
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }
 
     /// Most memory the server has used so far, in KiB.
-    pub fn peak_kib(&self) -> u64 {
+    pub(crate) fn peak_kib(&self) -> u64 {
         peak_kib(self.pid())
     }
 
-    pub fn port(&self, standard: u16) -> u16 {
+    pub(crate) fn port(&self, standard: u16) -> u16 {
         standard + self.offset
     }
 
     /// Runs a subcommand of `angarium` on this base; standard output.
-    pub fn angarium(&self, arguments: &[&str]) -> (i32, String) {
+    pub(crate) fn angarium(&self, arguments: &[&str]) -> (i32, String) {
         let (first, rest) = arguments.split_first().unwrap();
         let out = Command::new(ANGARIUM)
             .arg(first)
@@ -151,14 +155,14 @@ impl House {
     }
 
     /// Makes an account with the usual password.
-    pub fn account(&self, name: &str) {
+    pub(crate) fn account(&self, name: &str) {
         let line = format!("CreateAccount {name}@{DOMAIN} {{Password=\"{PASSWORD}\";}}");
         let (code, _) = self.angarium(&["cli", &line]);
         assert_eq!(code, 0, "{line}");
     }
 
     /// A session logged in to IMAP.
-    pub fn imap(&self, name: &str) -> Imap {
+    pub(crate) fn imap(&self, name: &str) -> Imap {
         Imap::login(self.port(143), &format!("{name}@{DOMAIN}"), PASSWORD)
     }
 }
@@ -173,38 +177,39 @@ impl Drop for House {
 }
 
 /// Most memory a process has used, in KiB.
-pub fn peak_kib(pid: u32) -> u64 {
+pub(crate) fn peak_kib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find(|l| l.starts_with("VmHWM")).unwrap();
     line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 /// A client that speaks lines and literals, nothing more.
-pub struct Imap {
+pub(crate) struct Imap {
     read: BufReader<TcpStream>,
     write: TcpStream,
     tag: u32,
 }
 
 impl Imap {
-    pub fn connect(port: u16) -> Self {
+    pub(crate) fn connect(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream.set_nodelay(true).unwrap();
-        let mut imap = Self { read: BufReader::new(stream.try_clone().unwrap()), write: stream, tag: 0 };
+        let mut imap =
+            Self { read: BufReader::new(stream.try_clone().unwrap()), write: stream, tag: 0 };
         let greeting = imap.line();
         assert!(greeting.starts_with(b"* OK"), "{}", String::from_utf8_lossy(&greeting));
         imap
     }
 
-    pub fn login(port: u16, name: &str, password: &str) -> Self {
+    pub(crate) fn login(port: u16, name: &str, password: &str) -> Self {
         let mut imap = Self::connect(port);
         imap.ok(&format!("LOGIN \"{name}\" \"{password}\""));
         imap
     }
 
     /// One line with the literals in it.
-    pub fn line(&mut self) -> Vec<u8> {
+    pub(crate) fn line(&mut self) -> Vec<u8> {
         let mut line = Vec::new();
         loop {
             let before = line.len();
@@ -212,19 +217,21 @@ impl Imap {
             let text = &line[before..];
             let Some(open) = text.iter().rposition(|b| *b == b'{') else { return line };
             let Some(inner) = text[open + 1..].strip_suffix(b"}\r\n") else { return line };
-            let Ok(size) = std::str::from_utf8(inner).unwrap().parse::<usize>() else { return line };
+            let Ok(size) = std::str::from_utf8(inner).unwrap().parse::<usize>() else {
+                return line;
+            };
             let at = line.len();
             line.resize(at + size, 0);
             self.read.read_exact(&mut line[at..]).unwrap();
         }
     }
 
-    pub fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.write.write_all(bytes).unwrap();
     }
 
     /// Sends a command, gives the untagged lines and the tagged one.
-    pub fn command(&mut self, command: &str) -> (Vec<Vec<u8>>, String) {
+    pub(crate) fn command(&mut self, command: &str) -> (Vec<Vec<u8>>, String) {
         self.tag += 1;
         let tag = format!("t{}", self.tag);
         self.send(format!("{tag} {command}\r\n").as_bytes());
@@ -244,14 +251,14 @@ impl Imap {
     }
 
     /// Sends a command that must succeed.
-    pub fn ok(&mut self, command: &str) -> Vec<Vec<u8>> {
+    pub(crate) fn ok(&mut self, command: &str) -> Vec<Vec<u8>> {
         let (untagged, end) = self.command(command);
         assert!(end.starts_with("OK"), "{command}: {end}");
         untagged
     }
 
     /// Appends messages: flags, date, bytes; many in flight.
-    pub fn append_all<'a>(
+    pub(crate) fn append_all<'a>(
         &mut self,
         mailbox: &str,
         messages: impl Iterator<Item = (String, String, &'a [u8])>,
@@ -280,7 +287,7 @@ impl Imap {
     }
 
     /// The literal of a line with exactly one.
-    pub fn literal(line: &[u8]) -> &[u8] {
+    pub(crate) fn literal(line: &[u8]) -> &[u8] {
         let open = line.iter().position(|b| *b == b'{').unwrap();
         let close = open + line[open..].iter().position(|b| *b == b'}').unwrap();
         let size: usize = std::str::from_utf8(&line[open + 1..close]).unwrap().parse().unwrap();
