@@ -7,6 +7,7 @@
 mod append;
 mod bare_copy;
 mod connection;
+mod delay;
 mod disk;
 mod fetch;
 mod fill;
@@ -47,6 +48,8 @@ enum Work {
     /// Copy all mailboxes with a bare streaming client: the floor for every mover.
     #[command(name = "barecopy")]
     BareCopy(bare_copy::Options),
+    /// Make servers distant: a proxy that delays what passes, until it is ended.
+    Delay(delay::Options),
     /// How long the disk takes to make 4 KiB durable.
     Disk(disk::Options),
 }
@@ -112,6 +115,7 @@ pub fn run(options: &Options) -> io::Result<()> {
         Work::Notify(options) => print(&notify::run(options)?),
         Work::Fill(options) => print(&fill::run(options)?),
         Work::BareCopy(options) => print(&bare_copy::run(options)?),
+        Work::Delay(options) => print(&delay::run(options)?),
         Work::Disk(options) => print(&disk::run(options)?),
     }
 }

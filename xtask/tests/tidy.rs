@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 const LONGEST_FILE: usize = 620;
 
 /// File names that say nothing about what is inside.
-const DRAWERS: &[&str] = &["utils", "util", "common", "helpers", "helper", "misc", "stuff", "shared"];
+const DRAWERS: &[&str] =
+    &["utils", "util", "common", "helpers", "helper", "misc", "stuff", "shared"];
 
 /// The whole table of the house, also for rooms that are not built yet: crate and what it may use.
 const EDGES: &[(&str, &[&str])] = &[
@@ -31,8 +32,20 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "access", "transfer", "accounts", "store", "store-embedded", "store-cluster", "routing",
-            "objects", "message", "web", "migrate", "imap", "smtp", "pop",
+            "access",
+            "transfer",
+            "accounts",
+            "store",
+            "store-embedded",
+            "store-cluster",
+            "routing",
+            "objects",
+            "message",
+            "web",
+            "migrate",
+            "imap",
+            "smtp",
+            "pop",
         ],
     ),
     ("xtask", &["message"]),
@@ -143,8 +156,8 @@ fn there_are_no_drawers() {
 fn the_lint_file_keeps_clock_files_and_sockets_out_of_the_pure_crates() {
     for name in PURE {
         let lints = root().join("crates").join(name).join("clippy.toml");
-        let text = std::fs::read_to_string(&lints)
-            .unwrap_or_else(|e| panic!("{}: {e}", lints.display()));
+        let text =
+            std::fs::read_to_string(&lints).unwrap_or_else(|e| panic!("{}: {e}", lints.display()));
         for kept_out in ["SystemTime", "Instant", "std::fs", "std::net"] {
             assert!(text.contains(kept_out), "{name}/clippy.toml lets {kept_out} in");
         }

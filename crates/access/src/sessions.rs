@@ -29,10 +29,14 @@ pub struct SessionRow {
     pub running: Option<Instant>,
 }
 
+/// Rows by service and number, each with its own lock, so that sessions do not wait for each
+/// other.
+type Rows = BTreeMap<(&'static str, u64), Arc<Mutex<SessionRow>>>;
+
 /// The sessions of a process. Clones share one table.
 #[derive(Clone, Debug, Default)]
 pub struct SessionTable {
-    rows: Arc<Mutex<BTreeMap<(&'static str, u64), Arc<Mutex<SessionRow>>>>>,
+    rows: Arc<Mutex<Rows>>,
 }
 
 impl SessionTable {

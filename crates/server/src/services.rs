@@ -91,6 +91,7 @@ impl Services {
             accounts: self.accounts.clone(),
             options: ImapOptions {
                 host: self.host.clone(),
+                ender: Some(self.ender.clone()),
                 clear_text: if self.clear_text_logins {
                     ClearText::Always
                 } else {

@@ -4,6 +4,8 @@
 //!
 //! Run with `cargo bench -p angarium-store-embedded`.
 
+#![allow(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;

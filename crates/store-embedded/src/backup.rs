@@ -9,7 +9,7 @@ use std::sync::mpsc::sync_channel;
 
 use angarium_store::{Result, StoreError};
 
-use crate::embedded::{Embedded, off_the_runtime};
+use crate::embedded::{Embedded, off_the_runtime, private_directory};
 use crate::journal::Position;
 use crate::journal::segment;
 use crate::reader::closed;
@@ -38,7 +38,7 @@ impl Embedded {
             let _no_compaction =
                 self.inner.maintenance.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let io = |error: std::io::Error| unavailable(&error);
-            std::fs::create_dir_all(destination).map_err(io)?;
+            private_directory(destination).map_err(io)?;
             if std::fs::read_dir(destination).map_err(io)?.next().is_some() {
                 return Err(StoreError::Invalid(format!("{} is not empty", destination.display())));
             }
@@ -80,7 +80,7 @@ fn copy_shard(
     position: Position,
     backup: &mut Backup,
 ) -> std::io::Result<()> {
-    std::fs::create_dir_all(to)?;
+    private_directory(to)?;
     for number in segment::list(from)? {
         if number > position.segment {
             break;

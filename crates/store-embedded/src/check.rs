@@ -11,6 +11,7 @@ use crate::files::SystemFiles;
 use crate::index::mail_rows;
 use crate::index::references::home;
 use crate::index::{all, misfit, schema, sql};
+use crate::journal::Position;
 use crate::journal::scan::{Damage, Scan, scan};
 use crate::journal::segment::SEGMENT_HEADER;
 use crate::recovery::{self, ScanError, Segments, decode};
@@ -67,8 +68,11 @@ pub fn rebuild_index(base: &Path) -> Result<Vec<Damage>> {
     let mut damages = Vec::new();
     for number in 0..shards_of(base)? {
         let directory = shard_directory(base, number);
-        recovery::remove_index(&directory.join("index.sqlite"))?;
-        damages.append(&mut recovery::recover(Arc::new(SystemFiles), &directory, number)?.damages);
+        let index = directory.join("index.sqlite");
+        let known = recovery::known_position(&index);
+        recovery::remove_index(&index)?;
+        let files = Arc::new(SystemFiles);
+        damages.append(&mut recovery::recover(files, &directory, number, known)?.damages);
     }
     Ok(damages)
 }
@@ -85,8 +89,10 @@ pub fn check(base: &Path) -> Result<CheckReport> {
     let mut indexes = Vec::new();
     for number in 0..shards_of(base)? {
         let directory = shard_directory(base, number);
-        verify_journal(&directory.join("segments"), &mut report)?;
-        let recovered = recovery::recover(Arc::new(SystemFiles), &directory, number)?;
+        let known = recovery::known_position(&directory.join("index.sqlite"));
+        verify_journal(&directory.join("segments"), known, &mut report)?;
+        let recovered =
+            recovery::recover(Arc::new(SystemFiles), &directory, number, Position::default())?;
         for damage in recovered.damages {
             if !report.damages.contains(&damage) {
                 report.damages.push(damage);
@@ -103,9 +109,10 @@ pub fn check(base: &Path) -> Result<CheckReport> {
 }
 
 /// Reads all segments and verifies every checksum in them.
-fn verify_journal(directory: &Path, report: &mut CheckReport) -> Result<()> {
+fn verify_journal(directory: &Path, known: Position, report: &mut CheckReport) -> Result<()> {
     let mut damages = Vec::new();
-    let segments = Segments::find(directory, &mut damages)?;
+    let mut segments = Segments::find(directory, &mut damages)?;
+    segments.known = known;
     let mut sequence = None;
     for (number, sealed_at) in &segments.all {
         let reader = segments.open(*number)?;
@@ -115,7 +122,12 @@ fn verify_journal(directory: &Path, report: &mut CheckReport) -> Result<()> {
             sequence = None;
         }
         let mut gaps = Vec::new();
-        let how = Scan { from: SEGMENT_HEADER as u64, sealed_at: *sealed_at, verify_parts: true };
+        let how = Scan {
+            from: SEGMENT_HEADER as u64,
+            sealed_at: *sealed_at,
+            synced: segments.synced(*number),
+            verify_parts: true,
+        };
         scan(&reader, how, &mut damages, |frame| {
             report.frames += 1;
             report.bodies += frame.parts.len() as u64;
@@ -146,7 +158,8 @@ fn compare_with_journal(
     let place = directory.join("index.check");
     recovery::remove_index(&place)?;
     let mut ignored = Vec::new();
-    let segments = Segments::find(&directory.join("segments"), &mut ignored)?;
+    let mut segments = Segments::find(&directory.join("segments"), &mut ignored)?;
+    segments.known = schema::state(index)?.1;
     let tolerant = !report.damages.is_empty();
     match recovery::build(&place, number, &segments, tolerant, &mut ignored) {
         Ok(()) => {}

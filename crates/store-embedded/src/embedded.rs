@@ -1,7 +1,8 @@
 //! Opening and closing: the base directory, its shards and their threads.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc as blocking;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,7 @@ use crate::directory::EmbeddedDirectory;
 use crate::files::{Files, SystemFiles};
 use crate::housekeeper::{self, Chore};
 use crate::index::{Effect, all, apply_queue, one, schema};
+use crate::journal::Position;
 use crate::journal::scan::Damage;
 use crate::lock::{self, BaseLock};
 use crate::mailboxes::EmbeddedMailboxes;
@@ -171,15 +173,20 @@ pub struct Embedded {
 pub fn open(options: Options) -> Result<Embedded> {
     schema::check_library()?;
     let io = |error: std::io::Error| unavailable(&error);
-    std::fs::create_dir_all(&options.base).map_err(io)?;
+    private_directory(&options.base).map_err(io)?;
     let lock = lock::take(&options.base)?;
     let shards = version::open(&options.base, options.shards, &*options.files)?;
     let spool = Spool::open(options.base.join("spool"))?;
     let mut recovered = Vec::new();
     for number in 0..shards {
         let directory = options.base.join(format!("shard-{number}"));
-        std::fs::create_dir_all(&directory).map_err(io)?;
-        recovered.push(recovery::recover(options.files.clone(), &directory, number)?);
+        private_directory(&directory).map_err(io)?;
+        recovered.push(recovery::recover(
+            options.files.clone(),
+            &directory,
+            number,
+            Position::default(),
+        )?);
     }
     options.files.sync_directory(&options.base).map_err(io)?;
     let embedded = start(&options, lock, spool, recovered)?;
@@ -188,6 +195,11 @@ pub fn open(options: Options) -> Result<Embedded> {
     }
     off_the_runtime(|| embedded.settle_in())?;
     Ok(embedded)
+}
+
+/// Makes a directory, if it is not there, that its owner alone may enter.
+pub(crate) fn private_directory(path: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Runs what waits for writers on a thread where waiting is allowed, whoever calls.
@@ -366,6 +378,8 @@ impl Embedded {
                 tracing::error!("a thread of the store ended by a panic");
             }
         }
+        // A compaction that is under way ends at its next operation, which is refused.
+        drop(self.inner.maintenance.lock().unwrap_or_else(PoisonError::into_inner));
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use angarium_store::{BodyId, QueueId, Result};
 
+use crate::compaction;
 use crate::embedded::Inner;
 use crate::index::references::home;
 use crate::index::{self, schema};
@@ -19,7 +20,9 @@ use crate::shard;
 /// How often it looks around.
 const ROUND: Duration = Duration::from_millis(500);
 /// An index is tidied after this many batches, or when it was changed and this time has passed.
-const BATCHES: u64 = 400;
+const BATCHES: u64 = 1_000;
+/// And not more often than this.
+const TIDY_PAUSE: Duration = Duration::from_secs(1);
 const TIDY_AFTER: Duration = Duration::from_secs(10);
 /// A delivery is remembered until its entry has left the queue and this many queue ids have been
 /// given out since, so that even a late repeat finds it.
@@ -27,6 +30,9 @@ const REMEMBERED_IDS: u64 = 200_000;
 /// How often deliveries are forgotten, and how many entries at a time.
 const FORGET_AFTER: Duration = Duration::from_secs(30);
 const FORGET: usize = 5_000;
+
+/// How often it looks for space to give back.
+const COMPACT_AFTER: Duration = Duration::from_secs(600);
 
 /// Something to be done.
 pub(crate) enum Chore {
@@ -42,6 +48,7 @@ pub(crate) enum Chore {
 /// Works until told to stop or the store is gone.
 pub(crate) fn run(store: &Weak<Inner>, chores: &Receiver<Chore>) {
     let mut forgotten = Instant::now();
+    let mut compacted = Instant::now();
     let mut tidied = Instant::now();
     loop {
         let chore = match chores.recv_timeout(ROUND) {
@@ -67,7 +74,28 @@ pub(crate) fn run(store: &Weak<Inner>, chores: &Receiver<Chore>) {
                 }
             }
         }
+        if compacted.elapsed() >= COMPACT_AFTER {
+            compacted = Instant::now();
+            compact(inner.clone());
+        }
         tidy(&inner, &mut tidied);
+    }
+}
+
+/// Compacts beside everything else. Closing waits for it.
+fn compact(inner: Arc<Inner>) {
+    let work = move || {
+        // Otherwise a backup is being made, or somebody compacts.
+        if let Ok(_one_at_a_time) = inner.maintenance.try_lock() {
+            match compaction::compact_where_it_pays(&inner) {
+                Ok(done) if done.segments > 0 => tracing::info!("compaction: {done:?}"),
+                Ok(_) => {}
+                Err(error) => tracing::warn!("compaction: {error}"),
+            }
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("compaction".to_owned()).spawn(work) {
+        tracing::warn!("compaction: {error}");
     }
 }
 
@@ -129,11 +157,16 @@ pub(crate) fn forget(inner: &Inner, shard: &shard::Shard) -> Result<()> {
 
 /// Moves logs into databases.
 fn tidy(inner: &Arc<Inner>, tidied: &mut Instant) {
+    if tidied.elapsed() < TIDY_PAUSE {
+        return;
+    }
     let late = tidied.elapsed() >= TIDY_AFTER;
+    let mut some = false;
     for shard in &inner.shards {
         let batches = shard.batches.load(Ordering::Relaxed);
         if batches >= BATCHES || (late && batches > 0) {
             shard.batches.store(0, Ordering::Relaxed);
+            some = true;
             let log = schema::open_checkpointer(&shard.directory.join("index.sqlite"))
                 .and_then(|db| shard::checkpoint(&db));
             match log {
@@ -142,7 +175,7 @@ fn tidy(inner: &Arc<Inner>, tidied: &mut Instant) {
             }
         }
     }
-    if late {
+    if late || some {
         *tidied = Instant::now();
     }
 }

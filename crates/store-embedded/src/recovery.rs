@@ -38,6 +38,8 @@ pub(crate) struct Segments {
     pub(crate) all: Vec<(u64, Option<u64>)>,
     /// Numbers that are not there although later ones are: compacted away, or lost.
     pub(crate) missing: Vec<u64>,
+    /// An index has told that the journal was synced up to here.
+    pub(crate) known: Position,
 }
 
 impl Segments {
@@ -75,7 +77,16 @@ impl Segments {
                 Err(error) => return Err(unavailable(&error)),
             }
         }
-        Ok(Self { directory: directory.to_owned(), all, missing })
+        Ok(Self { directory: directory.to_owned(), all, missing, known: Position::default() })
+    }
+
+    /// How much of a segment is known to have been synced.
+    pub(crate) fn synced(&self, number: u64) -> u64 {
+        match number.cmp(&self.known.segment) {
+            std::cmp::Ordering::Less => u64::MAX,
+            std::cmp::Ordering::Equal => self.known.offset,
+            std::cmp::Ordering::Greater => 0,
+        }
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -108,14 +119,32 @@ impl From<ScanError> for StoreError {
     }
 }
 
-/// Opens one shard.
-pub(crate) fn recover(files: Arc<dyn Files>, directory: &Path, shard: u32) -> Result<Recovered> {
+/// Where an index that is there has got to, as far as it can still be read.
+pub(crate) fn known_position(index: &Path) -> Position {
+    let read = || {
+        if !index.exists() {
+            return None;
+        }
+        let db = schema::open_reader(index).ok()?;
+        schema::state(&db).ok().map(|(_, position)| position)
+    };
+    read().unwrap_or_default()
+}
+
+/// Opens one shard. `known`: what an index told that is not there any more.
+pub(crate) fn recover(
+    files: Arc<dyn Files>,
+    directory: &Path,
+    shard: u32,
+    known: Position,
+) -> Result<Recovered> {
     let segments_directory = directory.join("segments");
     std::fs::create_dir_all(&segments_directory).map_err(|error| unavailable(&error))?;
     files.sync_directory(directory).map_err(|error| unavailable(&error))?;
     let index = directory.join("index.sqlite");
     let mut damages = Vec::new();
-    let segments = Segments::find(&segments_directory, &mut damages)?;
+    let mut segments = Segments::find(&segments_directory, &mut damages)?;
+    segments.known = known;
     let db = match schema::open_writer(&index)? {
         Some(db) if !is_behind_a_gap(&db, &segments)? => db,
         _ => {
@@ -266,7 +295,7 @@ fn start_from(
         } else {
             *sealed_at
         };
-        let how = Scan { from: SEGMENT_HEADER as u64, sealed_at, verify_parts: false };
+        let how = Scan { from: SEGMENT_HEADER as u64, sealed_at, synced: 0, verify_parts: false };
         scan(&reader, how, damages, |frame| {
             let place = Place { segment: *number, parts: &frame.parts };
             for record in decode(&frame)? {
@@ -318,7 +347,12 @@ fn replay(
             continue;
         }
         let mut run = Replay { db, hot, open: false, frames: 0, tolerant, damages: Vec::new() };
-        let how = Scan { from: begin, sealed_at: *sealed_at, verify_parts: false };
+        let how = Scan {
+            from: begin,
+            sealed_at: *sealed_at,
+            synced: segments.synced(*number),
+            verify_parts: false,
+        };
         let reached = scan(&reader, how, damages, |frame| run.frame(&reader, &frame));
         damages.append(&mut run.damages);
         end = Position { segment: *number, offset: reached? };

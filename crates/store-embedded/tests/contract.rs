@@ -1,5 +1,7 @@
 //! The embedded edition keeps every promise of the contract.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::path::PathBuf;
 use std::sync::Mutex;
 

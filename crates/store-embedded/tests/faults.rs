@@ -2,6 +2,8 @@
 //! OK for what is not there, everything answered OK is there, and the store goes on when space
 //! returns. And the journal is cut at every octet (CR-01).
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod house;
 
 use std::path::Path;
@@ -122,7 +124,7 @@ fn one_fault(after: u64, times: u64, fault: Fault) -> u64 {
 fn each_call_fails(times: u64, fault: Fault) {
     let mut after = 0;
     while one_fault(after, times, fault) > 0 {
-        after += 1;
+        after += times.min(3);
         assert!(after < 500, "the work never ends");
     }
     assert!(after > 20, "only {after} calls were there to fail");
@@ -170,8 +172,8 @@ fn a_journal_cut_at_any_octet_holds_every_operation_whole_or_not_at_all() {
     let store = embedded.store();
     suite::run(async {
         let (account, inbox) = house.inbox(&store, 0).await;
-        for n in 0..6 {
-            if n == 3 {
+        for n in 0..4 {
+            if n == 2 {
                 let two = vec![small("three"), sized(3, 100)];
                 store.mailboxes.append(account, inbox, two).await.unwrap();
             } else {

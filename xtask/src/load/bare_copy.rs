@@ -114,10 +114,10 @@ fn read_all(source: &mut Imap, give: &mpsc::SyncSender<Parcel>) -> io::Result<us
         source.command(&format!("EXAMINE {}", quoted(mailbox)))?;
         give.send(Parcel::Mailbox(mailbox.clone())).map_err(closed)?;
         source.each("UID FETCH 1:* (FLAGS INTERNALDATE BODY.PEEK[])", |response| {
-            match message(response) {
-                Some(parcel) => give.send(parcel).map_err(closed),
-                None => Ok(()),
+            if let Some(parcel) = message(response) {
+                give.send(parcel).map_err(closed)?;
             }
+            Ok(())
         })?;
     }
     Ok(mailboxes.len())
@@ -146,10 +146,8 @@ fn write_all(
     let mut mailbox = String::new();
     let mut batch: Vec<(String, String, Vec<u8>)> = Vec::new();
     let mut put = |target: &mut Imap, mailbox: &str, batch: &mut Vec<(String, String, Vec<u8>)>| {
-        let entries: Vec<Entry<'_>> = batch
-            .iter()
-            .map(|(flags, date, bytes)| Entry { flags, date: Some(date), bytes })
-            .collect();
+        let entries: Vec<Entry<'_>> =
+            batch.iter().map(|(flags, date, bytes)| Entry::dated(flags, date, bytes)).collect();
         messages += entries.len() as u64;
         octets += entries.iter().map(|entry| entry.bytes.len() as u64).sum::<u64>();
         target.append_ahead(mailbox, &entries)?;
@@ -161,7 +159,15 @@ fn write_all(
             Parcel::Mailbox(name) => {
                 put(target, &mailbox, &mut batch)?;
                 target.settle(0)?;
-                target.ensure(&name)?;
+                if !name.eq_ignore_ascii_case("INBOX") {
+                    // One round trip; a mailbox that is there already is as good.
+                    let made = target.command(&format!("CREATE {}", quoted(&name)));
+                    if let Err(error) = made
+                        && error.kind() != io::ErrorKind::Other
+                    {
+                        return Err(error);
+                    }
+                }
                 (mailbox, size) = (name, 0);
             }
             Parcel::Message { flags, date, bytes } => {

@@ -112,7 +112,7 @@ impl Filler {
         let entries: Vec<Entry<'_>> = batch
             .iter()
             .zip(&heads)
-            .map(|(message, (flags, date))| Entry { flags, date: Some(date), bytes: &message.bytes })
+            .map(|(message, (flags, date))| Entry::dated(flags, date, &message.bytes))
             .collect();
         if !self.took(&mailbox, &entries)? {
             // A command is taken as a whole or not at all: now each message for itself.

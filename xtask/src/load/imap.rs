@@ -52,6 +52,11 @@ impl<'a> Entry<'a> {
     pub(crate) fn plain(bytes: &'a [u8]) -> Entry<'a> {
         Entry { flags: "", date: None, bytes }
     }
+
+    /// A message as it was in another mailbox.
+    pub(crate) fn dated(flags: &'a str, date: &'a str, bytes: &'a [u8]) -> Entry<'a> {
+        Entry { flags, date: Some(date), bytes }
+    }
 }
 
 /// A logged-in connection.
@@ -250,8 +255,7 @@ impl Imap {
                     out.extend_from_slice(format!(" \"{date}\"").as_bytes());
                 }
                 let size = entry.bytes.len();
-                let ahead =
-                    self.can("LITERAL+") || (size <= SMALL_LITERAL && self.can("LITERAL-"));
+                let ahead = self.can("LITERAL+") || (size <= SMALL_LITERAL && self.can("LITERAL-"));
                 let plus = if ahead { "+" } else { "" };
                 out.extend_from_slice(format!(" {{{size}{plus}}}\r\n").as_bytes());
                 if !ahead {
@@ -308,7 +312,11 @@ impl Imap {
 /// The size of the literal that a line announces at its end.
 fn announced(line: &[u8]) -> Option<u64> {
     let open = line.strip_suffix(b"}")?.iter().rposition(|octet| *octet == b'{')?;
-    std::str::from_utf8(line.get(open + 1..line.len() - 1)?).ok()?.trim_end_matches('+').parse().ok()
+    std::str::from_utf8(line.get(open + 1..line.len() - 1)?)
+        .ok()?
+        .trim_end_matches('+')
+        .parse()
+        .ok()
 }
 
 /// Whether a line is the OK of this tag.
@@ -367,7 +375,12 @@ pub(crate) fn wire_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
     use super::*;
+
+    type Sent = std::thread::JoinHandle<String>;
 
     #[test]
     fn names_on_the_wire_are_those_of_the_standard() {
@@ -380,6 +393,73 @@ mod tests {
         assert_eq!(announced(b"* 1 FETCH (BODY[] {12}"), Some(12));
         assert_eq!(announced(b"* 1 FETCH (BODY[] {12} x"), None);
         assert_eq!(announced(b"}"), None);
+    }
+
+    /// A server that says what it is told to and gives back what it was sent.
+    fn scripted(script: &'static [(&'static str, &'static str)]) -> (SocketAddr, Sent) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let sent = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"* OK ready\r\n").unwrap();
+            let (mut got, mut seen) = (String::new(), 0);
+            for (until, answer) in script {
+                while !got[seen..].ends_with(until) {
+                    let mut octets = [0; 1_000];
+                    let size = stream.read(&mut octets).unwrap();
+                    assert!(size > 0, "closed after {got}");
+                    got.push_str(std::str::from_utf8(&octets[..size]).unwrap());
+                }
+                seen = got.len();
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+            got
+        });
+        (address, sent)
+    }
+
+    #[test]
+    fn a_server_that_takes_literals_at_once_gets_all_messages_in_one_command() {
+        let (address, sent) = scripted(&[
+            ("\r\n", "Ld1 OK in\r\n"),
+            ("\r\n", "* CAPABILITY IMAP4rev1 LITERAL+ MULTIAPPEND\r\nLd2 OK\r\n"),
+            ("three\r\n", "* 2 EXISTS\r\nLd3 OK done\r\n"),
+        ]);
+        let mut imap = Imap::login(address, "joe", "pa\"ss", 100).unwrap();
+        let entries =
+            [Entry::dated("\\Seen", "01-Jan-2024 00:00:00 +0000", b"one"), Entry::plain(b"three")];
+        imap.append("A b", &entries).unwrap();
+        let text = "Ld1 LOGIN \"joe\" \"pa\\\"ss\"\r\nLd2 CAPABILITY\r\n\
+            Ld3 APPEND \"A b\" (\\Seen) \"01-Jan-2024 00:00:00 +0000\" {3+}\r\none {5+}\r\nthree\r\n";
+        assert_eq!(sent.join().unwrap(), text);
+    }
+
+    #[test]
+    fn a_server_of_old_is_asked_before_each_literal_and_gets_single_messages() {
+        let (address, sent) = scripted(&[
+            ("\r\n", "Ld1 OK in\r\n"),
+            ("\r\n", "* CAPABILITY IMAP4rev1\r\nLd2 OK\r\n"),
+            ("{3}\r\n", "+ go\r\n"),
+            ("one\r\n", "Ld3 OK\r\n"),
+            ("{5}\r\n", "Ld4 NO too large\r\n"),
+        ]);
+        let mut imap = Imap::login(address, "joe", "x", 100).unwrap();
+        let error = imap.append("A", &[Entry::plain(b"one"), Entry::plain(b"three")]).unwrap_err();
+        assert!(error.to_string().contains("too large"), "{error}");
+        drop(imap);
+        assert!(sent.join().unwrap().ends_with("Ld4 APPEND \"A\" {5}\r\n"));
+    }
+
+    #[test]
+    fn what_is_drained_ends_with_the_answer_and_not_with_text_like_it() {
+        let (address, sent) = scripted(&[
+            ("\r\n", "Ld1 OK in\r\n"),
+            ("\r\n", "Ld2 OK\r\n"),
+            ("\r\n", "* 1 FETCH (BODY[] {11}\r\nLd3 OK no\r\n)\r\nLd3 OK done\r\n"),
+        ]);
+        let mut imap = Imap::login(address, "joe", "x", 8_192).unwrap();
+        assert_eq!(imap.drain("FETCH 1 BODY[]").unwrap(), 51);
+        sent.join().unwrap();
     }
 
     #[test]

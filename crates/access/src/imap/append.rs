@@ -153,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         };
         self.announce(Moment::Free, false);
         self.finish(&tag, "APPEND", outcome)?;
-        self.entry.waiting("Authenticated");
+        self.entry.waiting(self.status());
         Ok(())
     }
 }

@@ -40,7 +40,7 @@ const LOGGED_IN: [&str; 24] = [
 ];
 
 /// Announced after log-in: quota.
-const QUOTA: [&str; 2] = ["QUOTA", "QUOTA=RES-STORAGE"];
+const QUOTA: [&str; 3] = ["QUOTA", "QUOTA=RES-STORAGE", "QUOTASET"];
 
 /// What a client has enabled (RFC 5161) or otherwise asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

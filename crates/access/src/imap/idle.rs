@@ -9,7 +9,7 @@ use angarium_imap::view::Moment;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::{Answer, Halt};
-use super::session::Session;
+use super::session::{Session, ended};
 use crate::connection::ConnectionError;
 
 /// What woke an idling session.
@@ -18,6 +18,8 @@ pub(super) enum Waking {
     Client,
     /// The mailbox changed.
     Mailbox,
+    /// An administrator ends the session.
+    Ended,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
@@ -36,16 +38,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     ) -> Result<Waking, ConnectionError> {
         self.connection.flush().await?;
         self.connection.rest();
-        let Some(selected) = self.selected.as_mut() else {
-            self.connection.receive(self.flow.buffer(), patience).await?;
-            return Ok(Waking::Client);
+        let changed = async {
+            match self.selected.as_mut() {
+                Some(selected) => selected.watch.changed().await,
+                None => std::future::pending().await,
+            }
         };
         tokio::select! {
             received = self.connection.receive(self.flow.buffer(), patience) => {
                 received?;
                 Ok(Waking::Client)
             }
-            changed = selected.watch.changed() => match changed {
+            () = ended(self.user.as_ref()) => Ok(Waking::Ended),
+            changed = changed => match changed {
                 Ok(()) => Ok(Waking::Mailbox),
                 // The sender lives as long as the mailbox is held here.
                 Err(_) => Err(ConnectionError::Closed),

@@ -9,6 +9,7 @@ use angarium_imap::types::Tag;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::ClearText;
 use super::answer::{Answer, Halt, Note, Outcome};
 use super::session::{MAX_LOGIN_FAILURES, Session, User};
 
@@ -64,8 +65,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             local_ip: Some(info.local.ip()),
             peer_ip: Some(info.peer.ip()),
             service: Service::Imap,
-            // A clear connection on which passwords may travel counts as protected.
-            tls: self.clear_text_allowed,
+            // Where the administrator allows clear passwords on this port, it counts as protected.
+            tls: self.connection.is_tls() || self.context.options.clear_text == ClearText::Always,
         }
     }
 
@@ -103,7 +104,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.entry.account(&name);
         self.flow.set_authenticated(true);
         let mail = self.context.accounts.open_account(&actor);
-        self.user = Some(User { mail });
+        let end = self.context.options.ender.as_ref().map(|ender| ender.enter(actor.account));
+        self.user = Some(User { mail, end });
     }
 
     fn failed(&mut self, error: &LoginError) -> Answer {

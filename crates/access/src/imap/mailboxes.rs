@@ -67,7 +67,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             let target = mail.target(name).await?;
             let record = selected.shared().record;
             if selected.opened.owner.id == target.owner.id && record.name == target.path {
-                self.leave_mailbox().await;
+                self.leave_mailbox();
                 let mail = self.mail()?;
                 mail.delete(name).await?;
                 return Ok(Answer::ok("completed").word("CLOSED"));

@@ -32,6 +32,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tracing::Instrument as _;
 
+use crate::cli::SessionEnder;
 use crate::connection::{Connection, ConnectionInfo};
 use crate::sessions::SessionTable;
 
@@ -61,6 +62,8 @@ pub struct ImapOptions {
     pub login_within: Duration,
     /// Largest message of an APPEND, octets.
     pub max_append: u64,
+    /// Where an administrator ends the sessions of an account.
+    pub ender: Option<SessionEnder>,
 }
 
 impl Default for ImapOptions {
@@ -71,6 +74,7 @@ impl Default for ImapOptions {
             idle: Duration::from_secs(30 * 60),
             login_within: Duration::from_secs(60),
             max_append: 1 << 30,
+            ender: None,
         }
     }
 }

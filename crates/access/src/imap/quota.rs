@@ -1,8 +1,10 @@
 //! GETQUOTA and GETQUOTAROOT (RFC 9208): one root per account, `#name` inside one's own domain
 //! (`reference/imap.md` section 6). It must never know how use is counted.
 
+use angarium_accounts::Value;
 use angarium_accounts::mailboxes::{MailError, Owner};
 use angarium_imap::encode::{self, QuotaUsage};
+use angarium_imap::types::QuotaLimit;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::{Answer, Halt, Outcome};
@@ -53,6 +55,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
         self.tell_quota(&target.owner).await?;
         Ok(Answer::ok("completed"))
+    }
+
+    /// SETQUOTA: the storage limit, for those whose rights allow it (`reference/imap.md`
+    /// section 6). Without a STORAGE limit it becomes unlimited.
+    pub(super) async fn set_quota(&mut self, root: &str, limits: &[QuotaLimit]) -> Outcome {
+        let mail = self.mail()?;
+        let Some(account) = root.strip_prefix('#') else {
+            return Err(Answer::no("there is no such quota root").word("NONEXISTENT").into());
+        };
+        if limits.iter().any(|limit| limit.resource != "STORAGE") {
+            return Err(Answer::no("only STORAGE has a limit here").word("CANNOT").into());
+        }
+        let size = match limits.last() {
+            Some(limit) => format!("{}K", limit.limit),
+            None => "unlimited".to_owned(),
+        };
+        let settings = [("MaxAccountSize".to_owned(), Value::from(size))].into();
+        let accounts = mail.accounts();
+        if let Err(error) =
+            Box::pin(accounts.update_account_settings(mail.actor(), account, settings)).await
+        {
+            let word = if error.is_temporary() { "UNAVAILABLE" } else { "NOPERM" };
+            return Err(Answer::no(error.text()).word(word).into());
+        }
+        self.get_quota(root).await
     }
 
     pub(super) async fn get_quota_root(&mut self, mailbox: &str) -> Outcome {

@@ -19,7 +19,7 @@ use super::session::Session;
 const BATCH: usize = 500;
 /// Octets of headers or bodies read in one go.
 const BATCH_BYTES: u64 = 2 << 20;
-/// Larger messages are searched in their headers alone.
+/// The text of larger messages is not searched.
 const MAX_SEARCHED: u64 = 64 << 20;
 
 /// A message the metadata alone did not decide.

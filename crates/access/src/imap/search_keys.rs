@@ -37,7 +37,7 @@ pub(super) enum Key {
     Smaller(u64),
     ModSeq(u64),
     Body(u64),
-    Text(TextField, Needle),
+    Text(TextField, Box<Needle>),
 }
 
 /// What is known of a message so far.
@@ -88,7 +88,9 @@ impl Key {
                 id.strip_prefix('E').and_then(|n| n.parse().ok()).map_or(Self::Never, Self::Body)
             }
             SearchKey::ThreadId(_) => Self::Never,
-            SearchKey::Contains(field, text) => Self::Text(field.clone(), Needle::new(text)),
+            SearchKey::Contains(field, text) => {
+                Self::Text(field.clone(), Box::new(Needle::new(text)))
+            }
         })
     }
 

@@ -28,7 +28,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
         // The old mailbox is left even when the new one cannot be selected.
         if self.selected.is_some() {
-            self.leave_mailbox().await;
+            self.leave_mailbox();
             if self.enabled.qresync || self.enabled.rev2 {
                 encode::untagged_ok(self.connection.out(), Some(Code::CLOSED), "left");
             }
@@ -157,7 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 mail.expunge(&selected.opened, &uids, true).await?;
             }
         }
-        self.leave_mailbox().await;
+        self.leave_mailbox();
         Ok(Answer::ok("completed"))
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Selected {
     pub(super) read_only: bool,
     /// How far the shared state's log has been read.
     version: u64,
+    /// Changes up to here have been taken into the view.
+    modseq: u64,
     /// Resolves when there is something to read.
     pub(super) watch: watch::Receiver<u64>,
     /// This session took messages as recent and must make that durable when it leaves.
@@ -68,7 +70,10 @@ impl Selected {
         let watch = opened.mailbox.watch();
         let claimed = if read_only { None } else { opened.mailbox.claim_recent() };
         let shared = opened.mailbox.shared();
-        let map = Arc::new(visible_map(&shared.table, invisible(opened.rights)));
+        let hidden = invisible(opened.rights);
+        // Sessions that open the same mailbox share what they are told of it.
+        let map =
+            opened.mailbox.derived(hidden.0, &shared, |shared| visible_map(&shared.table, hidden));
         let first = if read_only { Some(shared.record.first_recent) } else { claimed };
         let mut recent = UidSet::new();
         if let (Some(first), false) = (first, enabled.rev2) {
@@ -82,6 +87,7 @@ impl Selected {
             view: View::new(map, recent, enabled.habits()),
             read_only,
             version: shared.version,
+            modseq: shared.record.highest_modseq.0,
             watch,
             recent_until: claimed.map(|_| shared.record.uid_next),
             gone: shared.gone,
@@ -101,11 +107,12 @@ impl Selected {
         let Some(news) = self.opened.mailbox.news(self.version) else { return };
         self.version = news.now.version;
         self.gone |= news.now.gone;
+        let since = std::mem::replace(&mut self.modseq, news.now.record.highest_modseq.0);
         let hidden = invisible(self.opened.rights);
         let table = &news.now.table;
         let is_hidden = |row: &Row<'_>| row.bits().0 & hidden.0 != 0;
         if !news.complete {
-            return self.compare(table, hidden);
+            return self.compare(table, hidden, since);
         }
         self.view.gone(news.vanished.iter().map(|uid| uid.0));
         if !news.appended.is_empty() {
@@ -125,7 +132,7 @@ impl Selected {
     }
 
     /// Too much happened to be told step by step: compare what the client knows with what is.
-    fn compare(&mut self, table: &Table, hidden: FlagBits) {
+    fn compare(&mut self, table: &Table, hidden: FlagBits, since: u64) {
         let now = visible_map(table, hidden);
         let known = Arc::clone(self.view.map());
         let gone: Vec<u32> = known
@@ -138,10 +145,10 @@ impl Selected {
         let recent = self.claim();
         let fresh = now.iter().map(|(_, uid)| uid).filter(|uid| *uid > last);
         self.view.arrived(fresh, recent);
-        // Which flags changed is not known any more: tell all that are still there.
         self.view.changed(
             table
                 .iter()
+                .filter(|row| row.modseq().0 > since)
                 .filter(|row| known.sequence_of(row.uid().0).is_some())
                 .map(|row| (row.uid().0, row.modseq().0)),
         );

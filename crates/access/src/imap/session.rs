@@ -18,6 +18,7 @@ use super::idle::Waking;
 use super::login::Exchange;
 use super::selected::Selected;
 use super::{ClearText, ImapContext};
+use crate::cli::EndSignal;
 use crate::connection::{Connection, ConnectionError};
 use crate::sessions::SessionEntry;
 
@@ -28,6 +29,8 @@ pub(super) const MAX_LOGIN_FAILURES: u32 = 10;
 
 /// Who is logged in.
 pub(super) struct User {
+    /// Resolves when an administrator ends the session.
+    pub(super) end: Option<EndSignal>,
     pub(super) mail: MailAccount,
 }
 
@@ -49,6 +52,14 @@ pub(super) struct Session<S> {
     errors: u32,
     /// Say nothing more and close.
     pub(super) ending: bool,
+}
+
+/// Resolves when an administrator ends the user's sessions.
+pub(super) async fn ended(user: Option<&User>) {
+    match user.and_then(|user| user.end.as_ref()) {
+        Some(signal) => signal.told().await,
+        None => std::future::pending().await,
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
@@ -93,7 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Err(error) => tracing::debug!(%error, "the connection ended"),
             Ok(()) => {}
         }
-        Box::pin(self.leave_mailbox()).await;
+        self.leave_mailbox();
         self.connection.close().await;
         let (received, sent) = self.connection.counters();
         tracing::info!(received, sent, "disconnected");
@@ -132,14 +143,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                     self.tell_idler();
                     Ok(())
                 }
+                Waking::Ended => {
+                    self.end();
+                    Ok(())
+                }
             };
         }
         self.connection.flush().await?;
         if self.appending.is_none() {
             self.connection.rest();
         }
-        self.connection.receive(self.flow.buffer(), patience).await?;
+        tokio::select! {
+            received = self.connection.receive(self.flow.buffer(), patience) => {
+                received?;
+            }
+            () = ended(self.user.as_ref()) => self.end(),
+        }
         Ok(())
+    }
+
+    /// An administrator wants it to end.
+    fn end(&mut self) {
+        self.bye("the session was ended by an administrator");
     }
 
     /// Answers one event.
@@ -247,7 +272,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             };
     }
 
-    fn status(&self) -> &'static str {
+    pub(super) fn status(&self) -> &'static str {
         match (&self.user, &self.selected) {
             (None, _) => "Authenticating",
             (Some(_), None) => "Authenticated",
@@ -321,9 +346,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 self.list_rights(&mailbox, &identifier).await
             }
             Command::MyRights(mailbox) => self.my_rights(&mailbox).await,
-            Command::SetQuota { .. } => {
-                Ok(Answer::no("limits are set by an administrator").word("NOPERM"))
-            }
+            Command::SetQuota { root, limits } => self.set_quota(&root, &limits).await,
             Command::SortThread(_)
             | Command::ProxyAuth { .. }
             | Command::Unauthenticate
@@ -357,12 +380,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     /// Leaves the selected mailbox without expunging.
-    pub(super) async fn leave_mailbox(&mut self) {
+    pub(super) fn leave_mailbox(&mut self) {
         let Some(selected) = self.selected.take() else { return };
         let (Some(first), Some(user)) = (selected.recent_until, &self.user) else { return };
-        if let Err(error) = user.mail.keep_recent(&selected.opened.mailbox, first).await {
-            tracing::debug!(%error, "what is recent was not kept");
-        }
+        // Nobody waits for it: it may be lost in a crash, and then is only told again.
+        let (mail, mailbox) = (user.mail.clone(), Arc::clone(&selected.opened.mailbox));
+        let keep = async move {
+            if let Err(error) = mail.keep_recent(&mailbox, first).await {
+                tracing::debug!(%error, "what is recent was not kept");
+            }
+        };
+        tokio::spawn(keep);
     }
 
     /// The answer with `[CAPABILITY …]` after log-in.

@@ -1,5 +1,6 @@
 //! APPEND, MULTIAPPEND, quota and what must never be half done (ABU-19, ABU-23, IMAP MULTIAPPEND,
 //! UIDPLUS).
+//! Features: IMAP-01, 15.
 
 use angarium_store::faulty::{Family, Fault};
 

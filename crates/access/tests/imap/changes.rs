@@ -1,4 +1,5 @@
 //! STORE, COPY, MOVE, EXPUNGE, CONDSTORE and QRESYNC.
+//! Features: IMAP-01, 18, 21.
 
 use crate::client::World;
 

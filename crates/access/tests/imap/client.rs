@@ -153,7 +153,8 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn send(&mut self, text: &str) {
-        self.stream.write_all(text.as_bytes()).await.unwrap();
+        // A server that has closed does not read any more.
+        let _ = self.stream.write_all(text.as_bytes()).await;
     }
 
     async fn fill(&mut self) -> bool {
@@ -235,6 +236,12 @@ impl Client {
     /// APPENDs one message with what stands between name and literal.
     pub(crate) async fn append(&mut self, mailbox: &str, between: &str, mail: &str) -> String {
         self.ok(&format!("APPEND {mailbox} {between}{{{}+}}\r\n{mail}", mail.len())).await
+    }
+
+    /// Says that nothing more comes, and reads to the end.
+    pub(crate) async fn hang_up(&mut self) {
+        self.stream.shutdown().await.unwrap();
+        while self.fill().await {}
     }
 
     /// True when the server closes.

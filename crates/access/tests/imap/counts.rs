@@ -1,4 +1,5 @@
 //! What commands may cost in calls to the store, whatever the size of the mailbox.
+//! Features: P3 to P7.
 
 use crate::client::{World, mail};
 

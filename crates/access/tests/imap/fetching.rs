@@ -1,4 +1,7 @@
 //! FETCH: metadata, ready-made envelopes, sections, large messages, \Seen.
+//! Features: IMAP-02.
+
+use angarium_store::faulty::{Family, Fault};
 
 use crate::client::{World, mail};
 
@@ -75,4 +78,42 @@ async fn a_large_message_is_streamed_unchanged() {
     assert_eq!(&got[begin.len() + text.len()..], " FLAGS (\\Recent))\r\nx OK FETCH completed\r\n");
     let got = c.ok("FETCH 1 BODY.PEEK[]<5000000.20>").await;
     assert!(got.contains(&format!("{{20}}\r\n{})", &text[5_000_000..5_000_020])), "{got}");
+}
+
+#[tokio::test]
+async fn storage_that_fails_is_told_and_the_session_goes_on() {
+    let world = World::new().await;
+    let mut c = world.inbox("ann", 3).await;
+    for command in ["FETCH 1:3 (ENVELOPE)", "FETCH 1:3 (BODY.PEEK[])", "SEARCH BODY text"] {
+        world.plan.strike(Some(Family::Bodies), 1, 10, Fault::Fail);
+        let no = c.no(command).await;
+        assert!(no.contains("[UNAVAILABLE]"), "{command}: {no}");
+        world.plan.calm();
+        c.ok(command).await;
+    }
+    // A disk that is full keeps messages from being marked, not from being read.
+    world.plan.strike(Some(Family::Mailboxes), 1, 1, Fault::Fail);
+    assert!(c.ok("FETCH 1 BODY[TEXT]").await.contains("Text of 1."));
+    for command in ["STORE 1 +FLAGS (\\Seen)", "COPY 1 INBOX", "EXPUNGE", "CREATE x"] {
+        c.ok("STORE 3 +FLAGS.SILENT (\\Deleted)").await;
+        world.plan.strike(Some(Family::Mailboxes), 1, 10, Fault::Fail);
+        let no = c.no(command).await;
+        assert!(no.contains("[UNAVAILABLE]"), "{command}: {no}");
+        world.plan.calm();
+    }
+    let got = c.ok("STATUS INBOX (MESSAGES UNSEEN)").await;
+    assert!(got.contains("MESSAGES 3 UNSEEN 3"), "{got}");
+}
+
+#[tokio::test]
+async fn a_large_message_that_cannot_be_read_to_its_end_ends_the_connection() {
+    let world = World::new().await;
+    let mut c = world.login("ann").await;
+    let text = format!("{}{}", mail(1), "0123456789abcde\r\n".repeat(200_000));
+    c.append("INBOX", "", &text).await;
+    c.ok("SELECT INBOX").await;
+    world.plan.strike(Some(Family::Bodies), 5, 100, Fault::Fail);
+    c.send("a FETCH 1 BODY.PEEK[]\r\n").await;
+    assert!(c.closed().await);
+    c.task.await.unwrap();
 }

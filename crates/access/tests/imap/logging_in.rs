@@ -1,4 +1,5 @@
 //! Greeting, LOGIN, AUTHENTICATE, capabilities, errors before and after log-in.
+//! Features: IMAP-01, 03, 08, 12, 13.
 
 use std::time::Duration;
 

@@ -1,13 +1,17 @@
 //! Whole IMAP conversations over a stream, with the memory store behind them. Each family of
 //! commands has its transcript; `counts` holds what a command may cost.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod appending;
 mod changes;
 mod client;
 mod counts;
+mod encrypting;
 mod fetching;
 mod logging_in;
 mod naming;
+mod odd_input;
 mod searching;
 mod sharing;
 mod together;

@@ -1,4 +1,5 @@
 //! CREATE, DELETE, RENAME, LIST, LSUB, STATUS, SUBSCRIBE and the rules for names (ABU-21, ABU-22).
+//! Features: IMAP-02, 17, 22 to 26.
 
 use crate::client::World;
 

@@ -1,4 +1,5 @@
 //! SEARCH, ESEARCH, SEARCHRES.
+//! Features: IMAP-02.
 
 use crate::client::World;
 

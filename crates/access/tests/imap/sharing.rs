@@ -1,4 +1,5 @@
 //! Other people's mailboxes: `~account` names and access rights (RFC 4314).
+//! Features: IMAP-07, 16, 17.
 
 use crate::client::{World, mail};
 
@@ -52,4 +53,49 @@ async fn messages_are_copied_and_moved_between_accounts_and_share_their_bytes() 
     ann.ok("SELECT Drop").await;
     let got = ann.ok("FETCH 1:2 BODY.PEEK[TEXT]").await;
     assert!(got.contains("Text of 1.") && got.contains("Text of 2."), "{got}");
+}
+
+// ABU-25: every command against a mailbox that may not even be seen, and one that may only be.
+#[tokio::test]
+async fn no_command_reaches_a_mailbox_beyond_its_rights() {
+    let world = World::new().await;
+    let mut ann = world.inbox("ann", 2).await;
+    ann.ok("CREATE Secret").await;
+    ann.append("Secret", "", &mail(1)).await;
+    let mut bob = world.inbox("bob", 1).await;
+    let text = mail(5);
+    let commands = [
+        "STATUS ~ann/Secret (MESSAGES)".to_owned(),
+        format!("APPEND ~ann/Secret {{{}+}}\r\n{text}", text.len()),
+        "COPY 1 ~ann/Secret".to_owned(),
+        "MOVE 1 ~ann/Secret".to_owned(),
+        "CREATE ~ann/Secret/Below".to_owned(),
+        "CREATE ~ann/Mine".to_owned(),
+        "DELETE ~ann/Secret".to_owned(),
+        "RENAME ~ann/Secret ~ann/Taken".to_owned(),
+        "RENAME INBOX ~ann/Taken".to_owned(),
+        "GETACL ~ann/Secret".to_owned(),
+        "SETACL ~ann/Secret bob lrswida".to_owned(),
+        "DELETEACL ~ann/Secret ann".to_owned(),
+        "LISTRIGHTS ~ann/Secret bob".to_owned(),
+        "GETQUOTA #ann".to_owned(),
+        "SETQUOTA #ann (STORAGE 1)".to_owned(),
+        "GETQUOTAROOT ~ann/Secret".to_owned(),
+        "EXAMINE ~ann/Secret".to_owned(),
+    ];
+    for rights in ["", "l"] {
+        bob.ok("SELECT INBOX").await;
+        if !rights.is_empty() {
+            ann.ok(&format!("SETACL Secret bob {rights}")).await;
+        }
+        for command in &commands {
+            let got = bob.run(command).await;
+            let harmless = rights == "l" && command.starts_with("GETQUOTAROOT");
+            assert!(got.contains("x NO") || harmless, "{rights} {command}: {got}");
+        }
+        let listed = bob.ok("LIST \"\" ~ann/* RETURN (STATUS (MESSAGES))").await;
+        assert!(!listed.contains("* STATUS"), "{listed}");
+    }
+    assert!(ann.ok("STATUS Secret (MESSAGES)").await.contains("MESSAGES 1"));
+    assert!(ann.ok("STATUS INBOX (MESSAGES)").await.contains("MESSAGES 2"));
 }

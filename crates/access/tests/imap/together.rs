@@ -1,4 +1,5 @@
 //! Several sessions on one mailbox: what each is told, and when (ABU-29, ABU-30).
+//! Features: IMAP-06, 28.
 
 use crate::client::{World, mail};
 
@@ -100,4 +101,38 @@ async fn hidden_service_messages_do_not_exist_for_clients() {
     assert!(a.ok("NOOP").await.contains("* 2 EXPUNGE"));
     assert!(a.ok("SELECT INBOX").await.contains("* 2 EXISTS"));
     assert!(a.silent().await);
+}
+
+// P8: what a waiting session costs is its future and the buffers it keeps.
+#[tokio::test]
+async fn a_session_is_small() {
+    let world = World::new().await;
+    let (_near, far) = tokio::io::duplex(16);
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+    let info = angarium_access::connection::ConnectionInfo {
+        session: 1,
+        peer: address,
+        local: address,
+        tls: false,
+    };
+    let future = angarium_access::imap::serve(far, info, std::sync::Arc::clone(&world.context));
+    assert!(size_of_val(&future) <= 4096, "{}", size_of_val(&future));
+}
+
+#[tokio::test]
+async fn an_administrator_ends_the_sessions_of_an_account() {
+    let ender = angarium_access::cli::SessionEnder::default();
+    let options =
+        angarium_access::imap::ImapOptions { ender: Some(ender.clone()), ..Default::default() };
+    let world = World::with(options).await;
+    let mut idler = world.inbox("ann", 0).await;
+    idler.send("i IDLE\r\n").await;
+    idler.line().await;
+    let mut waiting = world.login("ann").await;
+    let mut other = world.login("bob").await;
+    let ann = world.context.accounts.find_account("ann", "test.example").await.unwrap().unwrap();
+    assert_eq!(ender.end(ann.id), 2);
+    assert!(idler.line().await.starts_with("* BYE") && idler.closed().await);
+    assert!(waiting.line().await.starts_with("* BYE") && waiting.closed().await);
+    other.ok("NOOP").await;
 }

@@ -280,7 +280,8 @@ impl MailAccount {
         }
         let limits = self.accounts.mail_limits(target.owner.id).await?;
         let exists = all.iter().any(|r| r.name == target.path && r.selectable);
-        if !exists && limits.mailboxes.is_some_and(|most| all.len() as u64 >= most) {
+        let count = all.iter().filter(|r| r.selectable).count() as u64;
+        if !exists && selectable && limits.mailboxes.is_some_and(|most| count >= most) {
             return Err(MailError::TooManyMailboxes);
         }
         let acl = above.map(|record| record.acl.clone()).unwrap_or_default();

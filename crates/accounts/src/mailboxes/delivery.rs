@@ -8,6 +8,9 @@ use super::error::MailError;
 use super::names::canonical;
 use crate::Accounts;
 
+/// Times a mailbox that was removed meanwhile is looked for again.
+const MAILBOX_ATTEMPTS: usize = 3;
+
 /// Why mail was not delivered.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
@@ -108,9 +111,20 @@ impl Accounts {
             }
         }
         let path = canonical(mailbox.unwrap_or("INBOX")).map_err(MailError::from)?;
-        let id = self.delivery_mailbox(account, &path).await?;
-        let (_, done) = store.mailboxes.append(account, id, vec![message]).await?;
-        done.first().copied().ok_or_else(|| DeliverError::Later("nothing was appended".into()))
+        // A mailbox may be removed between being found and being written to; that is no reason to
+        // give the mail up.
+        for _ in 0..MAILBOX_ATTEMPTS {
+            let id = self.delivery_mailbox(account, &path).await?;
+            match store.mailboxes.append(account, id, vec![message.clone()]).await {
+                Err(StoreError::NotFound("mailbox")) => {}
+                Err(error) => return Err(error.into()),
+                Ok((_, done)) => {
+                    let nothing = || DeliverError::Later("nothing was appended".into());
+                    return done.first().copied().ok_or_else(nothing);
+                }
+            }
+        }
+        Err(DeliverError::Later("the mailbox is being removed".into()))
     }
 
     async fn delivery_mailbox(

@@ -40,14 +40,15 @@ impl Intake {
         self.size
     }
 
-    /// Ends the message: its staged bytes and its encoded summary.
+    /// Ends the message: its staged bytes and its encoded summary. A summary larger than the
+    /// store takes is left empty; readers then make it from the message.
     ///
     /// # Errors
     /// As [`Intake::write`].
     pub async fn finish(self) -> Result<(StagedBody, Bytes), MailError> {
-        let summary = Bytes::from(self.scanner.finish().encode());
+        let mut summary = Bytes::from(self.scanner.finish().encode());
         if summary.len() > NewMessage::MAX_SUMMARY {
-            return Err(MailError::Invalid("the message's header is too large to be kept".into()));
+            summary = Bytes::new();
         }
         Ok((self.writer.finish().await?, summary))
     }

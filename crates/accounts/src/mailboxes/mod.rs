@@ -18,6 +18,8 @@ mod open;
 mod registry;
 mod rights;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use account::{MailAccount, Opened, Target};
 pub use delivery::DeliverError;

@@ -2,6 +2,7 @@
 //! and the log that tells each session cheaply what is new since it last looked. It must never
 //! know what a session shows of it.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -90,6 +91,15 @@ pub struct OpenMailbox {
     state: Mutex<State>,
     loading: OnceCell<()>,
     changed: watch::Sender<u64>,
+    derived: Mutex<Option<Derived>>,
+}
+
+/// What somebody reckoned from one version of the shared state.
+#[derive(Debug)]
+struct Derived {
+    version: u64,
+    key: u32,
+    value: Arc<dyn Any + Send + Sync>,
 }
 
 impl OpenMailbox {
@@ -111,6 +121,7 @@ impl OpenMailbox {
             }),
             loading: OnceCell::new(),
             changed: watch::Sender::new(1),
+            derived: Mutex::new(None),
         }
     }
 
@@ -157,7 +168,7 @@ impl OpenMailbox {
     }
 
     /// False when changes were lost while loading.
-    fn take_snapshot(&self, snapshot: Snapshot) -> bool {
+    pub(super) fn take_snapshot(&self, snapshot: Snapshot) -> bool {
         let table = Table::of(&snapshot.entries);
         let mut state = self.lock();
         if state.overflow {
@@ -206,6 +217,28 @@ impl OpenMailbox {
     #[must_use]
     pub fn shared(&self) -> Shared {
         self.lock().shared()
+    }
+
+    /// Something reckoned from the present state, kept until the state changes, so that sessions
+    /// opening the same mailbox share it. `key` tells apart ways of reckoning; only the last one
+    /// used is kept.
+    pub fn derived<T: Send + Sync + 'static>(
+        &self,
+        key: u32,
+        shared: &Shared,
+        reckon: impl FnOnce(&Shared) -> T,
+    ) -> Arc<T> {
+        let lock = || self.derived.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().as_ref()
+            && (known.version, known.key) == (shared.version, key)
+            && let Ok(value) = Arc::downcast::<T>(Arc::clone(&known.value))
+        {
+            return value;
+        }
+        let value = Arc::new(reckon(shared));
+        let kept: Arc<dyn Any + Send + Sync> = Arc::clone(&value) as _;
+        *lock() = Some(Derived { version: shared.version, key, value: kept });
+        value
     }
 
     /// A handle that resolves when something changes after it was last marked as seen.

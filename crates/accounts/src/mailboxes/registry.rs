@@ -100,10 +100,6 @@ impl Registry {
                 }
                 self.forget(removed);
             }
-            Change::Account(account) => {
-                self.renames.fetch_add(1, Ordering::SeqCst);
-                self.names.remove(account);
-            }
             _ => {}
         }
     }

@@ -99,7 +99,12 @@ pub(crate) fn find(segments: &Segments, damages: &mut Vec<Damage>) -> Result<Opt
     let mut ignored = Vec::new();
     for (number, sealed_at) in &segments.all {
         let reader = segments.open(*number)?;
-        let how = Scan { from: SEGMENT_HEADER as u64, sealed_at: *sealed_at, verify_parts: false };
+        let how = Scan {
+            from: SEGMENT_HEADER as u64,
+            sealed_at: *sealed_at,
+            synced: 0,
+            verify_parts: false,
+        };
         scan(&reader, how, &mut ignored, |frame| {
             for record in decode(&frame)? {
                 match record {
@@ -143,7 +148,12 @@ pub(crate) fn load(tx: &mut IndexTx<'_>, segments: &Segments, found: &Checkpoint
             continue;
         }
         let reader = segments.open(*number)?;
-        let how = Scan { from: SEGMENT_HEADER as u64, sealed_at: *sealed_at, verify_parts: false };
+        let how = Scan {
+            from: SEGMENT_HEADER as u64,
+            sealed_at: *sealed_at,
+            synced: 0,
+            verify_parts: false,
+        };
         scan(&reader, how, &mut ignored, |frame| {
             for record in decode(&frame)? {
                 if let Record::CheckpointRows { checkpoint, table, rows, .. } = record

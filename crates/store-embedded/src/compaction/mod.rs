@@ -42,14 +42,7 @@ impl Embedded {
         off_the_runtime(|| {
             let _one_at_a_time =
                 self.inner.maintenance.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let mut sum = Compacted::default();
-            for shard in &self.inner.shards {
-                let done = compact_shard(&self.inner, shard)?;
-                sum.segments += done.segments;
-                sum.freed += done.freed;
-                sum.copied += done.copied;
-            }
-            Ok(sum)
+            compact_all(&self.inner, |_| Ok(0))
         })
     }
 
@@ -71,11 +64,34 @@ impl Embedded {
     }
 }
 
-fn compact_shard(inner: &Inner, shard: &Shard) -> Result<Compacted> {
+/// Dead octets below which a compaction is not worth its checkpoint.
+const LEAST: u64 = 64 << 20;
+
+/// Compacts the shards in which more is to be had than a checkpoint costs.
+pub(crate) fn compact_where_it_pays(inner: &Inner) -> Result<Compacted> {
+    compact_all(inner, |shard| {
+        let index = std::fs::metadata(shard.directory.join("index.sqlite"));
+        Ok(index.map_err(|error| unavailable(&error))?.len().max(LEAST))
+    })
+}
+
+fn compact_all(inner: &Inner, least: impl Fn(&Shard) -> Result<u64>) -> Result<Compacted> {
+    let mut sum = Compacted::default();
+    for shard in &inner.shards {
+        let done = compact_shard(inner, shard, least(shard)?)?;
+        sum.segments += done.segments;
+        sum.freed += done.freed;
+        sum.copied += done.copied;
+    }
+    Ok(sum)
+}
+
+fn compact_shard(inner: &Inner, shard: &Shard, least: u64) -> Result<Compacted> {
     let mut done = Compacted::default();
     let directory = shard.segments_directory();
     let candidates = candidates(shard)?;
-    if candidates.is_empty() {
+    let dead: u64 = candidates.iter().map(|(_, size)| size / 2).sum();
+    if candidates.is_empty() || dead < least {
         return Ok(done);
     }
     for (number, _) in &candidates {

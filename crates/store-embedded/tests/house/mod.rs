@@ -1,7 +1,12 @@
 //! A small house to test with: a domain, some accounts, a bit of life, and a picture of all of it
 //! that can be compared.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "tests; each file uses a part of it"
+)]
 
 use std::collections::BTreeMap;
 
@@ -78,6 +83,52 @@ pub fn queued(text: &str, to: &[&str]) -> NewQueued {
     }
 }
 
+impl Picture {
+    /// The picture as text that stays the same when types get new fields.
+    pub fn lines(&self) -> String {
+        let mut out = String::new();
+        for a in &self.accounts {
+            let (aliases, settings) = (a.aliases.join(","), a.settings.len());
+            let line = format!("account {} {}@{} {aliases} {settings}", a.id, a.name, a.domain);
+            out += &format!("{line} version {}\n", a.version);
+        }
+        for (account, m, entries, vanished) in &self.mailboxes {
+            out += &format!(
+                "mailbox {account} {} {} {} {} {} {} {} {} {}\n",
+                m.name,
+                m.uid_validity,
+                m.uid_next,
+                m.highest_modseq,
+                m.messages,
+                m.unseen,
+                m.deleted,
+                m.size,
+                vanished.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+            );
+            for e in entries {
+                let digest: String = e.digest.iter().map(|b| format!("{b:02x}")).collect();
+                out += &format!(
+                    "  {} {} {} {} {} {} {} {} {} {digest}\n",
+                    e.uid,
+                    e.flags.bits.0,
+                    e.flags.keywords().join(","),
+                    e.modseq,
+                    e.internal_date.seconds,
+                    e.internal_date.zone_minutes,
+                    e.save_date,
+                    e.size,
+                    e.original_uid
+                );
+            }
+        }
+        out += &format!("queue {}\n", self.queue.len());
+        for (name, _) in &self.objects {
+            out += &format!("object {name}\n");
+        }
+        out
+    }
+}
+
 impl House {
     /// A domain with accounts `user0` and so on.
     pub async fn build(store: &Store, accounts: usize) -> Self {
@@ -128,12 +179,17 @@ impl House {
 
     /// Mail comes and goes.
     pub async fn live(&self, store: &Store) {
+        self.live_with(store, 300_000).await;
+    }
+
+    /// The same with a largest message of so many octets.
+    pub async fn live_with(&self, store: &Store, large: usize) {
         for (user, account) in self.accounts.iter().enumerate() {
             let (account, inbox) = (*account, self.inbox(store, user).await.1);
             let mut new: Vec<NewMessage> =
                 (0..12).map(|n| small(&format!("message {n} of {user}"))).collect();
             new[3].flags = Flags::with_keywords(FlagBits::SEEN, ["one", "Two"]);
-            new.push(sized(user as u64, 300_000));
+            new.push(sized(user as u64, large));
             store.mailboxes.append(account, inbox, new).await.unwrap();
             let name = format!("Archive/Year {user} {}", store.queue.next_id());
             let folder = NewMailbox { name, selectable: true, now: 2_000, ..Default::default() };

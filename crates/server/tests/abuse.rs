@@ -1,0 +1,233 @@
+//! Hostile clients against the running server, with a memory ceiling and an innocent session that
+//! must stay served (reliability: ABU-01, ABU-03, ABU-08, ABU-09, ABU-19, ABU-20, ABU-37).
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up should fail")]
+
+mod house;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use house::{DOMAIN, House, Imap, PASSWORD};
+
+/// Most memory the server may have used when all is over, KiB.
+const CEILING: u64 = 300 * 1024;
+
+fn connect(house: &House, port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", house.port(port))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
+}
+
+/// Waits for the greeting, says EHLO on SMTP ports and waits for its answer (what is sent ahead of
+/// it would be refused for that alone), then sends bytes until all are taken or the server closes;
+/// gives everything it said after that, at most 1 MiB.
+fn shout(house: &House, port: u16, bytes: &[u8]) -> String {
+    let mut stream = connect(house, port);
+    if port != 993 {
+        hear(&mut stream, "\r\n");
+    }
+    if port == 25 {
+        stream.write_all(b"EHLO x\r\n").unwrap();
+        hear(&mut stream, "\r\n250 ");
+    }
+    let mut hearing = stream.try_clone().unwrap();
+    let listener = std::thread::spawn(move || {
+        let mut said = Vec::new();
+        let mut buffer = [0; 65536];
+        while let Ok(n) = hearing.read(&mut buffer) {
+            if n == 0 {
+                break;
+            }
+            if said.len() < 1 << 20 {
+                said.extend_from_slice(&buffer[..n]);
+            }
+        }
+        String::from_utf8_lossy(&said).into_owned()
+    });
+    for piece in bytes.chunks(65536) {
+        if stream.write_all(piece).is_err() {
+            break;
+        }
+    }
+    let _ = stream.shutdown(std::net::Shutdown::Write);
+    listener.join().unwrap()
+}
+
+/// Reads until this was said.
+fn hear(stream: &mut TcpStream, end: &str) {
+    let mut said = Vec::new();
+    let mut buffer = [0; 4096];
+    while !String::from_utf8_lossy(&said).contains(end) {
+        let n = stream.read(&mut buffer).unwrap();
+        assert!(n > 0, "closed after: {}", String::from_utf8_lossy(&said));
+        said.extend_from_slice(&buffer[..n]);
+    }
+}
+
+/// A session that does nothing wrong.
+struct Innocent(Imap);
+
+impl Innocent {
+    fn arrive(house: &House) -> Self {
+        house.account("innocent");
+        let mut imap = house.imap("innocent");
+        imap.ok("SELECT INBOX");
+        Self(imap)
+    }
+
+    fn is_served(&mut self, after: &str) {
+        let begun = Instant::now();
+        self.0.ok("NOOP");
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(5), "NOOP took {took:?} after {after}");
+    }
+}
+
+#[test]
+fn abu_09_19_20_floods_and_lies_end_with_an_answer_and_everybody_else_is_served() {
+    let house = House::build();
+    let mut innocent = Innocent::arrive(&house);
+    let long_line = vec![b'a'; 20 << 20];
+    let noops = b"NOOP\r\n".repeat(200_000);
+    let rcpts = [
+        b"MAIL FROM:<>\r\n".to_vec(),
+        format!("RCPT TO:<innocent@{DOMAIN}>\r\n").into_bytes().repeat(100_000),
+    ]
+    .concat();
+    let open_parentheses = [b"a SEARCH ".to_vec(), b"(".repeat(200_000), b"\r\n".to_vec()].concat();
+    let small_literals = b"a LOGIN {4}\r\n".repeat(10_000);
+    let sasl = b"a AUTHENTICATE PLAIN\r\n====\r\n".repeat(2_000);
+    let cases: Vec<(&str, u16, Vec<u8>)> = vec![
+        ("a long line to SMTP", 25, long_line.clone()),
+        ("a long line to IMAP", 143, long_line.clone()),
+        ("a long line to POP", 110, long_line.clone()),
+        ("a long line to PWD", 106, long_line),
+        ("NOOP without end to SMTP", 25, noops),
+        ("RCPT without end", 25, rcpts),
+        ("a SIZE that lies", 25, b"MAIL FROM:<> SIZE=99999999999999\r\nQUIT\r\n".to_vec()),
+        ("a BDAT of all the world", 25, {
+            format!(
+                "MAIL FROM:<>\r\nRCPT TO:<innocent@{DOMAIN}>\r\n\
+                 BDAT 18446744073709551615 LAST\r\n"
+            )
+            .into_bytes()
+        }),
+        ("parentheses before login", 143, open_parentheses),
+        ("literals before login", 143, small_literals),
+        ("a literal of 10 GB before login", 143, b"a LOGIN {10737418240+}\r\n".to_vec()),
+        ("a literal beyond 64 bits", 143, b"a LOGIN {99999999999999999999}\r\n".to_vec()),
+        ("broken base64", 143, sasl),
+        ("nonsense to IMAP", 143, (0..=255_u8).cycle().take(200_000).collect()),
+        ("nonsense to POP", 110, (0..=255_u8).cycle().take(200_000).collect()),
+        ("nonsense to PWD", 106, (0..=255_u8).cycle().take(200_000).collect()),
+        ("nonsense to SMTP", 25, (0..=255_u8).cycle().take(200_000).collect()),
+        ("nonsense to a TLS port", 993, (0..=255_u8).cycle().take(200_000).collect()),
+    ];
+    for (name, port, bytes) in cases {
+        let said = shout(&house, port, &bytes);
+        assert!(port == 993 || !said.is_empty(), "{name}: no answer at all");
+        innocent.is_served(name);
+    }
+    assert!(house.peak_kib() < CEILING, "the server used {} KiB", house.peak_kib());
+}
+
+#[test]
+fn abu_19_a_logged_in_client_cannot_make_the_server_remember_gigabytes() {
+    let house = House::build();
+    let mut innocent = Innocent::arrive(&house);
+    let login = format!("a LOGIN innocent@{DOMAIN} {PASSWORD}\r\n");
+    for tail in [
+        "b SEARCH SUBJECT {2000000000+}\r\n".to_owned(),
+        format!("b SEARCH {}ALL\r\n", "OR NOT SEEN ".repeat(100_000)),
+        format!("b FETCH {} FLAGS\r\n", "1:4294967295,".repeat(50_000) + "1"),
+        format!("b FETCH 1 BODY[{}1]\r\n", "1.".repeat(100_000)),
+        "b APPEND INBOX {99999999999+}\r\n".to_owned(),
+        format!("b CREATE \"{}\"\r\n", "x/".repeat(30_000)),
+    ] {
+        let said = shout(&house, 143, [login.as_bytes(), tail.as_bytes()].concat().as_slice());
+        assert!(said.contains("a OK"), "{said}");
+        innocent.is_served(&tail.chars().take(40).collect::<String>());
+    }
+    assert!(house.peak_kib() < CEILING, "the server used {} KiB", house.peak_kib());
+}
+
+#[test]
+fn abu_01_no_ending_but_the_true_one_ends_a_message() {
+    let house = House::build();
+    house.account("joe");
+    let endings: [&str; 7] =
+        ["\n.\n", "\r.\r", "\r\n.\n", "\n.\r\n", "\r.\r\n", "\r\n.\r", "\r\n\0.\r\n"];
+    for ending in endings {
+        let smuggled = format!(
+            "MAIL FROM:<a@b.example>\r\nRCPT TO:<joe@{DOMAIN}>\r\nDATA\r\n\
+             Subject: one\r\n\r\nfirst{ending}MAIL FROM:<evil@b.example>\r\n\
+             RCPT TO:<joe@{DOMAIN}>\r\nDATA\r\nSubject: smuggled\r\n\r\nsecond\r\n.\r\nQUIT\r\n"
+        );
+        // Sent ahead without waiting, as an attacker's relay would pass it on.
+        let said = shout(&house, 25, smuggled.as_bytes());
+        assert!(said.contains("354 "), "{ending:?}: {said}");
+    }
+    // The same with the true ending is two messages: the test can tell the difference.
+    let honest = format!(
+        "MAIL FROM:<a@b.example>\r\nRCPT TO:<joe@{DOMAIN}>\r\nDATA\r\nSubject: honest\r\n\r\n\
+         first\r\n.\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<joe@{DOMAIN}>\r\nDATA\r\n\
+         Subject: honest\r\n\r\nsecond\r\n.\r\nQUIT\r\n"
+    );
+    let said = shout(&house, 25, honest.as_bytes());
+    assert_eq!(said.matches("message accepted for delivery").count(), 2, "{said}");
+    std::thread::sleep(Duration::from_millis(500));
+    let mut imap = house.imap("joe");
+    imap.ok("SELECT INBOX");
+    let found = imap.ok("SEARCH HEADER Subject smuggled");
+    assert_eq!(String::from_utf8_lossy(&found.concat()).trim(), "* SEARCH");
+    let found = imap.ok("SEARCH HEADER Subject honest");
+    assert_eq!(String::from_utf8_lossy(&found.concat()).trim().split(' ').count(), 4);
+}
+
+#[test]
+fn abu_03_what_is_said_in_clear_after_starttls_is_not_heard() {
+    let house = House::build();
+    house.account("joe");
+    for (port, talk) in [
+        (25, "STARTTLS\r\nMAIL FROM:<a@b.example>\r\nRSET\r\n"),
+        (143, "a STARTTLS\r\nb CAPABILITY\r\n"),
+        (110, "STLS\r\nCAPA\r\n"),
+        (106, "STLS\r\nNOOP\r\n"),
+    ] {
+        let said = shout(&house, port, talk.as_bytes());
+        // After the word that TLS may begin nothing more is said in clear.
+        let last = said.trim_end().lines().last().unwrap_or_default().to_ascii_lowercase();
+        let begin = last.contains("tls") || last.contains("begin") || last.contains("ready");
+        assert!(begin, "port {port}: {said}");
+    }
+}
+
+#[test]
+fn abu_08_clients_that_say_a_byte_a_second_hold_nobody_up() {
+    let house = House::build();
+    let mut innocent = Innocent::arrive(&house);
+    let before = house.peak_kib();
+    let mut slow: Vec<TcpStream> = (0..400).map(|_| connect(&house, 25)).collect();
+    for byte in b"EHL" {
+        for stream in &mut slow {
+            stream.write_all(&[*byte]).unwrap();
+        }
+        innocent.is_served("slow clients");
+    }
+    let mut stream = connect(&house, 25);
+    hear(&mut stream, "\r\n");
+    stream.write_all(b"EHLO x\r\n").unwrap();
+    hear(&mut stream, "\r\n250 ");
+    let good = format!("MAIL FROM:<a@b.example>\r\nRCPT TO:<innocent@{DOMAIN}>\r\nDATA\r\n");
+    stream.write_all(good.as_bytes()).unwrap();
+    hear(&mut stream, "354 ");
+    stream.write_all(b"Subject: good\r\n\r\ngood\r\n.\r\nQUIT\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("message accepted for delivery"), "{answer}");
+    drop(slow);
+    assert!(house.peak_kib() < before + 64 * 1024, "{} KiB", house.peak_kib());
+}
