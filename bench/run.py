@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True      # a measurement leaves nothing beside the sources
+
 from movers import Movers
 from rows import Failed, Load, all_rows
 from sites import ACCOUNTS, HERE, CannotStart, Site, file_system
@@ -41,7 +43,7 @@ def arguments():
     parser.add_argument("--mover", help="MoveIMAPMail (default: beside --ours, else its command move-imap-mail)")
     parser.add_argument("--xtask", default=os.path.join(ROOT, "target/release/angarium-xtask"))
     parser.add_argument("--cyrus-root", default=os.environ.get("CYRUS_ROOT", ""))
-    parser.add_argument("--port", type=int, default=16_000, help="first of 400 ports used")
+    parser.add_argument("--port", type=int, default=16_000, help="first of 1,200 ports used")
     parser.add_argument("--json", help="write everything that was seen to this file")
     parser.add_argument("--keep", action="store_true", help="leave the directory in place")
     return parser.parse_args()

@@ -38,9 +38,19 @@ class Site:
             with open(log, encoding="utf-8", errors="replace") as said:
                 raise CannotStart(said.read().strip()[-400:])
 
+    def runs(self):
+        """False when it has not been started, or has ended by itself since."""
+        try:
+            return bool(self.facts) and all(os.path.isdir("/proc/" + pid) for pid in self.pids())
+        except OSError:
+            return False
+
     def start(self):
-        if self.facts:
+        if self.runs():
             return
+        if self.facts:
+            print(f"!! {self.name} has ended by itself and is started again", flush=True)
+            self.stop()
         more = []
         if self.behind:
             self.behind.start()

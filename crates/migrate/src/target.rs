@@ -43,6 +43,10 @@ pub(crate) struct Outcome {
     pub(crate) uid_validity: Option<u32>,
 }
 
+/// Hears of each accepted batch: indexes with the UIDs at the target, and their validity.
+pub(crate) type Told<'a> =
+    dyn FnMut(&[(usize, Option<u32>)], Option<u32>) -> Result<()> + Send + 'a;
+
 /// One APPEND on its way; the indexes grow while it is written.
 struct Sent {
     tag: String,
@@ -62,7 +66,7 @@ pub(crate) async fn append_all(
     metas: &[Meta],
     style: &AppendStyle,
     pieces: mpsc::Receiver<Piece>,
-    told: &mut (dyn FnMut(&[(usize, Option<u32>)], Option<u32>) -> Result<()> + Send),
+    told: &mut Told<'_>,
 ) -> Result<Outcome> {
     let literals = Literals::of(session);
     let multi = session.has("MULTIAPPEND") && !style.by_one;
@@ -313,7 +317,7 @@ async fn answers(
     reader: &mut Reader,
     mut sent: mpsc::Receiver<Sent>,
     go: Option<mpsc::UnboundedSender<Go>>,
-    told: &mut (dyn FnMut(&[(usize, Option<u32>)], Option<u32>) -> Result<()> + Send),
+    told: &mut Told<'_>,
 ) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     while let Some(batch) = sent.recv().await {

@@ -120,29 +120,26 @@ fn from_terminal() -> io::Result<String> {
 
 pub(super) fn alias(base: &Base, action: AliasAction) -> io::Result<u8> {
     let mut to = Administrator::reach(&directory(base)?)?;
-    let (account, change): (_, Box<dyn Fn(&mut Vec<String>)>) = match action {
+    let (account, alias, add) = match action {
         AliasAction::List { account } => {
             let line = format!("GetAccountAliases {}", parameter(&account));
             return ask(&mut to, base, &line, "");
         }
-        AliasAction::Add { account, alias } => {
-            (account, Box::new(move |all: &mut Vec<String>| all.push(alias.clone())))
-        }
-        AliasAction::Remove { account, alias } => (
-            account,
-            Box::new(move |all: &mut Vec<String>| {
-                all.retain(|one| !one.eq_ignore_ascii_case(&alias));
-            }),
-        ),
+        AliasAction::Add { account, alias } => (account, alias, true),
+        AliasAction::Remove { account, alias } => (account, alias, false),
     };
-    let mut aliases = match to.execute(&format!("GetAccountAliases {}", parameter(&account)))? {
-        Answer::Done(Some(Value::Array(all))) => {
-            all.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect()
-        }
-        Answer::Done(_) => Vec::new(),
-        failed @ Answer::Failed(..) => return Ok(show(base, failed, "")),
-    };
-    change(&mut aliases);
+    let mut aliases: Vec<String> =
+        match to.execute(&format!("GetAccountAliases {}", parameter(&account)))? {
+            Answer::Done(Some(Value::Array(all))) => {
+                all.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect()
+            }
+            Answer::Done(_) => Vec::new(),
+            failed @ Answer::Failed(..) => return Ok(show(base, failed, "")),
+        };
+    aliases.retain(|one| !one.eq_ignore_ascii_case(&alias));
+    if add {
+        aliases.push(alias);
+    }
     let line = format!("SetAccountAliases {} {}", parameter(&account), array(&aliases));
     ask(&mut to, base, &line, "done")
 }

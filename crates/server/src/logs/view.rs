@@ -52,7 +52,10 @@ pub(crate) fn show(directory: &Path, filter: &Filter, last: usize, follow: bool)
     for line in kept {
         writeln!(out, "{line}")?;
     }
-    while follow {
+    if !follow {
+        return Ok(());
+    }
+    loop {
         line.clear();
         if file.read_line(&mut line)? > 0 && line.ends_with('\n') {
             if filter.takes(line.trim_end()) {
@@ -72,7 +75,6 @@ pub(crate) fn show(directory: &Path, filter: &Filter, last: usize, follow: bool)
             file = BufReader::new(File::open(&path)?);
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
