@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use angarium_xtask::{corpus, crash};
+use angarium_xtask::{corpus, crash, load};
 use clap::{Parser, Subcommand};
 
 /// Angarium's workshop: seeded corpora, crash rounds, load.
@@ -19,12 +19,15 @@ enum Command {
     Corpus(corpus::Options),
     /// Kill the server under load, again and again, and look for lost mail.
     Crash(crash::Args),
+    /// Load a server with many connections and measure it.
+    Load(load::Options),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Corpus(options) => corpus::run(&options),
         Command::Crash(options) => return crash::run(&options),
+        Command::Load(options) => load::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
