@@ -14,6 +14,7 @@ pub mod options;
 pub mod route;
 pub mod secret;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 pub use actor::Actor;
@@ -47,6 +48,7 @@ pub struct Accounts {
     pub(crate) facts: directory::Facts,
     pub(crate) gate: login::gate::Gate,
     listeners: Mutex<Vec<Arc<dyn ChangeListener>>>,
+    clear_text: AtomicBool,
 }
 
 impl Accounts {
@@ -61,6 +63,7 @@ impl Accounts {
             facts: directory::Facts::new(),
             gate: login::gate::Gate::new(options.hashing),
             listeners: Mutex::new(Vec::new()),
+            clear_text: AtomicBool::new(false),
         });
         let heard = feed.listen(Arc::new(FeedListener(Arc::downgrade(&accounts))));
         if !heard {
@@ -68,6 +71,16 @@ impl Accounts {
             accounts.facts.distrust();
         }
         accounts
+    }
+
+    /// Takes passwords in clear on every connection from now on, whatever the setting
+    /// `ClearTextLogin` says: the administrator started the server so and was warned.
+    pub fn allow_clear_text_logins(&self) {
+        self.clear_text.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn clear_text_logins_allowed(&self) -> bool {
+        self.clear_text.load(Ordering::Relaxed)
     }
 
     /// The store below, for `transfer` and `server` only.

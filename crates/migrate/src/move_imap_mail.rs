@@ -167,7 +167,8 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 }
 
 /// `--filter before MOMENT` has one or two words: they are made one argument.
-fn joined(arguments: Vec<OsString>) -> Vec<OsString> {
+#[must_use]
+pub fn joined(arguments: Vec<OsString>) -> Vec<OsString> {
     let mut out: Vec<OsString> = Vec::with_capacity(arguments.len());
     let mut all = arguments.into_iter().peekable();
     while let Some(argument) = all.next() {

@@ -61,8 +61,8 @@ impl Administrator {
         let store = embedded.store();
         let accounts =
             runtime.block_on(async { Accounts::new(store, angarium_accounts::Options::default()) });
-        let cli = Cli::new(accounts, SessionEnder::default(), Arc::new(NoServer), VERSION);
-        Ok(Self::Here { runtime, administration: Administration { cli, embedded } })
+        let cli = Cli::new(accounts.clone(), SessionEnder::default(), Arc::new(NoServer), VERSION);
+        Ok(Self::Here { runtime, administration: Administration { cli, accounts, embedded } })
     }
 
     /// Executes one command line.

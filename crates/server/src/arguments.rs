@@ -21,10 +21,10 @@ pub(crate) struct Arguments {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Base {
     /// Base directory (default: /var/lib/angarium for root, else ~/.local/share/angarium).
-    #[arg(long, value_name = "DIR", env = "ANGARIUM_BASE")]
+    #[arg(long, value_name = "DIR", env = "ANGARIUM_BASE", global = true)]
     pub(crate) base: Option<PathBuf>,
     /// Print machine-readable JSON.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(crate) json: bool,
 }
 

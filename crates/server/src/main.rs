@@ -23,5 +23,14 @@ use clap::Parser;
 fn main() -> ExitCode {
     // One provider for all of TLS in this process; a second call would only say it is there.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    commands::run(arguments::Arguments::parse())
+    // The mover's --filter has one word or two.
+    let words = angarium_migrate::move_imap_mail::joined(std::env::args_os().collect());
+    match arguments::Arguments::try_parse_from(words) {
+        Ok(arguments) => commands::run(arguments),
+        Err(e) => {
+            // Help and version are no errors.
+            let _ = e.print();
+            ExitCode::from(u8::from(e.use_stderr()))
+        }
+    }
 }

@@ -65,6 +65,10 @@ fn raise_descriptors() {
 
 async fn live(arguments: &Serve, base: &BaseDirectory, embedded: Arc<Embedded>) -> io::Result<()> {
     let accounts = Accounts::new(embedded.store(), angarium_accounts::Options::default());
+    if arguments.clear_text_logins {
+        accounts.allow_clear_text_logins();
+        eprintln!("warning: passwords are taken in clear; anybody on the way can read them");
+    }
     let wanted = arguments.main_domain.clone().unwrap_or_else(first_start::usual_domain);
     let password = arguments.postmaster_password_file.as_deref();
     let first = first_start::prepare(&accounts, base, &wanted, password).await?;
@@ -98,7 +102,7 @@ async fn live(arguments: &Serve, base: &BaseDirectory, embedded: Arc<Embedded>) 
     let text = serde_json::to_vec_pretty(&told)?;
     crate::base::write_private(&base.listeners(), &text)?;
     say(base, &main_domain, &first, &open)?;
-    let administration = Arc::new(Administration { cli, embedded });
+    let administration = Arc::new(Administration { cli, accounts: accounts.clone(), embedded });
     tokio::spawn(socket::serve(admin, administration, stopping.clone()));
     for listening in open {
         tracing::info!(tag = listening.kind.name, "{} listener ready", listening.address);
@@ -143,7 +147,11 @@ fn say(
     writeln!(out, "  {:<18} {:<28} {:<9}", "service", "address", "")?;
     for listening in open {
         let kind = listening.kind;
-        let tls = if kind.tls { "TLS" } else { "STARTTLS" };
+        let tls = match kind.name {
+            _ if kind.tls => "TLS",
+            "POP" | "PWD" => "STLS",
+            _ => "STARTTLS",
+        };
         let moved = if listening.moved {
             format!("  (port {} is not to be had)", kind.port)
         } else {

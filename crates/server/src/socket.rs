@@ -3,14 +3,15 @@
 //! reach a running server.
 //!
 //! A line is a CLI command; the answer is one line, `200 OK`, `201 object` or a failure, as on the
-//! PWD port in INLINE mode. `BACKUP path` and `COMPACT` are known here only.
+//! PWD port in INLINE mode. `BACKUP path`, `COMPACT` and `TRACE address kind` (the Router's answer
+//! with its steps) are known here only.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use angarium_access::cli::{Cli, CliAnswer};
-use angarium_accounts::Actor;
+use angarium_accounts::{Accounts, Actor, Dictionary, RouteKind, Value};
 use angarium_objects::text;
 use angarium_store_embedded::Embedded;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -23,6 +24,7 @@ const LONGEST: u64 = 1 << 20;
 /// What the socket works with.
 pub(crate) struct Administration {
     pub(crate) cli: Cli,
+    pub(crate) accounts: Arc<Accounts>,
     pub(crate) embedded: Arc<Embedded>,
 }
 
@@ -93,11 +95,43 @@ impl Administration {
             let embedded = self.embedded.clone();
             return blocking(move || embedded.compact().map(|_| ())).await;
         }
+        if word.eq_ignore_ascii_case(b"TRACE") {
+            return self.trace(rest).await;
+        }
         let main = self.cli.execute(&Actor::console(), b"MAINDOMAINNAME").await;
         let domain = main.value().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
         match self.cli.execute(&Actor::console_in(&domain), line).await {
             CliAnswer::Data(value) => format!("201 {}", text::line_text(&value)),
             other => format!("{} {}", other.code(), other.text()),
+        }
+    }
+
+    /// The Router's answer for an address, with every step.
+    async fn trace(&self, arguments: &[u8]) -> String {
+        let text = String::from_utf8_lossy(arguments);
+        let (address, kind) = text.rsplit_once(' ').unwrap_or((&text, "mail"));
+        let kind = match kind.to_ascii_lowercase().as_str() {
+            "mail" => RouteKind::Mail,
+            "access" => RouteKind::Access,
+            "signal" => RouteKind::Signal,
+            _ => return "500 the kind is mail, access or signal".into(),
+        };
+        let address = match text::parse_line(address) {
+            Ok(Value::String(address)) => address,
+            _ => return "500 TRACE wants an address".into(),
+        };
+        let routed = self.accounts.route_for_administrator(&Actor::console(), &address, kind).await;
+        match routed {
+            Ok(report) => {
+                let mut all = Dictionary::new();
+                all.insert("module".into(), report.module.into());
+                all.insert("host".into(), report.host.into());
+                all.insert("address".into(), report.address.into());
+                let steps = report.trace.into_iter().map(Value::String).collect();
+                all.insert("steps".into(), Value::Array(steps));
+                format!("201 {}", text::line_text(&Value::Dictionary(all)))
+            }
+            Err(e) => format!("{} {}", e.code(), e.text()),
         }
     }
 

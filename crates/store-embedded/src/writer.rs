@@ -172,6 +172,7 @@ impl Writer {
                 break;
             }
         }
+        self.tail.trim();
         if let Err(error) = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             tracing::warn!("the index could not be tidied at the end: {error}");
         }

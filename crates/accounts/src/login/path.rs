@@ -101,6 +101,9 @@ impl Accounts {
         peer_ip: Option<IpAddr>,
         tls: bool,
     ) -> Result<bool, StoreError> {
+        if self.clear_text_logins_allowed() {
+            return Ok(true);
+        }
         let setting = self.server_setting("ClearTextLogin").await?;
         let near = peer_ip.is_none_or(|ip| ip.to_canonical().is_loopback());
         Ok(match setting.as_str().unwrap_or_default().to_ascii_uppercase().as_str() {

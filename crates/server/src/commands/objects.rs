@@ -146,7 +146,19 @@ pub(super) fn alias(base: &Base, action: AliasAction) -> io::Result<u8> {
 
 pub(super) fn route(base: &Base, address: &str, kind: &str) -> io::Result<u8> {
     let mut to = Administrator::reach(&directory(base)?)?;
-    ask(&mut to, base, &format!("Route {} {kind}", parameter(address)), "")
+    let answer = to.execute(&format!("TRACE {} {kind}", parameter(address)))?;
+    let Answer::Done(Some(Value::Dictionary(report))) = &answer else {
+        return Ok(show(base, answer, ""));
+    };
+    if base.json {
+        return Ok(show(base, answer, ""));
+    }
+    for step in report.get("steps").and_then(Value::as_array).unwrap_or_default() {
+        println!("  {}", step.as_str().unwrap_or_default());
+    }
+    let part = |key: &str| report.get(key).and_then(Value::as_str).unwrap_or_default();
+    println!("{} ({}) {}", part("module"), part("host"), part("address"));
+    Ok(0)
 }
 
 pub(super) fn cli(base: &Base, words: &[String]) -> io::Result<u8> {

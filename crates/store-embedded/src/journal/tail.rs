@@ -19,10 +19,25 @@ use crate::files::{Files, JournalFile, write_all_at};
 /// Copying from the spool goes in steps of this many octets.
 const COPY_STEP: usize = 256 * 1024;
 
+/// Zeros are laid out so far ahead of a small batch, octets: a sync of octets that the file has
+/// already needs no change of its size or block map, which costs half as much on many disks.
+const AHEAD: u64 = 1 << 20;
+/// A batch from this size on gains nothing by it, octets.
+const LARGE_BATCH: u64 = 64 * 1024;
+
 /// Something to be written, in order.
 pub(crate) enum Piece {
     Bytes(Vec<u8>),
     Spooled(Arc<Spooled>),
+}
+
+impl Piece {
+    fn length(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Spooled(spooled) => spooled.length,
+        }
+    }
 }
 
 pub(crate) struct Tail {
@@ -33,6 +48,9 @@ pub(crate) struct Tail {
     number: u64,
     /// All before this is synced.
     length: u64,
+    /// The file has octets up to here; those past `length` are zeros, which no reader takes for a
+    /// frame.
+    laid_out: u64,
     salt: u32,
     /// The sequence number of the next frame.
     sequence: u64,
@@ -59,6 +77,7 @@ impl Tail {
             file,
             number: header.number,
             length,
+            laid_out: length,
             salt: header.salt,
             sequence,
             suspect: false,
@@ -89,6 +108,7 @@ impl Tail {
             file,
             number: header.number,
             length: SEGMENT_HEADER as u64,
+            laid_out: SEGMENT_HEADER as u64,
             salt: header.salt,
             sequence,
             suspect: false,
@@ -138,14 +158,43 @@ impl Tail {
             self.position(),
             self.sequence,
         )?;
+        self.trim();
         *self = next;
         Ok(())
+    }
+
+    /// Gives back what was laid out ahead and not used. Nothing depends on it: readers know the
+    /// valid length, or find zeros.
+    pub(crate) fn trim(&mut self) {
+        if self.laid_out > self.length && !self.suspect {
+            match self.file.truncate(self.length) {
+                Ok(()) => self.laid_out = self.length,
+                Err(error) => tracing::warn!(
+                    shard = self.shard,
+                    segment = self.number,
+                    "room laid out ahead could not be given back: {error}"
+                ),
+            }
+        }
+    }
+
+    /// Lays zeros out behind a small batch that ends past the last ones. They are made durable by
+    /// the batch's own sync; if there is no room for them, the batch may still find its own.
+    fn lay_out(&mut self, end: u64) {
+        if end <= self.laid_out || end - self.length >= LARGE_BATCH {
+            return;
+        }
+        let zeros = vec![0; AHEAD as usize];
+        if write_all_at(&mut *self.file, end, &zeros).is_ok() {
+            self.laid_out = end + AHEAD;
+        }
     }
 
     /// Writes a batch after the synced length and syncs it. The caller then calls
     /// [`Tail::accept`] or [`Tail::take_back`].
     pub(crate) fn write(&mut self, pieces: &[Piece]) -> io::Result<()> {
         let mut at = self.length;
+        self.lay_out(at + pieces.iter().map(Piece::length).sum::<u64>());
         for piece in pieces {
             match piece {
                 Piece::Bytes(bytes) => {
@@ -177,12 +226,14 @@ impl Tail {
     /// The batch written last stands.
     pub(crate) fn accept(&mut self, length: u64, sequence: u64) {
         self.length = length;
+        self.laid_out = self.laid_out.max(length);
         self.sequence = sequence;
     }
 
     /// The batch written last does not stand: cut it off.
     pub(crate) fn take_back(&mut self) {
         let cut = self.file.truncate(self.length).and_then(|()| self.file.sync());
+        self.laid_out = self.length;
         if let Err(error) = cut {
             tracing::error!(
                 shard = self.shard,
