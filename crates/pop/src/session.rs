@@ -388,9 +388,13 @@ impl Session {
         let mut data = Vec::new();
         let read = self.decoder.push(self.input.bytes(), &mut data);
         self.input.consume(read);
+        let room = self.policy.max_message_size.saturating_sub(self.mail_size);
         self.mail_size = self.mail_size.saturating_add(data.len() as u64);
         let whole = self.mail_size <= self.policy.max_message_size;
-        if whole && !data.is_empty() {
+        // What fits is handed on also of a message that does not: how much must not depend on how
+        // the input was cut.
+        data.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+        if !data.is_empty() {
             // When the end has come with it, the next call finds nothing more to decode.
             return Some(Event::MailData(data));
         }

@@ -284,6 +284,18 @@ fn languages_and_utf8() {
     assert!(play.say(b"STLS\r\n").starts_with("-ERR"));
 }
 
+#[test]
+fn of_a_message_that_is_too_large_the_same_part_is_handed_on_however_it_was_cut() {
+    let text = [b"USER bob\r\nPASS secret\r\nXTND XMIT\r\n".to_vec(), b"x".repeat(3000)].concat();
+    let mut whole = Play::new(policy());
+    whole.say(&text);
+    let mut split = Play::new(policy());
+    split.say(&text[..35]);
+    split.say(&text[35..]);
+    assert_eq!(whole.mail.len(), 1000);
+    assert_eq!(whole.mail, split.mail);
+}
+
 fn chunk() -> impl Strategy<Value = Vec<u8>> {
     let known: Vec<&'static [u8]> = vec![
         b"USER bob\r\n",
@@ -315,7 +327,7 @@ fn chunk() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
     fn any_split_gives_the_same_events_and_answers(
         chunks in proptest::collection::vec(chunk(), 0..25),

@@ -298,7 +298,7 @@ fn mig_11_a_move_that_is_cut_off_goes_on_without_losing_or_doubling_a_message() 
             .spawn()
             .unwrap();
         std::thread::sleep(Duration::from_millis(wait));
-        Command::new("kill").args(["-9", &house.pid().to_string()]).status().unwrap();
+        house.kill();
         child.wait().unwrap();
         house.start();
     }

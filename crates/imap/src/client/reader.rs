@@ -98,6 +98,7 @@ impl Reader {
     pub fn next_event(&mut self) -> Result<Option<Event>, ReaderError> {
         loop {
             match self.state {
+                State::Body(0) => self.state = State::Line,
                 State::Body(left) => return Ok(self.pass_body(left)),
                 State::Literal(size) => {
                     if self.input.len() < size {
@@ -117,10 +118,6 @@ impl Reader {
     }
 
     fn pass_body(&mut self, left: u64) -> Option<Event> {
-        if left == 0 {
-            self.state = State::Line;
-            return self.next_event().ok().flatten();
-        }
         if self.input.is_empty() {
             return None;
         }

@@ -8,6 +8,7 @@ use angarium_accounts::{Dictionary, Value};
 use angarium_objects::text;
 
 use super::objects::object;
+use super::output::put;
 use super::{REFUSED, directory};
 use crate::administration::{Administrator, Answer, parameter};
 use crate::arguments::Base;
@@ -195,16 +196,16 @@ impl Report {
                 .collect();
             let json = serde_json::json!({ "ok": failed.is_empty(), "done": self.done,
                 "failed": failed, "remarks": self.remarks, "check_only": check_only });
-            println!("{json}");
+            put(&json.to_string());
         } else {
             for (line, name, reason) in &self.failed {
-                println!("line {line}: {name}: {reason}");
+                put(&format!("line {line}: {name}: {reason}"));
             }
             for remark in &self.remarks {
-                println!("{remark}");
+                put(remark);
             }
             let word = if check_only { "can be made" } else { "made" };
-            println!("{} accounts {word}, {} lines failed", self.done, self.failed.len());
+            put(&format!("{} accounts {word}, {} lines failed", self.done, self.failed.len()));
         }
         if self.failed.is_empty() { 0 } else { REFUSED }
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::output::ask;
+use super::output::{ask, put};
 use super::{WRONG, directory};
 use crate::administration::{Administrator, parameter};
 use crate::arguments::Base;
@@ -70,20 +70,18 @@ pub(super) fn check(base: &Base, other: Option<&Path>) -> io::Result<u8> {
         let json = serde_json::json!({ "ok": problems.is_empty(), "problems": problems,
             "leaks": report.leaks, "segments": report.segments, "records": report.frames,
             "bodies": report.bodies });
-        println!("{json}");
+        put(&json.to_string());
     } else {
         for problem in &problems {
-            println!("WRONG {problem}");
+            put(&format!("WRONG {problem}"));
         }
         for leak in &report.leaks {
-            println!("unused {leak}");
+            put(&format!("unused {leak}"));
         }
-        println!("{summary}");
+        put(&summary);
         if !problems.is_empty() {
-            println!(
-                "If only an index is wrong, angarium rebuild-index mends it; \
-                 else keep this copy and restore the backup beside it."
-            );
+            put("If only an index is wrong, angarium rebuild-index mends it; \
+                 else keep this copy and restore the backup beside it.");
         }
     }
     io::stdout().flush()?;
@@ -94,9 +92,9 @@ pub(super) fn rebuild_index(base: &Base) -> io::Result<u8> {
     let store = store_in(directory(base)?.root().to_owned());
     angarium_store_embedded::rebuild_index(&store).map_err(|e| io::Error::other(e.to_string()))?;
     if base.json {
-        println!("{}", serde_json::json!({ "ok": true }));
+        put(&serde_json::json!({ "ok": true }).to_string());
     } else {
-        println!("the index was made anew from the journal");
+        put("the index was made anew from the journal");
     }
     Ok(0)
 }

@@ -26,6 +26,8 @@ const WRONG: u8 = 4;
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
     match execute(arguments.command) {
         Ok(code) => ExitCode::from(code),
+        // Whoever read our output has had enough.
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("angarium: {e}");
             ExitCode::from(UNUSABLE)
@@ -63,7 +65,9 @@ fn execute(command: Command) -> io::Result<u8> {
         }
         Command::Completions { shell } => {
             let mut command = Arguments::command();
-            clap_complete::generate(shell, &mut command, "angarium", &mut io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "angarium", &mut script);
+            output::put(String::from_utf8_lossy(&script).trim_end());
             Ok(0)
         }
         Command::Man { directory } => manual(&directory),

@@ -6,7 +6,7 @@ use std::path::Path;
 use angarium_accounts::{Dictionary, Value};
 use angarium_objects::text;
 
-use super::output::{ask, show};
+use super::output::{ask, put, show};
 use super::{REFUSED, directory};
 use crate::administration::{Administrator, Answer, parameter};
 use crate::arguments::{AccountAction, AliasAction, Base, DomainAction};
@@ -154,10 +154,10 @@ pub(super) fn route(base: &Base, address: &str, kind: &str) -> io::Result<u8> {
         return Ok(show(base, answer, ""));
     }
     for step in report.get("steps").and_then(Value::as_array).unwrap_or_default() {
-        println!("  {}", step.as_str().unwrap_or_default());
+        put(&format!("  {}", step.as_str().unwrap_or_default()));
     }
     let part = |key: &str| report.get(key).and_then(Value::as_str).unwrap_or_default();
-    println!("{} ({}) {}", part("module"), part("host"), part("address"));
+    put(&format!("{} ({}) {}", part("module"), part("host"), part("address")));
     Ok(0)
 }
 

@@ -1,6 +1,7 @@
-//! How answers are shown: for people, or as JSON.
+//! How answers are shown: for people, or as JSON. A reader that goes away (`| head`) ends the
+//! command quietly.
 
-use std::io;
+use std::io::{self, Write};
 
 use angarium_accounts::Value;
 use angarium_objects::text;
@@ -8,6 +9,16 @@ use angarium_objects::text;
 use crate::administration::{Administrator, Answer};
 use crate::arguments::Base;
 use crate::json;
+
+/// Writes one line to standard output; ends the program if nobody reads any more.
+pub(super) fn put(text: &str) {
+    if let Err(e) = writeln!(io::stdout().lock(), "{text}") {
+        if e.kind() != io::ErrorKind::BrokenPipe {
+            eprintln!("angarium: standard output: {e}");
+        }
+        std::process::exit(0);
+    }
+}
 
 /// Executes a command and shows its answer; the exit code.
 pub(super) fn ask(
@@ -25,7 +36,7 @@ pub(super) fn show(base: &Base, answer: Answer, done: &str) -> u8 {
     match answer {
         Answer::Failed(code, text) => {
             if base.json {
-                println!("{}", serde_json::json!({ "ok": false, "code": code, "error": text }));
+                put(&serde_json::json!({ "ok": false, "code": code, "error": text }).to_string());
             }
             eprintln!("angarium: {text} ({code})");
             super::REFUSED
@@ -33,11 +44,11 @@ pub(super) fn show(base: &Base, answer: Answer, done: &str) -> u8 {
         Answer::Done(value) => {
             if base.json {
                 let value = value.as_ref().map(json::of);
-                println!("{}", serde_json::json!({ "ok": true, "value": value }));
+                put(&serde_json::json!({ "ok": true, "value": value }).to_string());
             } else {
                 match value {
                     Some(value) => print_value(&value),
-                    None if !done.is_empty() => println!("{done}"),
+                    None if !done.is_empty() => put(done),
                     None => {}
                 }
             }
@@ -48,14 +59,14 @@ pub(super) fn show(base: &Base, answer: Answer, done: &str) -> u8 {
 
 fn print_value(value: &Value) {
     match value {
-        Value::Array(all) => all.iter().for_each(|one| println!("{}", plain(one))),
+        Value::Array(all) => all.iter().for_each(|one| put(&plain(one))),
         Value::Dictionary(pairs) => {
             for (key, value) in pairs {
-                println!("{key} = {}", plain(value));
+                put(&format!("{key} = {}", plain(value)));
             }
         }
-        Value::String(text) => println!("{text}"),
-        other => println!("{}", plain(other)),
+        Value::String(text) => put(text),
+        other => put(&plain(other)),
     }
 }
 

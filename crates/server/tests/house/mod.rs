@@ -123,6 +123,13 @@ impl House {
         panic!("the server does not stop");
     }
 
+    /// Kills the server as a power cut would, and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }
