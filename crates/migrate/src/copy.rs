@@ -254,20 +254,8 @@ impl Work<'_> {
 
 /// UIDVALIDITY and UIDNEXT of the target, 0 and 1 if it does not tell.
 async fn target_state(target: &mut Session, planned: &Planned) -> Result<(u32, u32)> {
-    use angarium_imap::client::Untagged;
-    let mut line = b"STATUS ".to_vec();
-    if write::string(&mut line, &planned.target_wire, false).is_some() {
-        return Ok((0, 1));
-    }
-    line.extend_from_slice(b" (UIDVALIDITY UIDNEXT)");
-    let answer = target.command(&line).await?;
-    let item = |name: &str| {
-        answer.untagged.iter().find_map(|untagged| match untagged {
-            Untagged::StatusOf(_, items) => {
-                items.iter().find(|(n, _)| n == name).and_then(|(_, v)| u32::try_from(*v).ok())
-            }
-            _ => None,
-        })
-    };
+    let told = target.status(&planned.target_wire, "UIDVALIDITY UIDNEXT").await?;
+    let item =
+        |name: &str| told.iter().find(|(n, _)| n == name).and_then(|(_, v)| u32::try_from(*v).ok());
     Ok((item("UIDVALIDITY").unwrap_or(0), item("UIDNEXT").unwrap_or(1)))
 }

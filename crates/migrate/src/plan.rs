@@ -106,14 +106,7 @@ pub(crate) fn wire(name: &str) -> Vec<u8> {
 async fn listed(session: &mut Session, verb: &str, choice: &Choice) -> Result<Vec<ListItem>> {
     let prefix = wire(&choice.rules.source_prefix);
     let pattern = wire(&choice.pattern);
-    let answer = session.with_names(verb, &[&prefix, &pattern]).await?;
-    if !answer.is_ok() {
-        return Err(crate::error::MoveError::Refused {
-            side: session.side,
-            what: verb.into(),
-            reason: answer.text,
-        });
-    }
+    let answer = session.insist_names(verb, &[&prefix, &pattern]).await?;
     let mut seen = BTreeSet::new();
     Ok(answer
         .untagged

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::error::Result;
@@ -83,7 +82,9 @@ pub(crate) async fn digests(
                     hasher.reset();
                     current = Some(index);
                 }
-                Piece::Data(data) => hash(&mut hasher, &data),
+                Piece::Data(data) => {
+                    hasher.update(&data);
+                }
                 Piece::End => {
                     if let Some(index) = current.take() {
                         found.push((index, hasher.finalize()));
@@ -98,8 +99,4 @@ pub(crate) async fn digests(
         tokio::try_join!(source::stream(session, metas, &wanted, style, pieces), hashing)?;
     found.sort_by_key(|(index, _)| *index);
     Ok(found)
-}
-
-fn hash(hasher: &mut blake3::Hasher, data: &Bytes) {
-    hasher.update(data);
 }

@@ -155,17 +155,8 @@ impl Move {
 async fn count(source: &mut Session, plan: &Plan) -> Result<u64> {
     let mut total = 0;
     for planned in plan.mailboxes.iter().filter(|p| p.selectable) {
-        let mut line = b"STATUS ".to_vec();
-        let name = &planned.source_wire;
-        if angarium_imap::client::write::string(&mut line, name, false).is_some() {
-            continue;
-        }
-        line.extend_from_slice(b" (MESSAGES)");
-        for untagged in source.command(&line).await?.untagged {
-            if let Untagged::StatusOf(_, items) = untagged {
-                total += items.iter().filter(|(n, _)| n == "MESSAGES").map(|(_, v)| v).sum::<u64>();
-            }
-        }
+        let told = source.status(&planned.source_wire, "MESSAGES").await?;
+        total += told.iter().filter(|(n, _)| n == "MESSAGES").map(|(_, v)| v).sum::<u64>();
     }
     Ok(total)
 }

@@ -181,10 +181,44 @@ impl Session {
     /// `Refused` with the server's words, or `Lost`.
     pub async fn insist(&mut self, what: &str, line: &[u8]) -> Result<Answer> {
         let answer = self.command(line).await?;
+        self.insisted(what, answer)
+    }
+
+    /// As [`Session::with_names`], and insists on OK.
+    ///
+    /// # Errors
+    /// `Refused` with the server's words, or `Lost`.
+    pub async fn insist_names(&mut self, verb: &str, names: &[&[u8]]) -> Result<Answer> {
+        let answer = self.with_names(verb, names).await?;
+        self.insisted(verb, answer)
+    }
+
+    fn insisted(&self, what: &str, answer: Answer) -> Result<Answer> {
         if answer.is_ok() {
             return Ok(answer);
         }
         Err(MoveError::Refused { side: self.side, what: what.to_owned(), reason: answer.text })
+    }
+
+    /// STATUS of a mailbox by its wire name: the items told, with their numbers. Empty if the
+    /// server cannot say, or for a name that would need a literal.
+    ///
+    /// # Errors
+    /// `Lost`.
+    pub async fn status(&mut self, name: &[u8], items: &str) -> Result<Vec<(String, u64)>> {
+        let mut line = b"STATUS ".to_vec();
+        if write::string(&mut line, name, false).is_some() {
+            return Ok(Vec::new());
+        }
+        line.extend_from_slice(format!(" ({items})").as_bytes());
+        let told = self.command(&line).await?.untagged.into_iter();
+        Ok(told
+            .filter_map(|untagged| match untagged {
+                Untagged::StatusOf(_, items) => Some(items),
+                _ => None,
+            })
+            .flatten()
+            .collect())
     }
 
     /// Sends a command with a mailbox name (or two arguments) that may need a literal.

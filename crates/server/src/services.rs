@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use angarium_access::cli::{Cli, SessionEnder};
 use angarium_access::connection::ConnectionInfo;
-use angarium_access::imap::{self, ClearText, ImapContext, ImapOptions};
+use angarium_access::imap::{self, ImapContext, ImapOptions};
 use angarium_access::pop::{self, PopContext};
 use angarium_access::pwd::{self, PwdContext};
 use angarium_access::sessions::SessionTable;
@@ -92,11 +92,6 @@ impl Services {
             options: ImapOptions {
                 host: self.host.clone(),
                 ender: Some(self.ender.clone()),
-                clear_text: if self.clear_text_logins {
-                    ClearText::Always
-                } else {
-                    ClearText::Setting
-                },
                 ..ImapOptions::default()
             },
             sessions: self.sessions.clone(),
