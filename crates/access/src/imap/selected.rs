@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use angarium_accounts::mailboxes::{MailRights, Opened, Row, Shared, Table};
 use angarium_accounts::{FlagBits, ModSeq, Uid};
-use angarium_imap::encode::{self, FetchWriter};
+use angarium_imap::encode::{self, Code, FetchWriter};
 use angarium_imap::types::UidSet;
 use angarium_imap::view::{Habits, Moment, News, UidMap, View};
 use tokio::sync::watch;
@@ -184,10 +184,20 @@ impl Selected {
         }
         let shared = self.shared();
         let mut changed: Vec<(u32, u32)> = Vec::new();
+        let mut came_or_went = false;
         self.view.take_news(moment, |news| match news {
-            News::Expunge(sequence) => encode::expunge(out, sequence),
-            News::Vanished(uids) => encode::vanished(out, false, &uids),
-            News::Exists(messages) => encode::exists(out, messages),
+            News::Expunge(sequence) => {
+                came_or_went = true;
+                encode::expunge(out, sequence);
+            }
+            News::Vanished(uids) => {
+                came_or_went = true;
+                encode::vanished(out, false, &uids);
+            }
+            News::Exists(messages) => {
+                came_or_went = true;
+                encode::exists(out, messages);
+            }
             News::Recent(messages) => encode::recent(out, messages),
             News::Flags { sequence, uid } => changed.push((sequence, uid)),
         });
@@ -205,6 +215,11 @@ impl Selected {
             }
             answer.flags_joined(&joined);
             answer.finish();
+        }
+        // These answers name no MODSEQ; a client that keeps state would take them for changes the
+        // next time. Only when nothing is left untold (RFC 7162 section 3.2.7).
+        if came_or_went && enabled.condstore && !self.view.has_news() {
+            encode::untagged_ok(out, Some(Code::HighestModSeq(self.modseq)), "Highest");
         }
     }
 }

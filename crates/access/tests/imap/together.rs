@@ -136,3 +136,24 @@ async fn an_administrator_ends_the_sessions_of_an_account() {
     assert!(waiting.line().await.starts_with("* BYE") && waiting.closed().await);
     other.ok("NOOP").await;
 }
+
+#[tokio::test]
+async fn a_client_that_keeps_state_hears_the_highest_modseq_of_what_came_and_went() {
+    let world = World::new().await;
+    let mut keeper = world.login("ann").await;
+    keeper.ok("ENABLE QRESYNC").await;
+    keeper.ok("SELECT INBOX").await;
+    let mut other = world.inbox("ann", 2).await;
+    let heard = keeper.ok("NOOP").await;
+    assert!(heard.contains("* 2 EXISTS") && heard.contains("* OK [HIGHESTMODSEQ "), "{heard}");
+    other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
+    // A change of flags names its own MODSEQ.
+    let heard = keeper.ok("NOOP").await;
+    assert!(heard.contains("MODSEQ") && !heard.contains("HIGHESTMODSEQ"), "{heard}");
+    other.ok("EXPUNGE").await;
+    // While numbers must stand the expunge is not told, and so not passed over either.
+    let heard = keeper.ok("FETCH 2 (UID)").await;
+    assert!(!heard.contains("HIGHESTMODSEQ") && !heard.contains("VANISHED"), "{heard}");
+    let heard = keeper.ok("NOOP").await;
+    assert!(heard.contains("* VANISHED 1\r\n* OK [HIGHESTMODSEQ "), "{heard}");
+}

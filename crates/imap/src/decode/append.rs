@@ -79,6 +79,8 @@ pub(crate) fn next(
             return Err(Fault::bad("Unexpected text after the message"));
         }
         cursor.space()?;
+        // A widely used Python library puts two spaces between messages.
+        cursor.eat(b' ');
         announced(cursor).map(Some)
     };
     read(&mut cursor).map_err(|fault| fault.into_refusal(Some(tag.clone())))
