@@ -1,0 +1,57 @@
+//! What is done with a message from outside, wherever it comes from: a file of the corpus (replayed
+//! by the tests) or a fuzzer (`fuzz/`). Nothing may panic, and offsets must lie inside the message.
+
+#![allow(dead_code, reason = "a fuzzer uses one of them")]
+
+use angarium_message::structure::{Part, StructureScanner};
+use angarium_message::summary::{Scanner, Summary, SummaryView};
+use angarium_message::{address, date, encoded_word, header};
+
+/// Longest input looked at, in octets: a fuzzer wins nothing beyond it.
+const LONGEST: usize = 64 << 10;
+
+/// The tree of parts: offsets inside each other, text decoded, any split the same.
+pub(crate) fn structure(message: &[u8]) {
+    let message = &message[..message.len().min(LONGEST)];
+    let root = Part::of(message);
+    assert_eq!(root.body.end, message.len());
+    for part in root.walk() {
+        assert!(part.header.start <= part.header.end && part.body.end <= message.len());
+        let _ = part.header_of(message);
+        let _ = part.content_of(message);
+        let _ = part.text_of(message);
+    }
+    let mut scanner = StructureScanner::new();
+    for piece in message.chunks(7) {
+        scanner.push(piece);
+    }
+    assert_eq!(scanner.finish(), root);
+}
+
+/// What is kept of a message at delivery: any split the same, read back the same.
+pub(crate) fn summary(message: &[u8]) {
+    let message = &message[..message.len().min(LONGEST)];
+    let whole = Summary::of(message);
+    let mut scanner = Scanner::new();
+    for piece in message.chunks(5) {
+        scanner.push(piece);
+    }
+    assert_eq!(scanner.finish(), whole);
+    let stored = whole.encode();
+    assert_eq!(Summary::decode(&stored).expect("what was stored is read"), whole);
+    let _ = SummaryView::new(&stored);
+    // And bytes that nobody stored.
+    let _ = Summary::decode(message);
+    let _ = SummaryView::new(message);
+}
+
+/// Header fields, addresses, dates, encoded words.
+pub(crate) fn fields(message: &[u8]) {
+    let message = &message[..message.len().min(LONGEST)];
+    for field in header::fields(message).take(200) {
+        let _ = field.text();
+        let _ = address::mailboxes(field.value);
+        let _ = date::parse(field.value);
+        let _ = encoded_word::decode_text(field.value);
+    }
+}
