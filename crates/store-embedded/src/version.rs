@@ -4,10 +4,15 @@
 //!
 //! ```text
 //! angarium-base
-//! format 1
+//! format 2
 //! shards 4
 //! created-by angarium 0.1.0
 //! ```
+//!
+//! | format | what it brought |
+//! |---|---|
+//! | 1 | |
+//! | 2 | annotations of mailboxes: record kind 17, a trailing part of a mailbox's attributes |
 
 use std::io::Write;
 use std::path::Path;
@@ -18,7 +23,7 @@ use crate::files::Files;
 use crate::writer::unavailable;
 
 /// The format this version writes.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 /// Most shards of a base.
 pub(crate) const MAX_SHARDS: u32 = 64;
 const NAME: &str = "VERSION";
@@ -28,7 +33,9 @@ const FIRST_LINE: &str = "angarium-base";
 pub(crate) fn open(base: &Path, wanted: u32, files: &dyn Files) -> Result<u32> {
     match read(base)? {
         Some((format, shards)) => {
-            bring_forward(format)?;
+            if bring_forward(format)? {
+                write(base, shards, files).map_err(|error| unavailable(&error))?;
+            }
             Ok(shards)
         }
         None => {
@@ -69,10 +76,13 @@ pub(crate) fn read(base: &Path) -> Result<Option<(u32, u32)>> {
     }
 }
 
-/// The forward steps from an older format; today there is none.
-fn bring_forward(format: u32) -> Result<()> {
+/// The forward steps from an older format; true when the file must be written anew. From 1 to 2
+/// nothing stored changes: what format 2 adds is written as it comes up, and an older version,
+/// which would lose it, refuses the base from now on.
+fn bring_forward(format: u32) -> Result<bool> {
     match format {
-        FORMAT => Ok(()),
+        FORMAT => Ok(false),
+        1 => Ok(true),
         newer if newer > FORMAT => Err(StoreError::Invalid(format!(
             "the base directory has format {newer}, this version knows up to {FORMAT}: \
              a newer Angarium wrote it"

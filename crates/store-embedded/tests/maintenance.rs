@@ -215,7 +215,7 @@ fn a_newer_format_is_refused_with_its_reason() {
     let base = TempDir::new().unwrap();
     opened(base.path()).close();
     let version = base.path().join("VERSION");
-    let text = std::fs::read_to_string(&version).unwrap().replace("format 1", "format 99");
+    let text = std::fs::read_to_string(&version).unwrap().replace("format 2", "format 99");
     std::fs::write(&version, text).unwrap();
     let Err(StoreError::Invalid(why)) = open(Options::new(base.path())) else {
         panic!("a newer format was opened");
@@ -300,11 +300,15 @@ fn a_base_written_by_version_1_opens_with_everything_in_it() {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
     let base = TempDir::new().unwrap();
     copy(&data.join("base-v1"), base.path());
+    let version = || std::fs::read_to_string(base.path().join("VERSION")).unwrap();
+    assert!(version().contains("format 1\nshards 2\n"));
     let expected = std::fs::read_to_string(data.join("base-v1.txt")).unwrap();
     assert_eq!(picture_of(base.path()).lines(), expected);
     assert!(check(base.path()).unwrap().is_clean());
     rebuild_index(base.path()).unwrap();
     assert_eq!(picture_of(base.path()).lines(), expected);
+    // Version 1 would lose what is written from now on: it refuses the base.
+    assert!(version().contains("format 2\nshards 2\n"));
 }
 
 fn copy(from: &Path, to: &Path) {

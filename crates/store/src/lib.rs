@@ -7,6 +7,7 @@
 //!
 //! This crate must never know a protocol, SQL or S3.
 
+pub mod annotations;
 pub mod bodies;
 pub mod directory;
 pub mod error;
@@ -22,6 +23,7 @@ pub mod suite;
 
 use std::sync::Arc;
 
+pub use annotations::{AnnotationBound, AnnotationChanges, Annotations};
 pub use bodies::{Bodies, BodyWriter, MessageBody, StagedBody};
 pub use directory::{
     AccountKind, AccountRecord, Directory, DomainObject, DomainRecord, ObjectPage, SettingsKey,

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use crate::annotations::{AnnotationChanges, Annotations};
 use crate::error::Result;
 use crate::flags::Flags;
 use crate::ids::{AccountId, MailboxId, ModSeq, Uid, UidValidity};
@@ -39,6 +40,8 @@ pub struct MailboxRecord {
     pub special_use: String,
     /// Access rights by identifier (`reference/mailboxes.md` section 9).
     pub acl: Dictionary,
+    /// What its users keep with it (RFC 5464); a rename keeps them, INBOX keeps its own.
+    pub annotations: Annotations,
 }
 
 /// A mailbox to be made.
@@ -75,6 +78,8 @@ pub struct AttributesPatch {
     pub special_use: Option<String>,
     /// New access rights, whole.
     pub acl: Option<Dictionary>,
+    /// Annotations to be set or removed, all or none; `Invalid` past a bound of [`Annotations`].
+    pub annotations: AnnotationChanges,
     /// Sessions have been told of messages below this UID as `\Recent`. May be lost in a crash.
     pub first_recent: Option<Uid>,
     /// UIDNEXT to keep (import); may only grow.

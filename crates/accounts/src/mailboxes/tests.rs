@@ -31,6 +31,7 @@ fn record(messages: u32, next: u32, modseq: u64) -> MailboxRecord {
         first_recent: Uid(1),
         class: String::new(),
         special_use: String::new(),
+        annotations: Default::default(),
         acl: [].into(),
     }
 }

@@ -113,6 +113,7 @@ impl Tree {
             class: String::new(),
             special_use: String::new(),
             acl: Default::default(),
+            annotations: Default::default(),
         });
         self.changed.push(id);
         id
@@ -318,6 +319,10 @@ pub(crate) fn set_attributes(
     let mut record = mailbox(batch, account, id)?.clone();
     if patch.uid_next.is_some_and(|next| next < record.uid_next) {
         return invalid("UIDNEXT may only grow");
+    }
+    if !patch.annotations.is_empty() {
+        let annotations = record.annotations.changed(&patch.annotations);
+        record.annotations = annotations.map_err(|bound| StoreError::Invalid(bound.to_string()))?;
     }
     record.uid_next = patch.uid_next.unwrap_or(record.uid_next);
     record.first_recent = record.first_recent.max(patch.first_recent.unwrap_or_default());

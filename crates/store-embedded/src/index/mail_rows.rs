@@ -49,9 +49,15 @@ fn read_mailbox(row: &Row<'_>) -> rusqlite::Result<(AccountId, MailboxRecord)> {
         class: String::new(),
         special_use: String::new(),
         acl: Default::default(),
+        annotations: Default::default(),
     };
     let packed = row.get_ref(12)?.as_blob()?;
-    Get::new(packed).attributes(&mut record).map_err(|_| bad_column(12))?;
+    let mut packed = Get::new(packed);
+    packed.attributes(&mut record).map_err(|_| bad_column(12))?;
+    // Written only where there are any, since format 2.
+    if !packed.is_empty() {
+        record.annotations = packed.annotations().map_err(|_| bad_column(12))?;
+    }
     Ok((AccountId(row.get(1)?), record))
 }
 
@@ -81,6 +87,9 @@ pub(crate) fn put_mailbox(
 ) -> Result<(), StoreError> {
     let mut attributes = Put::new();
     attributes.attributes(m);
+    if !m.annotations.is_empty() {
+        attributes.annotations(&m.annotations);
+    }
     db.prepare_cached(
         "INSERT OR REPLACE INTO mailboxes VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
     )

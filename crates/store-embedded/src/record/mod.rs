@@ -266,8 +266,13 @@ fn put_record(put: &mut Put, record: &Record) -> u8 {
         Record::Mailboxes { account, removed, put: changed } => {
             put.uint(account.0);
             put.list(removed, |put, id| put.uint(id.0));
-            put.list(changed, Put::mailbox);
-            3
+            // Kind 3 where it says all: it is shorter, and what older versions wrote.
+            if changed.iter().all(|m| m.annotations.is_empty()) {
+                put.list(changed, Put::mailbox);
+                return 3;
+            }
+            put.list(changed, Put::annotated_mailbox);
+            17
         }
         Record::Appended { account, mailbox, modseq, arrivals } => {
             put_place(put, *account, *mailbox, *modseq);
@@ -418,6 +423,11 @@ fn get_record(kind: u8, get: &mut Get<'_>) -> Decoded<Record> {
             removed: get.list(|get| get.uint().map(MailboxId))?,
             put: get.list(Get::mailbox)?,
         },
+        17 => Record::Mailboxes {
+            account: AccountId(get.uint()?),
+            removed: get.list(|get| get.uint().map(MailboxId))?,
+            put: get.list(Get::annotated_mailbox)?,
+        },
         4 => {
             let (account, mailbox, modseq) = get_place(get)?;
             Record::Appended { account, mailbox, modseq, arrivals: get.list(get_arrival)? }
@@ -518,6 +528,24 @@ mod tests {
                 summary: Bytes::from_static(b"s"),
             }),
         };
+        let mailbox = MailboxRecord {
+            id: MailboxId(1),
+            name: "a".to_owned(),
+            selectable: true,
+            uid_validity: angarium_store::UidValidity(1),
+            uid_next: Uid(1),
+            highest_modseq: ModSeq(1),
+            messages: 0,
+            unseen: 0,
+            deleted: 0,
+            size: 0,
+            first_recent: Uid(1),
+            class: String::new(),
+            special_use: String::new(),
+            acl: Dictionary::new(),
+            annotations: Default::default(),
+        };
+        let annotations = [("x".to_owned(), Bytes::from_static(b"\0"))].into_iter().collect();
         let all = vec![
             Record::Appended {
                 account: AccountId(1),
@@ -534,6 +562,11 @@ mod tests {
                 pairs: vec![(Uid(9), Uid(1)), (Uid(4), Uid(2))],
             },
             Record::QueueIdsReserved { below: u64::MAX },
+            Record::Mailboxes {
+                account: AccountId(1),
+                removed: vec![MailboxId(9)],
+                put: vec![mailbox.clone(), MailboxRecord { annotations, ..mailbox }],
+            },
         ];
         assert_eq!(decode(&encode(&all)), Ok(all));
     }

@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use angarium_store::{
-    AccountId, AccountKind, AccountRecord, DomainObject, DomainRecord, FlagBits, Flags,
-    InternalDate, Keyword, MailboxId, MailboxRecord, ModSeq, QueuedRecipient, RecipientState,
-    RecipientStep, SettingsKey, Step, Uid, UidValidity,
+    AccountId, AccountKind, AccountRecord, Annotations, DomainObject, DomainRecord, FlagBits,
+    Flags, InternalDate, Keyword, MailboxId, MailboxRecord, ModSeq, QueuedRecipient,
+    RecipientState, RecipientStep, SettingsKey, Step, Uid, UidValidity,
 };
 
 use super::code::{Decoded, Get, Malformed, Put};
@@ -43,6 +45,20 @@ impl Put {
         self.text(&m.class);
         self.text(&m.special_use);
         self.dictionary(&m.acl);
+    }
+
+    /// A mailbox of record kind 17.
+    pub(crate) fn annotated_mailbox(&mut self, m: &MailboxRecord) {
+        self.mailbox(m);
+        self.annotations(&m.annotations);
+    }
+
+    pub(crate) fn annotations(&mut self, annotations: &Annotations) {
+        self.uint(annotations.len() as u64);
+        for (name, value) in annotations.iter() {
+            self.text(name);
+            self.bytes(value);
+        }
     }
 
     pub(crate) fn domain(&mut self, d: &DomainRecord) {
@@ -174,6 +190,7 @@ impl Get<'_> {
             class: String::new(),
             special_use: String::new(),
             acl: Default::default(),
+            annotations: Default::default(),
         };
         self.attributes(&mut m)?;
         Ok(m)
@@ -184,6 +201,17 @@ impl Get<'_> {
         m.special_use = self.text()?;
         m.acl = self.dictionary()?;
         Ok(())
+    }
+
+    pub(crate) fn annotated_mailbox(&mut self) -> Decoded<MailboxRecord> {
+        let mut m = self.mailbox()?;
+        m.annotations = self.annotations()?;
+        Ok(m)
+    }
+
+    pub(crate) fn annotations(&mut self) -> Decoded<Annotations> {
+        let all = self.list(|get| Ok((get.text()?, Bytes::copy_from_slice(get.bytes()?))))?;
+        Ok(all.into_iter().collect())
     }
 
     pub(crate) fn domain(&mut self) -> Decoded<DomainRecord> {

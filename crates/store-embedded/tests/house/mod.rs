@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 
 use angarium_objects::value::Value;
 use angarium_store::{
-    AccountId, AccountKind, AccountRecord, DomainObject, DomainRecord, FlagBits, FlagChange,
-    FlagUpdate, Flags, InternalDate, MailboxId, MailboxRecord, MessageBody, MessageEntry, ModSeq,
-    NewMailbox, NewMessage, NewQueued, Origin, QueueId, QueuedMessage, QueuedRecipient,
-    RecipientState, RecipientStep, SettingsKey, Step, Store, Uid,
+    AccountId, AccountKind, AccountRecord, AttributesPatch, DomainObject, DomainRecord, FlagBits,
+    FlagChange, FlagUpdate, Flags, InternalDate, MailboxId, MailboxRecord, MessageBody,
+    MessageEntry, ModSeq, NewMailbox, NewMessage, NewQueued, Origin, QueueId, QueuedMessage,
+    QueuedRecipient, RecipientState, RecipientStep, SettingsKey, Step, Store, Uid,
 };
 use bytes::Bytes;
 
@@ -203,6 +203,9 @@ impl House {
                 unchanged_since: None,
             };
             store.mailboxes.change_flags(account, inbox, update).await.unwrap();
+            let annotation = ("/shared/comment".to_owned(), Some(Bytes::from_static(b"a\0b")));
+            let patch = AttributesPatch { annotations: vec![annotation], ..Default::default() };
+            store.mailboxes.set_attributes(account, folder, patch).await.unwrap();
             store.mailboxes.copy(account, inbox, &uids(&[5, 4]), folder, 9).await.unwrap();
             store.mailboxes.move_messages(account, inbox, &uids(&[7]), folder, 9).await.unwrap();
             store.mailboxes.expunge(account, inbox, &uids(&[1, 2, 9]), true).await.unwrap();

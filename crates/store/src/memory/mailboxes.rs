@@ -300,6 +300,11 @@ impl Mailboxes for Memory {
             if patch.uid_next.is_some_and(|next| next < facts.uid_next) {
                 return invalid("UIDNEXT may only grow");
             }
+            if !patch.annotations.is_empty() {
+                let annotations = facts.annotations.changed(&patch.annotations);
+                facts.annotations =
+                    annotations.map_err(|bound| StoreError::Invalid(bound.to_string()))?;
+            }
             facts.uid_next = patch.uid_next.unwrap_or(facts.uid_next);
             facts.first_recent = facts.first_recent.max(patch.first_recent.unwrap_or_default());
             if let Some(class) = patch.class {

@@ -40,6 +40,7 @@ impl Mailbox {
             class: String::new(),
             special_use: String::new(),
             acl: BTreeMap::new(),
+            annotations: Default::default(),
         };
         Self { facts, entries: BTreeMap::new(), vanished: Vec::new() }
     }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::scene::{DOMAIN, NOW, Scene, mail, scene};
 use crate::{
-    AccountId, AttributesPatch, MailboxId, ModSeq, NewMailbox, Store, StoreError, Uid, UidValidity,
+    AccountId, Annotations, AttributesPatch, MailboxId, ModSeq, NewMailbox, Store, StoreError, Uid,
+    UidValidity,
 };
 
 pub async fn a_new_account_has_an_empty_inbox(store: Store) {
@@ -214,6 +217,62 @@ pub async fn attributes_change_one_by_one(store: Store) {
     assert_eq!((&told.acl, &record.acl), (&acl, &acl));
     assert_eq!(recent.unwrap(), record);
     assert_eq!((record.first_recent, record.uid_next, record.messages), (Uid(3), Uid(3), 2));
+}
+
+/// One change of an annotation.
+fn annotation(name: &str, value: Option<&[u8]>) -> (String, Option<Bytes>) {
+    (name.to_owned(), value.map(Bytes::copy_from_slice))
+}
+
+pub async fn annotations_stay_with_their_mailbox_until_it_is_removed(store: Store) {
+    let s = scene(&store).await;
+    let id = s.make("a/b").await;
+    let set = |changes| {
+        let patch = AttributesPatch { annotations: changes, ..<_>::default() };
+        store.mailboxes.set_attributes(s.account, id, patch)
+    };
+    let binary: &[u8] = b"\0\r\n\xff";
+    let told = set(vec![annotation("x", Some(binary)), annotation("y", Some(b""))]).await.unwrap();
+    assert_eq!(told.annotations.get("x").map(|v| v.as_ref()), Some(binary));
+    assert_eq!(told.annotations.len(), 2);
+    let acl = Some(BTreeMap::from([("bob".to_owned(), "lrs".into())]));
+    let patch = AttributesPatch { acl, ..<_>::default() };
+    store.mailboxes.set_attributes(s.account, id, patch).await.unwrap();
+    s.fill(id, &["one"]).await;
+    store.mailboxes.rename_tree(s.account, "a", "c", NOW).await.unwrap();
+    assert_eq!(s.named("c/b").await.annotations, told.annotations);
+    set(vec![annotation("x", None), annotation("never", None)]).await.unwrap();
+    let left = s.record(id).await.annotations;
+    assert_eq!(left.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["y"]);
+    store.mailboxes.delete(s.account, id).await.unwrap();
+    let again = s.make("c/b").await;
+    assert!(s.record(again).await.annotations.is_empty());
+}
+
+pub async fn annotations_change_all_or_none_and_within_their_bounds(store: Store) {
+    let s = scene(&store).await;
+    let set = |changes| {
+        let patch = AttributesPatch { annotations: changes, ..<_>::default() };
+        store.mailboxes.set_attributes(s.account, s.inbox, patch)
+    };
+    let large = vec![0; Annotations::MAX_VALUE + 1];
+    let many = (0..=Annotations::MAX_ENTRIES).map(|n| annotation(&n.to_string(), Some(b"v")));
+    let full = vec![0; Annotations::MAX_VALUE];
+    let octets = (0..9).map(|n| annotation(&n.to_string(), Some(&full)));
+    let long = "x".repeat(Annotations::MAX_NAME + 1);
+    for refused in [
+        vec![annotation("a", Some(b"1")), annotation("b", Some(&large))],
+        many.collect(),
+        octets.collect(),
+        vec![annotation("a", Some(b"1")), annotation(&long, Some(b"1"))],
+        vec![annotation("", Some(b"1"))],
+    ] {
+        let answer = set(refused).await;
+        assert!(matches!(answer, Err(StoreError::Invalid(_))), "{answer:?}");
+        assert!(s.record(s.inbox).await.annotations.is_empty());
+    }
+    set(vec![annotation("a", Some(&full))]).await.unwrap();
+    assert_eq!(s.record(s.inbox).await.annotations.get("a").map(|v| v.len()), Some(full.len()));
 }
 
 pub async fn uid_next_may_only_grow(store: Store) {

@@ -117,6 +117,8 @@ macro_rules! every_promise {
                 a_given_validity_is_kept,
                 a_mailbox_id_is_never_given_again,
                 attributes_change_one_by_one,
+                annotations_stay_with_their_mailbox_until_it_is_removed,
+                annotations_change_all_or_none_and_within_their_bounds,
                 uid_next_may_only_grow,
                 an_unknown_account_is_not_found,
                 an_unknown_mailbox_is_not_found,

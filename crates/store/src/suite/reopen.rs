@@ -149,6 +149,7 @@ pub async fn mailboxes_are_there_after_reopening<E: Edition>(edition: &E) {
         special_use,
         uid_next: Some(Uid(70)),
         class: Some("IPF.Note".to_owned()),
+        annotations: vec![("/shared/comment".to_owned(), Some("a\0b".into()))],
         ..<_>::default()
     };
     s.store.mailboxes.set_attributes(s.account, id, patch).await.unwrap();
@@ -157,6 +158,8 @@ pub async fn mailboxes_are_there_after_reopening<E: Edition>(edition: &E) {
     let s = reopen(edition, s).await;
     assert_eq!(s.store.mailboxes.list(s.account).await.unwrap(), before);
     assert_eq!(s.names().await, ["INBOX", "c", "z/", "z/b"]);
+    let kept = s.named("z/b").await.annotations;
+    assert_eq!(kept.get("/shared/comment").map(|v| v.as_ref()), Some(b"a\0b".as_slice()));
     end(edition, s).await;
 }
 

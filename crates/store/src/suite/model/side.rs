@@ -88,7 +88,7 @@ impl Side {
             assert_eq!(snapshot.mailbox, record);
             lines.push(format!(
                 "{account} {}: selectable {} next {} messages {} unseen {} deleted {} size {} \
-                 recent {} class {:?} use {:?} acl {:?}",
+                 recent {} class {:?} use {:?} acl {:?} annotations {:?}",
                 record.name,
                 record.selectable,
                 record.uid_next,
@@ -100,6 +100,7 @@ impl Side {
                 record.class,
                 record.special_use,
                 record.acl,
+                record.annotations,
             ));
             let bodies: Vec<_> = snapshot.entries.iter().map(|entry| entry.body).collect();
             let texts = b.read_many(&bodies).await.unwrap();

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
+
 use super::super::scene::{DOMAIN, NOW, account, delivery, mail, queued};
 use super::side::{Side, error_words};
 use crate::{
-    AttributesPatch, DomainObject, FlagBits, FlagChange, FlagUpdate, Flags, MessageBody,
-    NewMailbox, NewMessage, RecipientState, RecipientStep, SettingsKey, Step, StoreError, Uid,
+    AnnotationChanges, AttributesPatch, DomainObject, FlagBits, FlagChange, FlagUpdate, Flags,
+    MessageBody, NewMailbox, NewMessage, RecipientState, RecipientStep, SettingsKey, Step,
+    StoreError, Uid,
 };
 
 /// Names that get in each other's way.
@@ -238,6 +241,18 @@ impl Player {
         });
     }
 
+    /// Sets or removes some of a few annotations.
+    fn annotation_changes(&mut self, value: &str) -> AnnotationChanges {
+        let mut changes = AnnotationChanges::new();
+        for name in ["/shared/comment", "1/private/comment"] {
+            if self.dice.one_in(4) {
+                let value = self.dice.one_in(2).then(|| Bytes::copy_from_slice(value.as_bytes()));
+                changes.push((name.to_owned(), value));
+            }
+        }
+        changes
+    }
+
     async fn attributes(&mut self) {
         let (a, name) = (self.account(), self.dice.of(&NAMES));
         let word = format!("word {}", self.step);
@@ -246,6 +261,7 @@ impl Player {
             special_use: self.dice.one_in(2).then(|| word.clone()),
             acl: self.dice.one_in(2).then(|| BTreeMap::from([(word.clone(), "lr".into())])),
             first_recent: None,
+            annotations: self.annotation_changes(&word),
             uid_next: self.dice.one_in(4).then(|| Uid(1 + self.dice.below(40) as u32)),
         };
         both!(self, |side| {
