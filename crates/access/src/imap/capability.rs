@@ -12,7 +12,7 @@ const ALWAYS: [&str; 8] =
     ["IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ENABLE", "ID", "LOGIN-REFERRALS", "IDLE"];
 
 /// Announced after log-in.
-const LOGGED_IN: [&str; 24] = [
+const LOGGED_IN: [&str; 28] = [
     "NAMESPACE",
     "UIDPLUS",
     "UNSELECT",
@@ -37,6 +37,10 @@ const LOGGED_IN: [&str; 24] = [
     "APPENDLIMIT",
     "ACL",
     "RIGHTS=kxte",
+    "METADATA",
+    "METADATA-SERVER",
+    "LIST-METADATA",
+    "NOTIFY",
 ];
 
 /// Announced after log-in: quota.
@@ -51,6 +55,10 @@ pub(super) struct Enabled {
     pub(super) qresync: bool,
     /// IMAP4rev2: no `\Recent`, ESEARCH, UTF-8 names.
     pub(super) rev2: bool,
+    /// Annotations of the selected mailbox that others change are told (RFC 5464 section 4.1).
+    pub(super) metadata: bool,
+    /// And shared ones of the server.
+    pub(super) server_metadata: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
@@ -105,6 +113,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                     self.enabled.rev2 = true;
                     self.flow.set_utf8(true);
                     done.push("IMAP4rev2");
+                }
+                "METADATA" => {
+                    self.enabled.metadata = true;
+                    done.push("METADATA");
+                }
+                "METADATA-SERVER" => {
+                    self.enabled.server_metadata = true;
+                    done.push("METADATA-SERVER");
                 }
                 _ => {}
             }

@@ -9,6 +9,7 @@ use angarium_imap::view::Moment;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::{Answer, Halt};
+use super::notify::watched;
 use super::session::{Session, ended};
 use crate::connection::ConnectionError;
 
@@ -16,7 +17,7 @@ use crate::connection::ConnectionError;
 pub(super) enum Waking {
     /// The client sent something.
     Client,
-    /// The mailbox changed.
+    /// The mailbox changed, or something NOTIFY asked for.
     Mailbox,
     /// An administrator ends the session.
     Ended,
@@ -50,16 +51,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 Ok(Waking::Client)
             }
             () = ended(self.user.as_ref()) => Ok(Waking::Ended),
+            () = watched(self.notifying.as_deref()) => Ok(Waking::Mailbox),
             changed = changed => match changed {
                 Ok(()) => Ok(Waking::Mailbox),
                 // The sender lives as long as the mailbox is held here.
                 Err(_) => Err(ConnectionError::Closed),
             },
         }
-    }
-
-    pub(super) fn tell_idler(&mut self) {
-        self.announce(Moment::Free, false);
     }
 
     pub(super) fn idle_done(&mut self) {

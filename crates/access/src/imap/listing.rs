@@ -57,7 +57,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         };
         let mut parents: HashSet<String> = HashSet::new();
         if recursive || lsub {
-            for listed in all.iter().filter(|l| chosen(l)) {
+            // LSUB names a parent only for the sake of what its pattern does not reach (RFC 3501
+            // section 6.3.9).
+            for listed in all.iter().filter(|l| chosen(l) && (recursive || !matches(&l.name))) {
                 let mut name = listed.name.as_str();
                 while let Some((up, _)) = name.rsplit_once('/') {
                     parents.insert(up.to_owned());
@@ -87,9 +89,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             for name in rest {
                 let utf8 = self.enabled.rev2;
                 let mut line = ListWriter::new(self.connection.out(), list.kind);
-                line.attribute("\\NoSelect");
-                let info: &[&str] = if lsub { &[] } else { &["SUBSCRIBED"] };
-                line.finish(name, true, utf8, info);
+                line.attribute(if lsub { "\\NoSelect" } else { "\\NonExistent" });
+                line.finish(name, true, utf8, child_info(&list, true));
             }
         }
         Ok(Answer::ok("completed"))
@@ -100,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         &mut self,
         list: &List,
         listed: &ListedMailbox,
-        child_info: bool,
+        has_chosen_below: bool,
     ) -> Result<(), Halt> {
         let mail = self.mail()?;
         let countable = may_count(listed.rights);
@@ -168,8 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 line.attribute(if new { "\\Marked" } else { "\\Unmarked" });
             }
         }
-        let info: &[&str] = if child_info { &["SUBSCRIBED"] } else { &[] };
-        line.finish(&listed.name, true, utf8, info);
+        line.finish(&listed.name, true, utf8, child_info(list, has_chosen_below));
         if list.returns.my_rights && record.is_some() {
             let rights = listed.rights.shown();
             encode::my_rights(self.connection.out(), &listed.name, utf8, &rights);
@@ -180,7 +180,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             let target = mail.target(&listed.name).await?;
             self.tell_status(&listed.name, &target, record, items).await?;
         }
-        Ok(())
+        self.tell_listed_metadata(&list.returns.metadata, listed)
+    }
+}
+
+/// What CHILDINFO says of a name with chosen ones below it: the options by which they were chosen
+/// (RFC 5258 section 3.5).
+fn child_info(list: &List, has_chosen_below: bool) -> &'static [&'static str] {
+    let recursive = list.select.mode == ListSelectMode::Recursive;
+    match (has_chosen_below && recursive, list.select.subscribed, list.select.special_use) {
+        (false, ..) | (true, false, false) => &[],
+        (true, true, false) => &["SUBSCRIBED"],
+        (true, false, true) => &["SPECIAL-USE"],
+        (true, true, true) => &["SUBSCRIBED", "SPECIAL-USE"],
     }
 }
 

@@ -15,6 +15,8 @@ mod idle;
 mod listing;
 mod login;
 mod mailboxes;
+mod metadata;
+mod notify;
 mod quota;
 mod search;
 mod search_keys;

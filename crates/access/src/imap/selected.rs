@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use angarium_accounts::mailboxes::{MailRights, Opened, Row, Shared, Table};
-use angarium_accounts::{FlagBits, ModSeq, Uid};
+use angarium_accounts::{Annotations, FlagBits, ModSeq, Uid};
 use angarium_imap::encode::{self, Code, FetchWriter};
 use angarium_imap::types::UidSet;
 use angarium_imap::view::{Habits, Moment, News, UidMap, View};
@@ -31,6 +31,10 @@ pub(super) struct Selected {
     pub(super) recent_until: Option<Uid>,
     /// The mailbox is no more.
     pub(super) gone: bool,
+    /// The annotations the client has been told of.
+    pub(super) annotations: Annotations,
+    /// Flags are not told just now.
+    pub(super) hold_flags: bool,
 }
 
 /// Messages with these flags do not exist for a session (`reference/mailboxes.md` section 5).
@@ -91,6 +95,8 @@ impl Selected {
             watch,
             recent_until: claimed.map(|_| shared.record.uid_next),
             gone: shared.gone,
+            annotations: shared.record.annotations.clone(),
+            hold_flags: false,
             name,
             opened,
         };
@@ -185,7 +191,7 @@ impl Selected {
         let shared = self.shared();
         let mut changed: Vec<(u32, u32)> = Vec::new();
         let mut came_or_went = false;
-        self.view.take_news(moment, |news| match news {
+        let tell = |news| match news {
             News::Expunge(sequence) => {
                 came_or_went = true;
                 encode::expunge(out, sequence);
@@ -200,7 +206,12 @@ impl Selected {
             }
             News::Recent(messages) => encode::recent(out, messages),
             News::Flags { sequence, uid } => changed.push((sequence, uid)),
-        });
+        };
+        if self.hold_flags {
+            self.view.take_news_but_flags(moment, tell);
+        } else {
+            self.view.take_news(moment, tell);
+        }
         let mut joined = Vec::new();
         for (sequence, uid) in changed {
             let Some(row) = shared.table.get(Uid(uid)) else { continue };

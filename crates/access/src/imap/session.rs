@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use angarium_accounts::mailboxes::MailAccount;
+use angarium_accounts::mailboxes::{Entries, MailAccount};
 use angarium_imap::encode::{self, Code};
 use angarium_imap::flow::server::{Event, Session as Flow};
 use angarium_imap::types::{Command, Request, Tag};
@@ -16,6 +16,7 @@ use super::append::Appending;
 use super::capability::Enabled;
 use super::idle::Waking;
 use super::login::Exchange;
+use super::notify::{Notifying, noticed};
 use super::selected::Selected;
 use super::{ClearText, ImapContext};
 use crate::cli::EndSignal;
@@ -46,6 +47,10 @@ pub(super) struct Session<S> {
     pub(super) exchange: Option<Box<Exchange>>,
     pub(super) appending: Option<Box<Appending>>,
     pub(super) idling: Option<Tag>,
+    /// What NOTIFY asked for.
+    pub(super) notifying: Option<Box<Notifying>>,
+    /// The server's shared annotations as the client knows them (with METADATA-SERVER enabled).
+    pub(super) known_server: Option<Box<Entries>>,
     pub(super) login_failures: u32,
     /// A password may travel in clear as the connection is now.
     pub(super) clear_text_allowed: bool,
@@ -77,6 +82,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             exchange: None,
             appending: None,
             idling: None,
+            notifying: None,
+            known_server: None,
             login_failures: 0,
             clear_text_allowed: false,
             errors: 0,
@@ -139,10 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if self.idling.is_some() {
             return match self.wait_idling(patience).await? {
                 Waking::Client => Ok(()),
-                Waking::Mailbox => {
-                    self.tell_idler();
-                    Ok(())
-                }
+                Waking::Mailbox => Box::pin(self.tell_between()).await,
                 Waking::Ended => {
                     self.end();
                     Ok(())
@@ -158,6 +162,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 received?;
             }
             () = ended(self.user.as_ref()) => self.end(),
+            () = noticed(self.notifying.as_deref(), self.selected.as_mut()),
+                if self.appending.is_none() => Box::pin(self.tell_between()).await?,
         }
         Ok(())
     }
@@ -218,7 +224,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let selecting = matches!(command, Command::Select(_));
         let outcome = self.dispatch(&tag, command).await;
         if !selecting {
-            self.announce(moment, uids);
+            match self.tell_news(moment, uids).await {
+                Err(Halt::Lost(error)) => return Err(error),
+                Err(Halt::Answer(_)) | Ok(()) => {}
+            }
         }
         self.finish(&tag, name, outcome)?;
         self.entry.waiting(self.status());
@@ -252,7 +261,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     pub(super) fn announce(&mut self, moment: Moment, uids: bool) {
         let Some(selected) = self.selected.as_mut() else { return };
         selected.announce(self.connection.out(), moment, self.enabled, uids);
-        if selected.gone {
+        let gone = selected.gone;
+        if self.enabled.metadata && !gone {
+            self.tell_selected_metadata();
+        }
+        if gone {
             self.selected = None;
             self.bye("the selected mailbox was removed");
         }
@@ -346,6 +359,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 self.list_rights(&mailbox, &identifier).await
             }
             Command::MyRights(mailbox) => self.my_rights(&mailbox).await,
+            Command::GetMetadata(get) => self.get_metadata(*get).await,
+            Command::SetMetadata(set) => self.set_metadata(*set).await,
+            Command::Notify(notify) => self.notify(*notify).await,
             Command::SetQuota { root, limits } => self.set_quota(&root, &limits).await,
             Command::SortThread(_)
             | Command::ProxyAuth { .. }

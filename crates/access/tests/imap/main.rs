@@ -3,14 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod annotating;
 mod appending;
 mod changes;
+mod classes;
 mod client;
 mod counts;
 mod encrypting;
 mod fetching;
 mod logging_in;
 mod naming;
+mod notifying;
 mod odd_input;
 mod searching;
 mod sharing;

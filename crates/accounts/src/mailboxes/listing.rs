@@ -124,7 +124,7 @@ pub struct ListedMailbox {
 }
 
 /// True for classes that hold mail.
-fn is_mail(class: &str) -> bool {
+pub(super) fn is_mail(class: &str) -> bool {
     class.is_empty() || class.eq_ignore_ascii_case("IPF.Note")
 }
 
@@ -144,6 +144,12 @@ impl MailAccount {
             subscription.clone_from(&record.subscription);
             let store = self.accounts.store();
             let own = store.mailboxes.list(self.home.id).await?;
+            if !self.sees_non_mail().await? {
+                // Subscribed to or not: it is not shown.
+                let hidden: HashSet<&str> =
+                    own.iter().filter(|r| !is_mail(&r.class)).map(|r| r.name.as_str()).collect();
+                subscription.retain(|name| !hidden.contains(name.as_str()));
+            }
             self.add(&mut found, "", own, MailRights::ALL, &matching).await?;
             for (alias, foreign) in &record.mailbox_aliases {
                 let Some(foreign) = foreign.as_str() else { continue };
@@ -162,7 +168,7 @@ impl MailAccount {
         }
         let known: HashSet<String> = found.iter().map(|l| l.name.clone()).collect();
         for name in subscription.iter().filter(|n| matching(n) && !known.contains(*n)) {
-            found.push(self.subscribed_only(name).await?);
+            found.extend(self.subscribed_only(name).await?);
         }
         found.sort_by(|a, b| a.name.cmp(&b.name));
         found.dedup_by(|a, b| a.name == b.name);
@@ -170,7 +176,8 @@ impl MailAccount {
     }
 
     /// A subscribed name that no pattern for existing mailboxes found: perhaps of another account.
-    async fn subscribed_only(&self, name: &str) -> Result<ListedMailbox, MailError> {
+    /// `None` for one that holds no mail and is not to be shown.
+    async fn subscribed_only(&self, name: &str) -> Result<Option<ListedMailbox>, MailError> {
         let mut listed = ListedMailbox {
             name: name.to_owned(),
             record: None,
@@ -181,6 +188,9 @@ impl MailAccount {
         };
         if matches!(parse(name), Ok(Named::Foreign { .. })) {
             match self.look_up(name).await {
+                Ok((_, record, _)) if !is_mail(&record.class) && !self.sees_non_mail().await? => {
+                    return Ok(None);
+                }
                 Ok((_, record, rights)) => {
                     listed.record = Some(record);
                     listed.rights = rights;
@@ -189,7 +199,7 @@ impl MailAccount {
                 Err(_) => {}
             }
         }
-        Ok(listed)
+        Ok(Some(listed))
     }
 
     /// Adds the mailboxes of one account whose names, with `prefix`, match.
@@ -201,7 +211,7 @@ impl MailAccount {
         rights: MailRights,
         matching: &(impl Fn(&str) -> bool + Sync),
     ) -> Result<(), MailError> {
-        let mail_only = prefix.is_empty() && !self.sees_non_mail().await?;
+        let mail_only = !self.sees_non_mail().await?;
         let parents: HashSet<String> = all
             .iter()
             .filter(|r| !mail_only || is_mail(&r.class))
@@ -282,8 +292,12 @@ impl MailAccount {
         let target = Target { owner, path };
         let below = format!("{}/", target.path);
         let all = self.accounts.store().mailboxes.list(target.owner.id).await?;
+        let mail_only = !self.sees_non_mail().await?;
         let names: Vec<String> = all.iter().map(|r| r.name.clone()).collect();
         for record in all {
+            if mail_only && !is_mail(&record.class) {
+                continue;
+            }
             let name = match record.name.strip_prefix(&target.path) {
                 Some("") => alias.to_owned(),
                 Some(rest) if rest.starts_with('/') => format!("{alias}{rest}"),
@@ -312,7 +326,10 @@ impl MailAccount {
     }
 
     /// The account setting `IMAPSeesNonMail`.
-    async fn sees_non_mail(&self) -> Result<bool, MailError> {
+    pub(super) async fn sees_non_mail(&self) -> Result<bool, MailError> {
+        if self.home.id == AccountId(0) {
+            return Ok(true);
+        }
         let settings = self.accounts.effective_settings(self.home.id).await?;
         let value = settings.get("IMAPSeesNonMail").and_then(Value::as_str);
         Ok(value.is_some_and(|v| v.eq_ignore_ascii_case("YES")))

@@ -6,6 +6,7 @@
 //! looking at mailboxes by name; it checks names, rights and quota and hands out open mailboxes.
 
 mod account;
+mod annotations;
 mod delivery;
 mod error;
 mod facts;
@@ -14,14 +15,17 @@ mod intake;
 mod listing;
 mod messages;
 mod names;
+mod notices;
 mod open;
 mod registry;
 mod rights;
 mod table;
 #[cfg(test)]
 mod tests;
+mod watching;
 
 pub use account::{MailAccount, Opened, Target};
+pub use annotations::{AnnotationError, Entries};
 pub use delivery::DeliverError;
 pub use error::MailError;
 pub use facts::{Limits, Owner};
@@ -34,3 +38,4 @@ pub use open::{News, OpenMailbox, Shared};
 pub use registry::{Registry, RegistryOptions};
 pub use rights::MailRights;
 pub use table::{Row, Table};
+pub use watching::{Notice, WatchFilter, Watched, Watcher};

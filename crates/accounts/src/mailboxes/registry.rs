@@ -9,6 +9,7 @@ use angarium_store::{AccountId, Change, MailboxId, MailboxRecord, Store};
 use quick_cache::sync::Cache;
 
 use super::error::MailError;
+use super::notices::Watches;
 use super::open::OpenMailbox;
 
 /// How much is kept of mailboxes nobody has open any more.
@@ -48,6 +49,7 @@ pub struct Registry {
     names: Cache<AccountId, Arc<Names>>,
     /// Grows with every change of any mailbox's name: a list read before it is not kept.
     renames: AtomicU64,
+    watches: Watches,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -78,6 +80,7 @@ impl Registry {
             kept: Mutex::new(Kept::default()),
             names: Cache::new(options.kept_names.max(16)),
             renames: AtomicU64::new(0),
+            watches: Watches::default(),
         }
     }
 
@@ -102,6 +105,12 @@ impl Registry {
             }
             _ => {}
         }
+        self.watches.changed(change);
+    }
+
+    /// Who wants to hear of changes.
+    pub(super) fn watches(&self) -> &Watches {
+        &self.watches
     }
 
     fn renamed(&self, account: AccountId, removed: &[MailboxId], changed: &[MailboxRecord]) {

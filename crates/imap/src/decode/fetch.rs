@@ -26,7 +26,7 @@ pub(super) fn decode(cursor: &mut Cursor<'_>, uid: bool) -> Parse<Fetch> {
     Ok(fetch)
 }
 
-fn items(cursor: &mut Cursor<'_>) -> Parse<SmallVec<[FetchItem; 6]>> {
+pub(super) fn items(cursor: &mut Cursor<'_>) -> Parse<SmallVec<[FetchItem; 6]>> {
     if !cursor.eat(b'(') {
         if let Some(items) = all_macro(cursor) {
             return Ok(items);

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::cursor::{Cursor, Parse};
 use super::mailbox::status_items;
+use super::metadata;
 use super::refusal::Fault;
 use crate::types::{Command, InlineOption, List, ListKind, ListReturn, ListSelect, ListSelectMode};
 
@@ -94,6 +95,10 @@ fn returns(cursor: &mut Cursor<'_>, list: &mut List) -> Parse<()> {
             _ if word.eq_ignore_ascii_case("STATUS") => {
                 cursor.space()?;
                 returns.status = Some(status_items(cursor)?);
+            }
+            _ if word.eq_ignore_ascii_case("METADATA") => {
+                cursor.space()?;
+                returns.metadata = metadata::entries(cursor)?;
             }
             _ => return inline(word, returns, cursor),
         }

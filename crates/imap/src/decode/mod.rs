@@ -11,6 +11,8 @@ mod fetch;
 mod list;
 mod mailbox;
 mod message;
+mod metadata;
+mod notify;
 mod refusal;
 mod search;
 mod session;
@@ -91,7 +93,11 @@ fn untagged(cursor: &mut Cursor<'_>) -> Parse<Command> {
                 Some(command) => Some(command),
                 None => match message::decode(name, cursor)? {
                     Some(command) => Some(command),
-                    None => access::decode(name, cursor)?,
+                    None => match access::decode(name, cursor)? {
+                        Some(command) => Some(command),
+                        None if name == "NOTIFY" => Some(notify::decode(cursor)?),
+                        None => metadata::decode(name, cursor)?,
+                    },
                 },
             },
         },

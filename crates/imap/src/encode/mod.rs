@@ -7,6 +7,7 @@
 mod answer;
 mod fetch;
 mod mailbox;
+mod metadata;
 mod rights;
 mod search;
 mod structure;
@@ -18,6 +19,7 @@ pub use answer::{
 };
 pub use fetch::{FetchWriter, item_name};
 pub use mailbox::{ListWriter, Namespace, StatusWriter, namespace};
+pub use metadata::{list_change, metadata, metadata_changed};
 pub use rights::{QuotaUsage, acl, list_rights, my_rights, quota, quota_root};
 pub use search::{Esearch, esearch, search, sort};
 pub use structure::body_without_extensions;

@@ -7,6 +7,8 @@ use smallvec::SmallVec;
 use super::fetch::Fetch;
 use super::flag::Flag;
 use super::list::{List, StatusItems};
+use super::metadata::{GetMetadata, SetMetadata};
+use super::notify::Notify;
 use super::search::{Search, SearchKey, SearchReturn, SortCriteria};
 use super::sequence::SequenceSet;
 use super::tag::{Secret, Tag};
@@ -149,6 +151,12 @@ pub enum Command {
     },
     /// MYRIGHTS mailbox
     MyRights(String),
+    /// GETMETADATA (RFC 5464)
+    GetMetadata(Box<GetMetadata>),
+    /// SETMETADATA (RFC 5464)
+    SetMetadata(Box<SetMetadata>),
+    /// NOTIFY (RFC 5465)
+    Notify(Box<Notify>),
 }
 
 impl Command {
@@ -243,6 +251,9 @@ impl Command {
             Self::DeleteAcl { .. } => "DELETEACL",
             Self::ListRights { .. } => "LISTRIGHTS",
             Self::MyRights(_) => "MYRIGHTS",
+            Self::GetMetadata(_) => "GETMETADATA",
+            Self::SetMetadata(_) => "SETMETADATA",
+            Self::Notify(_) => "NOTIFY",
         }
     }
 

@@ -89,6 +89,8 @@ pub struct ListReturn {
     pub special_use: bool,
     /// MYRIGHTS
     pub my_rights: bool,
+    /// METADATA (…): entries in lower case (RFC 9590); empty when not asked
+    pub metadata: Vec<String>,
     /// STATUS (…)
     pub status: Option<StatusItems>,
     /// The guide's own options in the order asked; at most [`ListReturn::MAX_INLINE`].

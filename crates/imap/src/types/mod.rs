@@ -6,6 +6,8 @@ mod date;
 mod fetch;
 mod flag;
 mod list;
+mod metadata;
+mod notify;
 mod search;
 mod sequence;
 mod tag;
@@ -21,6 +23,8 @@ pub use flag::{Flag, SystemFlag};
 pub use list::{
     InlineOption, List, ListKind, ListReturn, ListSelect, ListSelectMode, StatusItem, StatusItems,
 };
+pub use metadata::{GetMetadata, MetadataDepth, SetMetadata};
+pub use notify::{EventGroup, Events, MailboxFilter, Notify};
 pub use search::{
     DateKind, PartialRange, Search, SearchKey, SearchReturn, SortCriterion, SortKey, TextField,
 };

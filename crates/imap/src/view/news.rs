@@ -113,6 +113,14 @@ impl View {
         }
     }
 
+    /// As [`View::take_news`] for a client that does not want to hear of flags now: what changed of
+    /// them is kept for later.
+    pub fn take_news_but_flags(&mut self, moment: Moment, tell: impl FnMut(News)) {
+        let flags = std::mem::take(&mut self.changed);
+        self.take_news(moment, tell);
+        self.changed.extend(flags);
+    }
+
     fn tell_gone(&mut self, gone: &UidSet, tell: &mut impl FnMut(News)) {
         let known = super::resolve::saved(&self.map, gone);
         if known.is_empty() {
