@@ -147,6 +147,24 @@ async fn notify_tells_others_mailboxes_only_as_long_as_the_rights_allow_it() {
 }
 
 #[tokio::test]
+async fn notify_sends_nothing_more_of_a_selected_mailbox_that_may_not_be_read_any_more() {
+    let world = World::new().await;
+    let mut ann = world.login("ann").await;
+    ann.ok("CREATE News").await;
+    ann.ok("SETACL News bob lr").await;
+    let mut bob = world.login("bob").await;
+    bob.ok("SELECT ~ann/News").await;
+    let wish = "(MessageNew (BODY.PEEK[]) MessageExpunge)";
+    bob.ok(&format!("NOTIFY SET (selected {wish})")).await;
+    ann.append("News", "", &mail(1)).await;
+    assert_eq!(bob.line().await, "* 1 EXISTS");
+    assert!(bob.until(")").await.contains("Text of 1."));
+    ann.ok("DELETEACL News bob").await;
+    ann.append("News", "", &mail(2)).await;
+    assert!(bob.silent().await);
+}
+
+#[tokio::test]
 async fn notify_subscribed_follows_the_subscription() {
     let world = World::new().await;
     let mut ann = world.login("ann").await;
