@@ -219,3 +219,29 @@ async fn notify_of_unknown_events_is_refused_and_changes_nothing() {
     nobody.bad("NOTIFY NONE").await;
     nobody.bad("GETMETADATA \"\" /shared/comment").await;
 }
+
+#[tokio::test]
+async fn notify_knows_inboxes_and_the_own_names_of_foreign_mailboxes() {
+    let world = World::new().await;
+    let mut ann = world.login("ann").await;
+    ann.ok("CREATE News").await;
+    ann.ok("SETACL News bob lr").await;
+    let found = world.store.directory.lookup("test.example", "bob").await.unwrap();
+    let Some(angarium_accounts::DomainObject::Account(id)) = found else { panic!("{found:?}") };
+    let mut record = world.store.directory.account(id).await.unwrap().unwrap();
+    record.mailbox_aliases = [("Their news".to_owned(), "~ann/News".into())].into();
+    world.store.directory.update_account(record, None).await.unwrap();
+    let mut bob = world.login("bob").await;
+    let mut other = world.login("bob").await;
+    other.ok("CREATE Work/").await;
+    let got = bob
+        .ok("NOTIFY SET STATUS (mailboxes \"Their news\" (MessageNew MessageExpunge)) \
+             (inboxes (MessageNew MessageExpunge MailboxName))")
+        .await;
+    assert!(got.contains("* STATUS \"Their news\" (") && got.contains("* STATUS INBOX ("), "{got}");
+    assert!(!got.contains("STATUS Work"), "{got}");
+    other.append("INBOX", "", &mail(1)).await;
+    assert!(bob.line().await.starts_with("* STATUS INBOX (MESSAGES 1 "));
+    ann.append("News", "", &mail(2)).await;
+    assert!(bob.line().await.starts_with("* STATUS \"Their news\" (MESSAGES 1 "));
+}
