@@ -10,4 +10,5 @@ pub mod encode;
 pub mod flow;
 pub mod mailbox_name;
 pub mod types;
+pub mod url;
 pub mod view;

@@ -16,6 +16,7 @@ pub mod identifier;
 pub mod received;
 pub mod report;
 pub mod section;
+pub mod smime;
 pub mod structure;
 pub mod subject;
 pub mod summary;

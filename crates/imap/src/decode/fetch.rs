@@ -141,6 +141,14 @@ fn section(cursor: &mut Cursor<'_>) -> Parse<Section> {
     Ok(Section { part, text: Some(text) })
 }
 
+/// A section's text without its brackets, as it stands in a URL; nothing if it is none.
+pub(crate) fn section_text(text: &str, options: super::Options) -> Option<Section> {
+    let bracketed = format!("[{text}]");
+    let mut cursor = Cursor::new(bracketed.as_bytes(), options);
+    let section = section(&mut cursor).ok()?;
+    cursor.at_end().then_some(section)
+}
+
 fn field_names(cursor: &mut Cursor<'_>) -> Parse<Vec<Box<str>>> {
     cursor.space()?;
     cursor.expect(b'(', "List of header fields expected")?;

@@ -17,11 +17,15 @@ mod refusal;
 mod search;
 mod session;
 mod sort;
+mod url;
 
-pub(crate) use append::{AppendHead, AppendLine};
-pub(crate) use append::{head as append_head, is_append, next as append_next};
+pub(crate) use append::{
+    End as AppendEnd, Item as AppendItem, Place as AppendPlace, Stretch as AppendStretch,
+    is_append, stretch as append_stretch,
+};
 pub use cursor::is_atom_char;
 pub(crate) use cursor::{Cursor, is_astring_char, undo_base64};
+pub(crate) use fetch::section_text;
 pub use refusal::{Refusal, Verdict};
 
 use crate::types::{Command, Request, Tag};
@@ -96,7 +100,10 @@ fn untagged(cursor: &mut Cursor<'_>) -> Parse<Command> {
                     None => match access::decode(name, cursor)? {
                         Some(command) => Some(command),
                         None if name == "NOTIFY" => Some(notify::decode(cursor)?),
-                        None => metadata::decode(name, cursor)?,
+                        None => match metadata::decode(name, cursor)? {
+                            Some(command) => Some(command),
+                            None => url::decode(name, cursor)?,
+                        },
                     },
                 },
             },

@@ -230,7 +230,8 @@ fn part_numbers(out: &mut Vec<u8>, part: &[u32]) {
     }
 }
 
-fn section_name(out: &mut Vec<u8>, section: &Section) {
+/// Appends a section without its brackets.
+pub(crate) fn section_name(out: &mut Vec<u8>, section: &Section) {
     part_numbers(out, &section.part);
     let Some(text) = &section.text else { return };
     if !section.part.is_empty() {

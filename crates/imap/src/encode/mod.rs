@@ -17,6 +17,7 @@ pub use answer::{
     Code, bye, capability, continuation, enabled, exists, expunge, flags, id, recent,
     sasl_challenge, tagged_bad, tagged_no, tagged_ok, untagged_no, untagged_ok, vanished,
 };
+pub(crate) use fetch::section_name;
 pub use fetch::{FetchWriter, item_name};
 pub use mailbox::{ListWriter, Namespace, StatusWriter, namespace};
 pub use metadata::{list_change, metadata, metadata_changed};

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use crate::decode::Refusal;
-use crate::types::{DateTime, Flag, Request, Secret, Tag};
+use crate::types::{DateTime, Flag, Replaces, Request, Secret, Tag};
 
 /// How much a client may send before something is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ impl Limits {
 pub const MAX_SASL_LINE: usize = 16 << 10;
 /// Most messages in one APPEND (RFC 3502).
 pub const MAX_APPEND_MESSAGES: u32 = 10_000;
+/// Most parts of one message made by CATENATE (RFC 4469).
+pub const MAX_CATENATE_PARTS: u32 = 200;
 /// Commands not understood before log-in after which the connection ends.
 pub const MAX_ERRORS_BEFORE_LOGIN: u32 = 10;
 /// Commands not understood in a row after log-in after which the connection ends.
@@ -38,16 +40,22 @@ pub const MAX_ERRORS_AFTER_LOGIN: u32 = 100;
 pub enum Event {
     /// A command.
     Command(Request),
-    /// An APPEND begins; [`Event::AppendMessage`] follows.
+    /// An APPEND or REPLACE begins; [`Event::AppendMessage`] follows.
     AppendStart {
         /// Its tag.
         tag: Tag,
         /// Where to, UTF-8.
         mailbox: String,
+        /// Which message a REPLACE replaces (RFC 8508).
+        replaces: Option<Replaces>,
     },
-    /// A message of an APPEND is announced. Nothing more comes until
+    /// A message of an APPEND is announced. Unless it is made of parts, nothing more comes until
     /// [`super::server::Session::accept_append`] or [`super::server::Session::refuse_append`] is called.
     AppendMessage(AppendMessage),
+    /// A TEXT part of a message made of parts (RFC 4469); waits as [`Event::AppendMessage`] does.
+    AppendText(AppendText),
+    /// A URL part: its octets are to be put in here. Waits for nothing.
+    AppendUrl(String),
     /// Octets of the message, never empty. How they are cut follows the input; joined they do not.
     AppendData(Bytes),
     /// The message is whole.
@@ -76,10 +84,21 @@ pub struct AppendMessage {
     pub flags: Vec<Flag>,
     /// INTERNALDATE to keep.
     pub date: Option<DateTime>,
+    /// It is made of parts, which follow (RFC 4469); what comes below is then 0 and false.
+    pub catenate: bool,
     /// Octets announced. 0 asks to give the whole APPEND up (RFC 3502 section 6.3.11).
     pub size: u64,
     /// `~{n}`: NUL is allowed (RFC 3516).
     pub binary: bool,
     /// The client sends at once, without being told to go on.
     pub non_synchronising: bool,
+}
+
+/// One TEXT part announced inside CATENATE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppendText {
+    /// Octets announced; 0 is an empty part.
+    pub size: u64,
+    /// `~{n}`: NUL is allowed (RFC 3516).
+    pub binary: bool,
 }

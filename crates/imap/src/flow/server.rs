@@ -12,15 +12,20 @@
 //! }
 //! ```
 
+mod append;
+
+use std::collections::VecDeque;
+
 use bytes::{Buf as _, BytesMut};
 
 pub use super::event::{
-    AppendMessage, Event, Limits, MAX_APPEND_MESSAGES, MAX_ERRORS_AFTER_LOGIN,
-    MAX_ERRORS_BEFORE_LOGIN, MAX_SASL_LINE,
+    AppendMessage, AppendText, Event, Limits, MAX_APPEND_MESSAGES, MAX_CATENATE_PARTS,
+    MAX_ERRORS_AFTER_LOGIN, MAX_ERRORS_BEFORE_LOGIN, MAX_SASL_LINE,
 };
 use super::lines::{LineEnd, LiteralMark, content_length, line_end};
-use crate::decode::{self, AppendHead, AppendLine, Options, Refusal, Verdict};
+use crate::decode::{self, Options, Refusal, Verdict};
 use crate::types::{Secret, Tag};
+use append::Append;
 
 /// A larger empty buffer is given back.
 const KEPT_BUFFER: usize = 4 << 10;
@@ -41,10 +46,8 @@ enum State {
     Literal,
     /// A message waits for the driver's word.
     Decision { size: u64, synchronising: bool },
-    /// Octets of a message.
+    /// Octets of a message; the text of its APPEND goes on behind them.
     Data { left: u64 },
-    /// The line after a message.
-    AfterData,
     /// Octets to throw away, then the rest of their command.
     Discard { left: u64 },
     /// The rest of a refused command.
@@ -63,22 +66,14 @@ pub struct Session {
     searched: usize,
     state: State,
     expect: Expect,
-    queued: Option<Event>,
+    /// Events of an APPEND's text, in their order; what waits for the driver's word is the last.
+    queued: VecDeque<Event>,
     append: Option<Append>,
     discarded: u64,
     limits: Limits,
     options: Options,
     authenticated: bool,
     errors: u32,
-}
-
-/// An APPEND on its way.
-#[derive(Debug)]
-struct Append {
-    tag: Tag,
-    /// In `UTF8 (~{n}`: a `)` must follow the message.
-    wrapped: bool,
-    messages: u32,
 }
 
 impl Default for Session {
@@ -97,7 +92,7 @@ impl Session {
             searched: 0,
             state: State::Line,
             expect: Expect::Command,
-            queued: None,
+            queued: VecDeque::new(),
             append: None,
             discarded: 0,
             limits: Limits::BEFORE_LOGIN,
@@ -181,60 +176,11 @@ impl Session {
         !self.buffer.is_empty()
     }
 
-    /// True in the middle of an APPEND's message.
-    #[must_use]
-    pub fn in_append(&self) -> bool {
-        self.append.is_some()
-    }
-
-    /// The announced message is wanted: its octets follow as events. Writes the continuation the
-    /// client may be waiting for.
-    pub fn accept_append(&mut self, out: &mut Vec<u8>) {
-        if let State::Decision { size, synchronising } = self.state {
-            if synchronising {
-                out.extend_from_slice(b"+ OK\r\n");
-            }
-            self.state = State::Data { left: size };
-        }
-    }
-
-    /// The announced message is not wanted: the driver answers the APPEND's tag with NO, and
-    /// what the client sends all the same is thrown away. Messages of this APPEND that came
-    /// before must not be kept.
-    pub fn refuse_append(&mut self) {
-        if let State::Decision { size, synchronising } = self.state {
-            self.append = None;
-            match synchronising {
-                true => self.forget_command(0),
-                false => self.start_discard(size),
-            }
-        }
-    }
-
-    /// The message being received is no longer wanted (no space, too large): as
-    /// [`Session::refuse_append`], in its middle or before its APPEND ends.
-    pub fn abandon_append(&mut self) {
-        if self.append.take().is_none() {
-            return;
-        }
-        self.queued = None;
-        match self.state {
-            State::Decision { size, synchronising: false } => self.start_discard(size),
-            State::Decision { .. } => self.forget_command(0),
-            State::Data { left } => self.start_discard(left),
-            State::AfterData => {
-                self.discarded = 0;
-                self.state = State::DiscardLine;
-            }
-            _ => {}
-        }
-    }
-
     /// What comes next, or `None` when more must be received first (or the driver's word on an
     /// APPEND is wanted). Continuation lines are appended to `out`: what is in `out` must be
     /// written before waiting for more.
     pub fn next_event(&mut self, out: &mut Vec<u8>) -> Option<Event> {
-        if let Some(event) = self.queued.take() {
+        if let Some(event) = self.queued.pop_front() {
             return Some(event);
         }
         loop {
@@ -242,7 +188,6 @@ impl Session {
                 State::Line => self.line_step(out),
                 State::Literal => self.literal_step(),
                 State::Data { left } => self.data_step(left),
-                State::AfterData => self.after_data_step(),
                 State::Discard { left } => self.discard_step(left),
                 State::DiscardLine => self.discard_line_step(),
                 State::Decision { .. } | State::Closed => Step::Wait,
@@ -296,6 +241,9 @@ impl Session {
                     return self.close("Command too long");
                 }
                 let command = self.buffer.get(..content_end).unwrap_or_default();
+                if self.append.is_some() || decode::is_append(command) {
+                    return self.append_stretch(None, content_end, end, out);
+                }
                 let decoded = decode::command(command, self.options);
                 self.forget_command(end);
                 match decoded {
@@ -318,29 +266,20 @@ impl Session {
 
     fn literal_announced(&mut self, mark: LiteralMark, end: usize, out: &mut Vec<u8>) -> Step {
         let command = self.buffer.get(..mark.start).unwrap_or_default();
-        if decode::is_append(command) {
-            match decode::append_head(command, self.options) {
-                Ok(AppendLine::Message(head)) if self.authenticated => {
-                    return self.append_announced(head, mark, end);
-                }
-                Ok(AppendLine::Message(head)) => {
-                    let refusal = Refusal {
-                        tag: Some(head.tag),
-                        verdict: Verdict::Bad,
-                        code: None,
-                        text: "Log in first".into(),
-                    };
-                    return self.refuse_literal(refusal, mark, end);
-                }
-                Ok(AppendLine::MailboxLiteral) => {}
-                Err(refusal) => return self.refuse_literal(refusal, mark, end),
-            }
+        if self.append.is_some() || decode::is_append(command) {
+            return self.append_stretch(Some(mark), mark.start, end, out);
         }
+        self.string_announced(mark, end, out)
+    }
+
+    /// A literal that is part of the command's text.
+    fn string_announced(&mut self, mark: LiteralMark, end: usize, out: &mut Vec<u8>) -> Step {
         let total = (end as u64).saturating_add(mark.size);
         let Some(total) = usize::try_from(total).ok().filter(|&n| n <= self.limits.command) else {
             let command = self.buffer.get(..mark.start).unwrap_or_default();
+            let known = self.append.take().map(|append| append.tag);
             let refusal = Refusal {
-                tag: tag_of(command),
+                tag: known.or_else(|| tag_of(command)),
                 verdict: Verdict::Bad,
                 code: Some("TOOBIG"),
                 text: "Literals of this command are too large".into(),
@@ -362,99 +301,6 @@ impl Session {
         }
         self.state = State::Line;
         Step::Go
-    }
-
-    fn append_announced(&mut self, head: AppendHead, mark: LiteralMark, end: usize) -> Step {
-        self.forget_command(end);
-        self.state = State::Decision { size: mark.size, synchronising: mark.synchronising };
-        self.append =
-            Some(Append { tag: head.tag.clone(), wrapped: head.message.wrapped, messages: 1 });
-        self.queued = Some(Event::AppendMessage(AppendMessage {
-            flags: head.message.flags.into_vec(),
-            date: head.message.date,
-            size: mark.size,
-            binary: mark.binary,
-            non_synchronising: !mark.synchronising,
-        }));
-        Step::Give(Event::AppendStart { tag: head.tag, mailbox: head.mailbox })
-    }
-
-    fn data_step(&mut self, left: u64) -> Step {
-        if left == 0 {
-            self.state = State::AfterData;
-            return Step::Give(Event::AppendMessageEnd);
-        }
-        if self.buffer.is_empty() {
-            return Step::Wait;
-        }
-        let count = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
-        let data = self.buffer.split_to(count).freeze();
-        self.state = State::Data { left: left - count as u64 };
-        Step::Give(Event::AppendData(data))
-    }
-
-    /// The line after a message: nothing, or the next message's announcement.
-    fn after_data_step(&mut self) -> Step {
-        let (content_end, end) = match self.find_line(self.limits.line) {
-            Found::Nothing => return Step::Wait,
-            Found::TooLong => return self.close("Command line too long"),
-            Found::Line { content_end, end } => (content_end, end),
-        };
-        let Some(append) = &mut self.append else {
-            self.state = State::DiscardLine;
-            return Step::Go;
-        };
-        let line = self.buffer.get(..content_end).unwrap_or_default();
-        let mark = match line_end(line) {
-            LineEnd::Absurd => return self.close("Literal too large"),
-            LineEnd::Plain => None,
-            LineEnd::Literal(mark) => Some(mark),
-        };
-        let text = line.get(..mark.map_or(content_end, |m| m.start)).unwrap_or_default();
-        let next =
-            decode::append_next(text, append.wrapped, mark.is_some(), &append.tag, self.options);
-        match (next, mark) {
-            (Ok(None), _) => {
-                self.append = None;
-                self.errors = 0;
-                self.forget_command(end);
-                Step::Give(Event::AppendEnd)
-            }
-            (Ok(Some(message)), Some(mark)) if append.messages < MAX_APPEND_MESSAGES => {
-                append.messages += 1;
-                append.wrapped = message.wrapped;
-                self.forget_command(end);
-                self.state = State::Decision { size: mark.size, synchronising: mark.synchronising };
-                Step::Give(Event::AppendMessage(AppendMessage {
-                    flags: message.flags.into_vec(),
-                    date: message.date,
-                    size: mark.size,
-                    binary: mark.binary,
-                    non_synchronising: !mark.synchronising,
-                }))
-            }
-            (Ok(Some(_)), mark) => {
-                let refusal = Refusal {
-                    tag: Some(append.tag.clone()),
-                    verdict: Verdict::No,
-                    code: Some("LIMIT"),
-                    text: "Too many messages in one APPEND".into(),
-                };
-                self.end_append(refusal, mark, end)
-            }
-            (Err(refusal), mark) => self.end_append(refusal, mark, end),
-        }
-    }
-
-    fn end_append(&mut self, refusal: Refusal, mark: Option<LiteralMark>, end: usize) -> Step {
-        self.append = None;
-        match mark {
-            Some(mark) => self.refuse_literal(refusal, mark, end),
-            None => {
-                self.forget_command(end);
-                self.refuse(refusal)
-            }
-        }
     }
 
     /// Refuses a command at a literal: a waiting client is simply not told to go on, the octets
@@ -563,7 +409,7 @@ impl Session {
         self.line = 0;
         self.searched = 0;
         self.append = None;
-        self.queued = None;
+        self.queued.clear();
         self.state = State::Closed;
         Step::Give(Event::Fatal(text))
     }

@@ -1,6 +1,6 @@
 //! Every command a client can give, decoded.
 //!
-//! APPEND is not here: its messages stream, so it comes as events of `flow::server`.
+//! APPEND and REPLACE are not here: their messages stream, so they come as events of `flow::server`.
 
 use smallvec::SmallVec;
 
@@ -157,9 +157,54 @@ pub enum Command {
     SetMetadata(Box<SetMetadata>),
     /// NOTIFY (RFC 5465)
     Notify(Box<Notify>),
+    /// GENURLAUTH (RFC 4467): URLs without their tokens, each with a mechanism in upper case;
+    /// at most [`Command::MAX_URLS`]
+    GenUrlAuth(Vec<(String, String)>),
+    /// RESETKEY (RFC 4467)
+    ResetKey {
+        /// Which mailbox's key; `None` for all of the user's.
+        mailbox: Option<String>,
+        /// Mechanisms in upper case; none for all.
+        mechanisms: Vec<String>,
+    },
+    /// URLFETCH (RFC 4467, RFC 5524); at most [`Command::MAX_URLS`]
+    UrlFetch(Vec<UrlFetch>),
+}
+
+/// One URL of URLFETCH.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UrlFetch {
+    /// As given.
+    pub url: String,
+    /// What of it is wanted (RFC 5524); empty for the plain form of RFC 4467.
+    pub items: SmallVec<[UrlItem; 3]>,
+}
+
+/// What URLFETCH may ask of a URL (RFC 5524).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UrlItem {
+    /// `BODY`: the octets as they are stored.
+    Body,
+    /// `BINARY`: the octets with their transfer encoding undone.
+    Binary,
+    /// `BODYPARTSTRUCTURE`
+    Structure,
+}
+
+/// Which message REPLACE replaces (RFC 8508).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replaces {
+    /// True for UID REPLACE.
+    pub uid: bool,
+    /// Its number, [`super::STAR`] for `*`.
+    pub number: u32,
 }
 
 impl Command {
+    /// Most URLs taken in GENURLAUTH and URLFETCH.
+    pub const MAX_URLS: usize = 100;
+    /// Most mechanisms taken in RESETKEY.
+    pub const MAX_MECHANISMS: usize = 16;
     /// Most pairs taken in ID (RFC 2971 section 3.3).
     pub const MAX_ID_PAIRS: usize = 30;
     /// Most names taken in ENABLE.
@@ -254,6 +299,9 @@ impl Command {
             Self::GetMetadata(_) => "GETMETADATA",
             Self::SetMetadata(_) => "SETMETADATA",
             Self::Notify(_) => "NOTIFY",
+            Self::GenUrlAuth(_) => "GENURLAUTH",
+            Self::ResetKey { .. } => "RESETKEY",
+            Self::UrlFetch(_) => "URLFETCH",
         }
     }
 

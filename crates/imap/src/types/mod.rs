@@ -14,8 +14,8 @@ mod tag;
 mod uid_set;
 
 pub use command::{
-    AclChange, Command, Copy, Create, Encryption, Qresync, QuotaLimit, Request, Select, SortThread,
-    Store, StoreMode, ThreadAlgorithm,
+    AclChange, Command, Copy, Create, Encryption, Qresync, QuotaLimit, Replaces, Request, Select,
+    SortThread, Store, StoreMode, ThreadAlgorithm, UrlFetch, UrlItem,
 };
 pub use date::{Date, DateTime};
 pub use fetch::{Fetch, FetchItem, OctetRange, Section, SectionText};
