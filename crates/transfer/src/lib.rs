@@ -9,6 +9,7 @@
 pub mod deliver;
 pub mod dequeuer;
 pub mod envelope;
+pub mod imap_url;
 pub mod receive;
 pub mod report;
 pub mod retry;

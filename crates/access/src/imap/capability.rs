@@ -46,6 +46,9 @@ const LOGGED_IN: [&str; 28] = [
 /// Announced after log-in: quota.
 const QUOTA: [&str; 3] = ["QUOTA", "QUOTA=RES-STORAGE", "QUOTASET"];
 
+/// Announced after log-in: messages made out of messages, and URLs of them.
+const MAKING: [&str; 5] = ["CATENATE", "REPLACE", "URLAUTH", "URLAUTH=BINARY", "URL-PARTIAL"];
+
 /// What a client has enabled (RFC 5161) or otherwise asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Enabled {
@@ -69,6 +72,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if self.user.is_some() {
             names.extend(LOGGED_IN);
             names.extend(QUOTA);
+            names.extend(MAKING);
             return names;
         }
         if !tls && self.context.acceptor.is_some() {

@@ -8,6 +8,7 @@ mod access;
 mod answer;
 mod append;
 mod capability;
+mod encrypted;
 mod fetch;
 mod fetch_plan;
 mod flags;
@@ -25,6 +26,7 @@ mod select;
 mod selected;
 mod session;
 mod store;
+mod urlauth;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -94,6 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         encode::untagged_ok(out, Some(highest), "highest");
         let id = format!("MAILBOXID (M{})", record.id.0);
         encode::untagged_ok(out, Some(Code::Word(&id)), "identity");
+        encode::untagged_ok(out, Some(Code::Word("URLMECH INTERNAL")), "mechanisms");
     }
 
     /// Tells a client that comes back what changed while it was away (RFC 7162 section 3.2.5).

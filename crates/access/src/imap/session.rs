@@ -177,8 +177,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     async fn answer(&mut self, event: Event) -> Result<(), ConnectionError> {
         match event {
             Event::Command(request) => return self.carry_out(request).await,
-            Event::AppendStart { tag, mailbox } => self.append_start(tag, mailbox).await,
+            Event::AppendStart { tag, mailbox, replaces } => {
+                self.append_start(tag, mailbox, replaces).await;
+            }
             Event::AppendMessage(message) => self.append_message(message),
+            Event::AppendText(text) => self.append_text(text),
+            Event::AppendUrl(url) => self.append_url(&url).await,
             Event::AppendData(data) => self.append_data(&data).await,
             Event::AppendMessageEnd => self.append_message_end().await,
             Event::AppendEnd => return self.append_end().await,
@@ -363,6 +367,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Command::SetMetadata(set) => self.set_metadata(*set).await,
             Command::Notify(notify) => self.notify(*notify).await,
             Command::SetQuota { root, limits } => self.set_quota(&root, &limits).await,
+            Command::GenUrlAuth(wanted) => self.generate_urls(&wanted).await,
+            Command::ResetKey { mailbox, mechanisms } => {
+                self.reset_keys(mailbox.as_deref(), &mechanisms).await
+            }
+            Command::UrlFetch(wanted) => self.fetch_urls(&wanted).await,
             Command::SortThread(_)
             | Command::ProxyAuth { .. }
             | Command::Unauthenticate

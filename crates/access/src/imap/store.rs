@@ -127,10 +127,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     pub(super) async fn copy(&mut self, copy: Copy) -> Outcome {
         let mail = self.mail()?;
-        let selected = self.selected()?;
-        if copy.encryption.is_some() {
-            return Err(Answer::no("copies are not encrypted here").word("CANNOT").into());
+        if let Some(encryption) = &copy.encryption {
+            return Box::pin(self.copy_encrypted(&copy, encryption)).await;
         }
+        let selected = self.selected()?;
         let uids = uids_of(&selected.resolve(&copy.set, copy.uid)?);
         if uids.is_empty() {
             return Ok(Answer::ok("completed"));

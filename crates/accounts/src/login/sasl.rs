@@ -245,9 +245,9 @@ impl Accounts {
         Ok(decoy)
     }
 
-    /// The server's secret that decoys derive from: made once and kept, so that a decoy does not
-    /// change when the server is started again.
-    async fn login_secret(&self) -> Result<hmac::Key, LoginError> {
+    /// The server's secret that decoys and the keys of URLs derive from: made once and kept, so
+    /// that neither changes when the server is started again.
+    pub(crate) async fn login_secret(&self) -> Result<hmac::Key, LoginError> {
         let stored = self.read_module(SECRETS_MODULE).await?;
         if let Some(Value::Data(bytes)) = stored.get("Decoys") {
             return Ok(hmac::Key::new(hmac::HMAC_SHA256, bytes));

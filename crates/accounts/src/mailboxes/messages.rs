@@ -22,7 +22,7 @@ pub struct Transferred {
 }
 
 /// The octets of a message to be put in.
-fn size_of(message: &NewMessage) -> u64 {
+pub(super) fn size_of(message: &NewMessage) -> u64 {
     match &message.body {
         MessageBody::Bytes(bytes) => bytes.len() as u64,
         MessageBody::Staged(staged) => staged.size,
@@ -31,7 +31,7 @@ fn size_of(message: &NewMessage) -> u64 {
 }
 
 /// The flags of `wanted` that the rights let somebody set.
-fn permitted(wanted: &Flags, rights: MailRights) -> Flags {
+pub(super) fn permitted(wanted: &Flags, rights: MailRights) -> Flags {
     let bits = changeable(rights);
     Flags {
         bits: FlagBits(wanted.bits.0 & bits.0),
@@ -57,7 +57,7 @@ fn changeable(rights: MailRights) -> FlagBits {
 
 impl MailAccount {
     /// Checks that `added` octets fit into the owner's account.
-    async fn check_room(&self, owner: &Owner, added: u64) -> Result<(), MailError> {
+    pub(super) async fn check_room(&self, owner: &Owner, added: u64) -> Result<(), MailError> {
         let limits = self.accounts.mail_limits(owner.id).await?;
         let Some(most) = limits.size else { return Ok(()) };
         let (used, _) = self.accounts.store().mailboxes.usage(owner.id).await?;

@@ -18,11 +18,13 @@ mod names;
 mod notices;
 mod open;
 mod registry;
+mod replace;
 mod rights;
 mod table;
 #[cfg(test)]
 mod tests;
 mod watching;
+mod url_keys;
 
 pub use account::{MailAccount, Opened, Target};
 pub use annotations::{AnnotationError, Entries};
@@ -39,3 +41,4 @@ pub use registry::{Registry, RegistryOptions};
 pub use rights::MailRights;
 pub use table::{Row, Table};
 pub use watching::{Notice, WatchFilter, Watched, Watcher};
+pub use url_keys::shows;

@@ -268,6 +268,15 @@ pub const ACCOUNT_SETTINGS: &[Setting] = &[
         since: "0.1",
     },
     Setting {
+        key: "PersonalCertificate",
+        kind: Kind::Any,
+        default: None,
+        who: Who::Basic,
+        effect: Effect::Now,
+        text: "The user's own S/MIME certificate (base64 of DER) for encrypted copies.",
+        since: "0.1",
+    },
+    Setting {
         key: "QuotaAlert",
         kind: Kind::Number(0, 100),
         default: Some("80"),
