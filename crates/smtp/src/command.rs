@@ -37,6 +37,8 @@ pub enum Command {
     Data,
     /// BDAT (RFC 3030)
     Bdat { size: u64, last: bool },
+    /// BURL (RFC 4468)
+    Burl { url: String, last: bool },
     /// STARTTLS (RFC 3207)
     StartTls,
     /// AUTH (RFC 4954); the mechanism in capitals, the initial response decoded.
@@ -102,6 +104,7 @@ impl Command {
             }
             "DATA" if bare => Ok(Self::Data),
             "BDAT" => bdat(rest),
+            "BURL" => burl(rest),
             "STARTTLS" if bare => Ok(Self::StartTls),
             "AUTH" => auth(rest),
             "RSET" if bare => Ok(Self::Reset),
@@ -149,6 +152,22 @@ fn bdat(rest: &str) -> Result<Command, CommandError> {
     if words.next().is_some() { Err(CommandError::Bdat) } else { Ok(Command::Bdat { size, last }) }
 }
 
+fn burl(rest: &str) -> Result<Command, CommandError> {
+    let mut words = rest.split(' ').filter(|w| !w.is_empty());
+    let wrong = CommandError::Syntax("BURL takes a URL and LAST");
+    let url = words.next().filter(|w| w.bytes().all(|b| b.is_ascii_graphic())).ok_or(wrong)?;
+    let last = match words.next() {
+        None => false,
+        Some(word) if word.eq_ignore_ascii_case("LAST") => true,
+        Some(_) => return Err(wrong),
+    };
+    if words.next().is_some() {
+        Err(wrong)
+    } else {
+        Ok(Command::Burl { url: url.to_owned(), last })
+    }
+}
+
 fn auth(rest: &str) -> Result<Command, CommandError> {
     let mut words = rest.split(' ').filter(|w| !w.is_empty());
     let mechanism = words.next().ok_or(CommandError::Syntax("a mechanism is needed"))?;
@@ -183,6 +202,9 @@ impl fmt::Display for Command {
             Self::Data => f.write_str("DATA"),
             Self::Bdat { size, last } => {
                 write!(f, "BDAT {size}{}", if *last { " LAST" } else { "" })
+            }
+            Self::Burl { url, last } => {
+                write!(f, "BURL {url}{}", if *last { " LAST" } else { "" })
             }
             Self::StartTls => f.write_str("STARTTLS"),
             Self::Auth { mechanism, initial } => {
@@ -221,6 +243,7 @@ mod tests {
             "DATA",
             "BDAT 100",
             "BDAT 0 LAST",
+            "BURL imap://joe@example.com/INBOX/;UID=1;URLAUTH=submit+joe:internal:00 LAST",
             "STARTTLS",
             "AUTH PLAIN AGEAYg==",
             "AUTH LOGIN",

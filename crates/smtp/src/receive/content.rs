@@ -20,11 +20,15 @@ pub(super) struct Transaction {
     pub(super) smtputf8: bool,
     /// Content has begun.
     pub(super) started: bool,
-    binary: bool,
-    size: u64,
+    /// The URL that BURL names.
+    pub(super) url: Option<String>,
+    /// Octets that came of it.
+    pub(super) fetched: u64,
+    pub(super) binary: bool,
+    pub(super) size: u64,
     skipped: u64,
-    check: LineEndCheck,
-    failed: Option<Reply>,
+    pub(super) check: LineEndCheck,
+    pub(super) failed: Option<Reply>,
 }
 
 impl Transaction {
@@ -34,6 +38,8 @@ impl Transaction {
             recipients: 0,
             smtputf8: parameters.smtputf8,
             started: false,
+            url: None,
+            fetched: 0,
             binary: parameters.body == Some(BodyKind::BinaryMime),
             size: 0,
             skipped: 0,
@@ -43,7 +49,7 @@ impl Transaction {
     }
 }
 
-fn refusal(abort: Abort) -> Reply {
+pub(super) fn refusal(abort: Abort) -> Reply {
     match abort {
         Abort::Lines(LineFault::BareLf) => {
             Reply::new(550, Status(5, 6, 0), "message contains a bare LF; lines end with CR LF")

@@ -7,6 +7,7 @@
 //!
 //! It must never know which addresses are good or where messages go.
 
+mod burl;
 mod content;
 mod session;
 
@@ -51,6 +52,8 @@ pub struct Config {
     pub auth_required: bool,
     /// Announce BINARYMIME, and take bare CR and LF in BDAT content marked so.
     pub binarymime: bool,
+    /// Announce BURL for IMAP URLs (RFC 4468).
+    pub burl: bool,
     /// Refuse commands sent ahead where PIPELINING was not announced (before or without EHLO).
     pub enforce_pipelining: bool,
 }
@@ -72,6 +75,7 @@ impl Default for Config {
             mechanisms_tls: Vec::new(),
             auth_required: false,
             binarymime: false,
+            burl: false,
             enforce_pipelining: true,
         }
     }
@@ -105,6 +109,12 @@ pub enum Event {
     },
     /// *Answer* with [`Session::proceed`], or refuse with `answer`: content is about to come.
     Content,
+    /// *Answer* with [`Session::proceed`] once all its octets went through [`Session::fetched`],
+    /// or refuse with `answer`: the message goes on with what a URL names.
+    Burl {
+        /// As given.
+        url: String,
+    },
     /// Bytes of the message, dots undone.
     Data(Bytes),
     /// *Answer* (LMTP: [`Session::answer_each`]): the message is whole.

@@ -26,6 +26,8 @@ pub(super) enum State {
     Content { decoder: DotDecoder, after: Option<Found> },
     /// Content of a BDAT chunk.
     Chunk { size: u64, left: u64, last: bool },
+    /// The URL of BURL is about to be asked for.
+    Fetch { last: bool },
     /// Content of a chunk that is thrown away, then this reply.
     SkippedChunk { left: u64, last: bool, reply: Reply },
     /// The upgrade to TLS.
@@ -41,6 +43,8 @@ pub(super) enum Asked {
     Rcpt,
     Data,
     Chunk { size: u64, last: bool },
+    BurlContent { last: bool },
+    Burl { last: bool },
     End,
     Auth,
 }
@@ -159,6 +163,7 @@ impl Session {
                 }
                 State::Content { .. } => self.content()?,
                 State::Chunk { .. } => self.chunk()?,
+                State::Fetch { last } => self.fetch(last),
                 State::SkippedChunk { .. } => self.skipped_chunk()?,
             };
             if event.is_some() {
@@ -194,6 +199,9 @@ impl Session {
             }
             Asked::Chunk { size, last } => {
                 return self.skip_chunk(size, last, reply);
+            }
+            Asked::BurlContent { last } | Asked::Burl { last } => {
+                return self.skip_chunk(0, last, reply);
             }
             Asked::End => {
                 if reply.is_positive() {
@@ -234,6 +242,8 @@ impl Session {
             State::Answer(Asked::Chunk { size, last }) => {
                 self.state = State::Chunk { size, left: size, last };
             }
+            State::Answer(Asked::BurlContent { last }) => self.state = State::Fetch { last },
+            State::Answer(Asked::Burl { last }) => self.fetched_whole(last),
             _ => {}
         }
     }
@@ -288,8 +298,9 @@ impl Session {
 
     /// Takes one line without its CRLF, or the reply to a line that is none.
     fn line(&mut self) -> Option<Result<String, Reply>> {
-        let auth = matches!(self.state, State::Dialogue)
-            || self.input.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"AUTH "));
+        let long =
+            |start: &[u8]| [&b"AUTH "[..], b"BURL "].iter().any(|w| start.eq_ignore_ascii_case(w));
+        let auth = matches!(self.state, State::Dialogue) || self.input.get(..5).is_some_and(long);
         let limit = if auth { limits::AUTH_LINE } else { limits::COMMAND_LINE };
         let end = memchr::memchr(b'\n', &self.input);
         let size = end.map_or(self.input.len(), |end| end + 1);
@@ -362,6 +373,7 @@ impl Session {
         let works = match command {
             Command::Rcpt { .. } | Command::Data | Command::Quit => true,
             Command::Bdat { size, .. } => size > 0,
+            Command::Burl { .. } => self.config.burl,
             _ => false,
         };
         if !works {
@@ -377,6 +389,7 @@ impl Session {
             Command::Rcpt { path, parameters } => self.rcpt(path, parameters),
             Command::Data => self.data(),
             Command::Bdat { size, last } => self.bdat(size, last),
+            Command::Burl { url, last } => self.burl(url, last),
             Command::StartTls => self.starttls(),
             Command::Auth { mechanism, initial } => self.auth(mechanism, initial),
             Command::Reset => {
@@ -468,6 +481,9 @@ impl Session {
         }
         lines.push("SMTPUTF8".into());
         lines.push("CHUNKING".into());
+        if self.config.burl {
+            lines.push("BURL imap".into());
+        }
         lines.push("ENHANCEDSTATUSCODES".into());
         lines.push("DSN".into());
         if self.config.starttls && !self.tls {

@@ -21,22 +21,22 @@ use crate::trace;
 
 /// One connection's dialogue with its client.
 pub(super) struct Dialogue {
-    receiver: Arc<Receiver>,
+    pub(super) receiver: Arc<Receiver>,
     info: ConnectionInfo,
     host: String,
     tag: String,
     hello: Option<(Hello, String)>,
-    login: Authentication,
-    envelope: Option<Envelope>,
+    pub(super) login: Authentication,
+    pub(super) envelope: Option<Envelope>,
 }
 
 /// A message under way.
-struct Envelope {
+pub(super) struct Envelope {
     return_path: String,
     facts: MessageFacts,
     size: Option<u64>,
     recipients: Vec<Recipient>,
-    content: Option<(QueueId, Box<Intake>)>,
+    pub(super) content: Option<(QueueId, Box<Intake>)>,
 }
 
 impl Dialogue {
@@ -104,6 +104,7 @@ impl Dialogue {
                     machine.abort(self.refused(&why));
                 }
             }
+            Event::Burl { url } => self.burl(&url, machine).await,
             Event::Aborted(why) => {
                 tracing::warn!(target: "SMTPI", session = %self.tag, "message refused: {why:?}");
                 self.envelope = None;
@@ -135,7 +136,7 @@ impl Dialogue {
     }
 
     /// The content cannot be taken; what came of it is dropped.
-    fn refused(&mut self, why: &Refused) -> Reply {
+    pub(super) fn refused(&mut self, why: &Refused) -> Reply {
         self.envelope = None;
         match why {
             Refused::Loop => {

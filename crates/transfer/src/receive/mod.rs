@@ -5,6 +5,7 @@
 //! one write. It must never know where messages go after the submitter.
 
 mod answers;
+mod burl;
 mod content;
 mod dialogue;
 mod login;
@@ -142,6 +143,7 @@ impl Receiver {
             mechanisms_plain: names(false),
             mechanisms_tls: names(true),
             auth_required: settings.submission,
+            burl: settings.submission,
             ..Config::default()
         }
     }
