@@ -11,6 +11,7 @@ mod client;
 mod counts;
 mod encrypting;
 mod fetching;
+mod guide_forms;
 mod logging_in;
 mod making;
 mod naming;
