@@ -45,7 +45,7 @@ fn drive(pieces: &[&[u8]], authenticated: bool, policy: Policy) -> (Vec<String>,
                     _ => {}
                 },
                 Event::AppendMessage(_) if policy == Policy::Refuse => session.refuse_append(),
-                Event::AppendMessage(_) => session.accept_append(&mut out),
+                Event::AppendMessage(_) | Event::AppendText(_) => session.accept_append(&mut out),
                 _ => {}
             }
             events.push(format!("{event:?}"));

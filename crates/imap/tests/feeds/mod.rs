@@ -36,7 +36,7 @@ fn events(pieces: &[&[u8]], authenticated: bool) -> (Vec<Event>, u64) {
                     _ => {}
                 },
                 Event::AppendMessage(message) if message.size > 1000 => session.refuse_append(),
-                Event::AppendMessage(_) => session.accept_append(&mut out),
+                Event::AppendMessage(_) | Event::AppendText(_) => session.accept_append(&mut out),
                 Event::AppendData(data) => {
                     octets += data.len() as u64;
                     continue;
