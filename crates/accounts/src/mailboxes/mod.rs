@@ -23,8 +23,8 @@ mod rights;
 mod table;
 #[cfg(test)]
 mod tests;
-mod watching;
 mod url_keys;
+mod watching;
 
 pub use account::{MailAccount, Opened, Target};
 pub use annotations::{AnnotationError, Entries};
@@ -40,5 +40,5 @@ pub use open::{News, OpenMailbox, Shared};
 pub use registry::{Registry, RegistryOptions};
 pub use rights::MailRights;
 pub use table::{Row, Table};
-pub use watching::{Notice, WatchFilter, Watched, Watcher};
 pub use url_keys::shows;
+pub use watching::{Notice, WatchFilter, Watched, Watcher};
