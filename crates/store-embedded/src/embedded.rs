@@ -387,12 +387,14 @@ impl Embedded {
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for shard in &self.inner.shards {
             shard.readers.close();
-            shard.search.close();
         }
         for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("a thread of the store ended by a panic");
             }
+        }
+        for shard in &self.inner.shards {
+            shard.search.close();
         }
         // A compaction that is under way ends at its next operation, which is refused.
         drop(self.inner.maintenance.lock().unwrap_or_else(PoisonError::into_inner));

@@ -17,7 +17,7 @@ use angarium_store::{BodyId, Result, StoreError};
 use rusqlite::{Connection, ErrorCode};
 
 use crate::index::{one, sql};
-use crate::reader::Readers;
+use crate::reader::{Readers, closed};
 use crate::recovery::remove_index;
 
 /// The version of tables and signatures; a file of another one is made anew.
@@ -48,7 +48,8 @@ pub(crate) struct Watermark {
 pub(crate) struct SearchFile {
     path: PathBuf,
     pub(crate) readers: Arc<Readers>,
-    writer: Mutex<Connection>,
+    /// Nothing once the store is closed.
+    writer: Mutex<Option<Connection>>,
     /// It was found damaged and is not used until the next start.
     broken: AtomicBool,
 }
@@ -128,16 +129,17 @@ impl SearchFile {
         Ok(Self {
             readers: Arc::new(Readers::new(path.clone())),
             path,
-            writer: Mutex::new(writer),
+            writer: Mutex::new(Some(writer)),
             broken: AtomicBool::new(false),
         })
     }
 
     /// Writes in one transaction.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let db = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let db = writer.as_ref().ok_or_else(closed)?;
         let written = db.execute_batch("BEGIN IMMEDIATE").map_err(sql).and_then(|()| {
-            let done = work(&db)?;
+            let done = work(db)?;
             db.execute_batch("COMMIT").map_err(sql)?;
             Ok(done)
         });
@@ -182,6 +184,7 @@ impl SearchFile {
 
     pub(crate) fn close(&self) {
         self.readers.close();
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
