@@ -25,9 +25,11 @@ pub(super) async fn sift<'a>(
     mut candidates: Vec<Candidate<'a>>,
     mut take: impl FnMut(&Candidate<'a>),
 ) -> Result<Vec<Candidate<'a>>, MailError> {
-    if key.asks_headers()
-        && let Some(columns) = columns(reader, mailbox, shared, candidates.len()).await?
-    {
+    let mut known = None;
+    if key.asks_headers() {
+        known = columns(reader, mailbox, shared, candidates.len()).await?;
+    }
+    if let Some(columns) = &known {
         candidates.retain(|candidate| {
             let headers = columns.get(candidate.row.uid().0);
             match key.test(&Facts { headers, ..candidate.facts() }) {
@@ -52,7 +54,8 @@ pub(super) async fn sift<'a>(
         });
         for (candidate, sifted) in batch.iter().zip(told) {
             let candidate = Candidate { sifted: Some(sifted), ..*candidate };
-            match key.test(&candidate.facts()) {
+            let headers = known.as_ref().and_then(|columns| columns.get(candidate.row.uid().0));
+            match key.test(&Facts { headers, ..candidate.facts() }) {
                 Some(true) => take(&candidate),
                 Some(false) => {}
                 None => left.push(candidate),
