@@ -21,7 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("pop", &[]),
     ("objects", &["message"]),
     ("routing", &["objects", "message"]),
-    ("store", &["objects"]),
+    ("store", &["objects", "message"]),
     ("store-embedded", &["store", "objects", "message"]),
     ("store-cluster", &["store", "objects", "message"]),
     ("accounts", &["store", "routing", "objects", "message"]),

@@ -211,8 +211,18 @@ fn search_keys_of_every_kind_are_read() {
     let SearchKey::And(keys) = &search.key else { panic!() };
     assert_eq!(keys.len(), 15);
     assert_eq!(keys[3], SearchKey::Contains(TextField::Header("X-A".into()), String::new()));
-    let refusal = refused("SEARCH CHARSET KOI8-R TEXT x");
-    assert_eq!((refusal.verdict, refusal.code), (Verdict::No, Some("BADCHARSET (US-ASCII UTF-8)")));
+    let Command::Search(search) = decoded("SEARCH CHARSET koi8-r FUZZY TEXT x") else { panic!() };
+    assert_eq!(search.charset.as_deref(), Some("KOI8-R"));
+    let octets = SearchKey::ContainsOctets(TextField::Text, b"x".as_slice().into());
+    assert_eq!(search.key, SearchKey::Fuzzy(Box::new(octets)));
+    let refusal = refused(&format!("SEARCH CHARSET {} TEXT x", "x".repeat(1000)));
+    assert_eq!((refusal.verdict, refusal.code), (Verdict::No, Some("BADCHARSET (UTF-8 US-ASCII)")));
+    let Command::Search(search) = decoded("SEARCH RETURN (ALL RELEVANCY) FUZZY BODY x") else {
+        panic!()
+    };
+    assert!(search.returns.is_some_and(|r| r.all && r.relevancy));
+    // RFC 6203 section 4.
+    refused("SEARCH RETURN (ALL RELEVANCY) BODY x");
     assert_eq!(
         decoded("SEARCH ALL"),
         Command::Search(Box::new(Search {

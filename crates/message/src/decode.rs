@@ -158,6 +158,40 @@ pub fn charset<'b>(label: Option<&[u8]>, bytes: &'b [u8]) -> Cow<'b, str> {
     }
 }
 
+/// Charsets that [`text_in`] names in refusals: a choice of what senders use.
+pub const CHARSETS: &[&str] = &[
+    "UTF-8",
+    "US-ASCII",
+    "ISO-8859-1",
+    "ISO-8859-2",
+    "ISO-8859-5",
+    "ISO-8859-7",
+    "ISO-8859-15",
+    "WINDOWS-1251",
+    "WINDOWS-1252",
+    "KOI8-R",
+    "ISO-2022-JP",
+    "SHIFT_JIS",
+    "EUC-JP",
+    "EUC-KR",
+    "GB18030",
+    "BIG5",
+];
+
+/// Whether text in a charset of this label can be read: any label of the Encoding Standard but
+/// those it gives up on.
+pub fn knows_charset(label: &[u8]) -> bool {
+    Encoding::for_label_no_replacement(label).is_some()
+}
+
+/// Text somebody says is in this charset, strictly: nothing if the label is unknown or the bytes
+/// are not text in it.
+pub fn text_in(label: &[u8], bytes: &[u8]) -> Option<String> {
+    let encoding = Encoding::for_label_no_replacement(label)?;
+    let text = encoding.decode_without_bom_handling_and_without_replacement(bytes)?;
+    Some(text.into_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +213,15 @@ mod tests {
         assert_eq!(quoted_printable(b"a=zzb=4"), b"a=zzb=4");
         assert_eq!(quoted_printable(b"end="), b"end");
         assert_eq!(quoted_printable(b"=20\r\nx"), b" \r\nx");
+    }
+
+    #[test]
+    fn every_charset_that_is_named_is_known() {
+        assert!(CHARSETS.iter().all(|label| knows_charset(label.as_bytes())));
+        assert_eq!(text_in(b"koi8-r", b"\xf7").as_deref(), Some("В"));
+        assert_eq!(text_in(b"utf-8", b"\xff"), None);
+        assert_eq!(text_in(b"utf-7", b"x"), None);
+        assert_eq!(text_in(b"hz-gb-2312", b"x"), None);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! RFC 5322 and MIME as data: header fields, addresses, dates, encoded words, structure, bodies,
-//! composing and reports, and the summary the store keeps of each message.
+//! composing and reports, the summary the store keeps of each message, and what search needs of it.
 //!
 //! Everything here is pure: bytes in, values out. No network, no time of day, no storage; time
 //! and random bytes are arguments. Reading never fails on hostile mail: what cannot be read as
@@ -12,9 +12,11 @@ pub mod date;
 pub mod decode;
 pub mod encoded_word;
 pub mod header;
+mod html;
 pub mod identifier;
 pub mod received;
 pub mod report;
+pub mod search;
 pub mod section;
 pub mod smime;
 pub mod structure;

@@ -1,6 +1,6 @@
 //! Online backup: a copy of the journal up to one moment. All writers stand still for as long as
-//! it takes to note where they are; copying goes on beside the work. The index is not copied: the
-//! copy makes its own when it is first opened.
+//! it takes to note where they are; copying goes on beside the work. Neither the index nor
+//! what is kept for search is copied: the copy makes its own when it is first opened.
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -170,7 +170,7 @@ fn in_memory(bytes: Bytes, digest: Digest, summary: Bytes) -> Source {
 }
 
 /// Reads a whole body and holds it against its checksum.
-fn read_whole(shard: &Shard, db: &Connection, body: BodyId) -> Result<Bytes> {
+pub(crate) fn read_whole(shard: &Shard, db: &Connection, body: BodyId) -> Result<Bytes> {
     let lay = lay(db, body)?;
     let bytes = shard.segments.read(lay, 0, lay.size)?;
     if frame::crc(&bytes) != lay.crc {
@@ -185,7 +185,7 @@ fn read_whole(shard: &Shard, db: &Connection, body: BodyId) -> Result<Bytes> {
 impl Inner {
     /// Reads something of each body in its home shard, in the given order. A body that was moved
     /// between looking it up and reading it is looked up once more.
-    async fn of_bodies<T: Send + 'static, K: Copy + Send + 'static>(
+    pub(crate) async fn of_bodies<T: Send + 'static, K: Copy + Send + 'static>(
         self: &Arc<Self>,
         bodies: Vec<(BodyId, K)>,
         read: fn(&Shard, &Connection, BodyId, K) -> Result<T>,

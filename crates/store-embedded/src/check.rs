@@ -15,7 +15,7 @@ use crate::journal::Position;
 use crate::journal::scan::{Damage, Scan, scan};
 use crate::journal::segment::SEGMENT_HEADER;
 use crate::recovery::{self, ScanError, Segments, decode};
-use crate::{lock, version};
+use crate::{lock, search, version};
 
 /// Differences of one kind named in full; the others are counted.
 const NAMED: usize = 20;
@@ -28,7 +28,8 @@ pub struct CheckReport {
     /// What the index has otherwise than the journal, and broken invariants. An index can be made
     /// anew.
     pub differences: Vec<String>,
-    /// Space or references that a crash left and that the next start gives back.
+    /// Space or references that a crash left and that the next start gives back, and what is
+    /// derived for search if it was damaged (it is removed and made again).
     pub leaks: Vec<String>,
     /// Segments read.
     pub segments: u64,
@@ -71,6 +72,7 @@ pub fn rebuild_index(base: &Path) -> Result<Vec<Damage>> {
         let index = directory.join("index.sqlite");
         let known = recovery::known_position(&index);
         recovery::remove_index(&index)?;
+        search::remove(&directory)?;
         let files = Arc::new(SystemFiles);
         damages.append(&mut recovery::recover(files, &directory, number, known)?.damages);
     }
@@ -99,6 +101,9 @@ pub fn check(base: &Path) -> Result<CheckReport> {
             }
         }
         compare_with_journal(&directory, number, &recovered.db, &mut report)?;
+        if let Some(wrong) = search::verify(&directory, &recovered.db)? {
+            report.leaks.push(format!("shard {number}: what search keeps is made anew: {wrong}"));
+        }
         indexes.push(recovered.db);
     }
     for (number, db) in (0u32..).zip(&indexes) {

@@ -25,6 +25,7 @@ use crate::queue::{EmbeddedQueue, QueueIds};
 use crate::reader::{Readers, closed};
 use crate::recovery::{self, Recovered};
 use crate::schedule::Schedule;
+use crate::search::{self, EmbeddedSearch, Indexing, SearchFile};
 use crate::shard::{Segments, Shard};
 use crate::version;
 use crate::writer::{Command, Outcome, WAITING, Writer, unavailable};
@@ -92,6 +93,7 @@ pub(crate) struct Inner {
     pub(crate) places: Places,
     pub(crate) body_locks: Vec<tokio::sync::Mutex<()>>,
     chores: Mutex<blocking::Sender<Chore>>,
+    indexing: Arc<Indexing>,
     /// Backup and compaction, one at a time.
     pub(crate) maintenance: Mutex<()>,
 }
@@ -131,10 +133,14 @@ struct Told {
     schedule: Arc<Schedule>,
     queue_ids: Arc<QueueIds>,
     chores: blocking::Sender<Chore>,
+    indexing: Arc<Indexing>,
 }
 
 impl Outcome for Told {
     fn happened(&self, shard: u32, effects: Vec<Effect>) {
+        if !effects.is_empty() {
+            self.indexing.wake();
+        }
         for effect in effects {
             match effect {
                 Effect::Change(change) => self.feed.publish(&change),
@@ -221,6 +227,7 @@ fn start(
     let queue_ids = Arc::new(QueueIds::new(next_id));
     let next_account = next_account(&recovered)?;
     let (chores, to_do) = blocking::channel();
+    let indexing = Arc::new(Indexing::default());
     let mut threads = Vec::new();
     let mut shards = Vec::new();
     let mut damages = Vec::new();
@@ -233,6 +240,7 @@ fn start(
             }
         }
         let directory = options.base.join(format!("shard-{number}"));
+        let search = SearchFile::open(&directory, &found.db)?;
         let (waiting, receiver) = mpsc::channel(WAITING);
         let log_frames = Arc::new(AtomicU64::new(0));
         let batches = Arc::new(AtomicU64::new(0));
@@ -246,6 +254,7 @@ fn start(
                 schedule: schedule.clone(),
                 queue_ids: queue_ids.clone(),
                 chores: chores.clone(),
+                indexing: indexing.clone(),
             }),
             segment_size: options.segment_size,
             log_frames: log_frames.clone(),
@@ -257,6 +266,7 @@ fn start(
             waiting,
             readers: Arc::new(Readers::new(directory.join("index.sqlite"))),
             segments: Segments::new(directory.join("segments")),
+            search,
             directory,
             log_frames,
             batches,
@@ -273,10 +283,13 @@ fn start(
         places: Places::default(),
         body_locks: (0..BODY_LOCKS).map(|_| tokio::sync::Mutex::new(())).collect(),
         chores: Mutex::new(chores),
+        indexing: indexing.clone(),
         maintenance: Mutex::new(()),
     });
     let store = Arc::downgrade(&inner);
     threads.push(spawn("housekeeper".to_owned(), move || housekeeper::run(&store, &to_do))?);
+    let store = Arc::downgrade(&inner);
+    threads.push(spawn("indexer".to_owned(), move || search::run(&store, &indexing))?);
     Ok(Embedded {
         inner,
         feed,
@@ -311,6 +324,7 @@ impl Embedded {
             directory: Arc::new(EmbeddedDirectory(self.inner.clone())),
             queue: Arc::new(EmbeddedQueue(self.inner.clone())),
             bodies: Arc::new(EmbeddedBodies(self.inner.clone())),
+            search: Arc::new(EmbeddedSearch(self.inner.clone())),
             feed: self.feed.clone(),
         }
     }
@@ -368,6 +382,7 @@ impl Embedded {
             let _ = stop.join();
         }
         self.inner.chore(Chore::Stop);
+        self.inner.indexing.stop();
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for shard in &self.inner.shards {
@@ -378,9 +393,42 @@ impl Embedded {
                 tracing::error!("a thread of the store ended by a panic");
             }
         }
+        for shard in &self.inner.shards {
+            shard.search.close();
+        }
         // A compaction that is under way ends at its next operation, which is refused.
         drop(self.inner.maintenance.lock().unwrap_or_else(PoisonError::into_inner));
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Looks through all bodies for search now, rather than little by little in the background.
+    /// Blocks until done; answers how many bodies were new.
+    ///
+    /// # Errors
+    /// `Unavailable` if the store is closed or cannot be read.
+    pub fn index_for_search(&self) -> Result<u64> {
+        self.is_open()?;
+        let mut done = 0;
+        for shard in &self.inner.shards {
+            loop {
+                let some = search::index_some(shard)?;
+                if some == 0 {
+                    break;
+                }
+                done += some as u64;
+            }
+        }
+        Ok(done)
+    }
+
+    /// Throws out what search knows of bodies that are gone. Blocks until done; happens by itself
+    /// every hour.
+    ///
+    /// # Errors
+    /// As [`Embedded::index_for_search`].
+    pub fn tidy_search(&self) -> Result<()> {
+        self.is_open()?;
+        self.inner.shards.iter().try_for_each(|shard| search::sweep(shard))
     }
 
     pub(crate) fn is_open(&self) -> Result<()> {

@@ -8,6 +8,7 @@
 //! BASE/spool/                           large bodies on their way in; emptied at start
 //! BASE/shard-N/segments/0000000001.seg  the journal of a shard
 //! BASE/shard-N/index.sqlite             its index, which can be made anew from the journal
+//! BASE/shard-N/search.sqlite            what search derives from the bodies, made again by itself
 //! ```
 //!
 //! An operation is decided by the shard's writer on the index, written to the journal as records,
@@ -33,6 +34,7 @@ mod reader;
 mod record;
 mod recovery;
 mod schedule;
+mod search;
 mod shard;
 #[doc(hidden)]
 pub mod testing;

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::index::{one, sql};
 use crate::journal::segment;
 use crate::reader::{Readers, closed};
+use crate::search::SearchFile;
 use crate::writer::{Batch, Command, Job, unavailable};
 
 /// Segment files of one shard kept open for reading.
@@ -26,6 +27,7 @@ pub(crate) struct Shard {
     pub(crate) waiting: mpsc::Sender<Command>,
     pub(crate) readers: Arc<Readers>,
     pub(crate) segments: Segments,
+    pub(crate) search: SearchFile,
     pub(crate) log_frames: Arc<AtomicU64>,
     pub(crate) batches: Arc<AtomicU64>,
 }

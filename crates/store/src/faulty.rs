@@ -24,6 +24,8 @@ use crate::mailboxes::{
 };
 use crate::message::{NewMessage, Origin};
 use crate::queue::{LeasedWork, NewQueued, Queue, QueuedMessage, RecipientStep};
+use crate::search::{FuzzyText, Search, Sifted};
+use angarium_message::search::Probe;
 use angarium_objects::value::Dictionary;
 
 /// A family of operations of the contract.
@@ -37,6 +39,8 @@ pub enum Family {
     Queue,
     /// [`Bodies`] with the writing and finishing of staged bodies.
     Bodies,
+    /// [`Search`].
+    Search,
 }
 
 /// What happens to a call.
@@ -60,7 +64,7 @@ pub struct Plan {
 struct PlanState {
     rules: Vec<Rule>,
     /// Calls seen, by [`Family`].
-    calls: [u64; 4],
+    calls: [u64; 5],
     struck: u64,
 }
 
@@ -161,7 +165,8 @@ pub fn wrap(store: Store, plan: Plan) -> Store {
         mailboxes: Arc::clone(&faulty) as _,
         directory: Arc::clone(&faulty) as _,
         queue: Arc::clone(&faulty) as _,
-        bodies: faulty,
+        bodies: Arc::clone(&faulty) as _,
+        search: faulty,
         feed,
     }
 }
@@ -256,6 +261,11 @@ family! { Bodies, bodies, {
     read_range(body: BodyId, offset: u64, length: u64) -> Bytes;
     read_heads(bodies: &[(BodyId, u32)]) -> Vec<Bytes>;
     summaries(bodies: &[BodyId]) -> Vec<Bytes>;
+}
+
+family! { Search, search, {},
+    sift(bodies: &[BodyId], probes: &[Probe]) -> Vec<Sifted>;
+    fuzzy(account: AccountId, bodies: &[BodyId], text: &FuzzyText) -> Vec<(BodyId, u8)>;
 }
 
 struct FaultyWriter {

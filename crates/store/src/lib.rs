@@ -1,7 +1,7 @@
 //! The storage contract: what the rest of the house may ask of a store, at the level of mail.
 //!
-//! Four families of promises ([`Mailboxes`], [`Directory`], [`Queue`], [`Bodies`]) and one
-//! change feed ([`feed`]). Each edition (memory, embedded, cluster) keeps every promise of
+//! Five families of promises ([`Mailboxes`], [`Directory`], [`Queue`], [`Bodies`], [`Search`]) and
+//! one change feed ([`feed`]). Each edition (memory, embedded, cluster) keeps every promise of
 //! [`suite`], one test a promise. An operation is whole or not at all, and when it answers
 //! `Ok` it is durable (the memory edition excepted).
 //!
@@ -19,6 +19,7 @@ pub mod mailboxes;
 pub mod memory;
 pub mod message;
 pub mod queue;
+pub mod search;
 pub mod suite;
 
 use std::sync::Arc;
@@ -42,8 +43,9 @@ pub use queue::{
     LeasedWork, NewQueued, Queue, QueuedMessage, QueuedRecipient, RecipientState, RecipientStep,
     Step,
 };
+pub use search::{FuzzyText, Search, Sifted};
 
-/// One opened store: the four families of one edition, chosen once at start.
+/// One opened store: the five families of one edition, chosen once at start.
 #[derive(Clone)]
 pub struct Store {
     /// Mailboxes and their messages.
@@ -54,6 +56,8 @@ pub struct Store {
     pub queue: Arc<dyn Queue>,
     /// The bytes of messages.
     pub bodies: Arc<dyn Bodies>,
+    /// What is known of the texts in them.
+    pub search: Arc<dyn Search>,
     /// Where changes are told, in the order they happened.
     pub feed: Feed,
 }

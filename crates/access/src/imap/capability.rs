@@ -12,7 +12,7 @@ const ALWAYS: [&str; 8] =
     ["IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ENABLE", "ID", "LOGIN-REFERRALS", "IDLE"];
 
 /// Announced after log-in.
-const LOGGED_IN: [&str; 28] = [
+const LOGGED_IN: [&str; 29] = [
     "NAMESPACE",
     "UIDPLUS",
     "UNSELECT",
@@ -30,6 +30,7 @@ const LOGGED_IN: [&str; 28] = [
     "ESEARCH",
     "SEARCHRES",
     "WITHIN",
+    "SEARCH=FUZZY",
     "STATUS=SIZE",
     "PREVIEW",
     "SAVEDATE",

@@ -2,18 +2,19 @@
 //! others summaries, then headers, then bodies are read in bounded batches. It must never know
 //! how a condition is tested.
 
-use angarium_accounts::BodyId;
 use angarium_accounts::mailboxes::{MailError, Reader, Row, batches};
+use angarium_accounts::{BodyId, Sifted, Uid};
 use angarium_imap::encode::{self, Esearch};
 use angarium_imap::types::{PartialRange, Search, SearchReturn, Tag, UidSet};
+use angarium_message::search::ReadableText;
 use angarium_message::summary::SummaryView;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::{Answer, Outcome};
 use super::fetch::{bodies, heads, summaries};
 use super::search_keys::{Facts, Key};
-use super::search_text::Texts;
 use super::session::Session;
+use super::{search_charset, search_fuzzy, search_sift};
 
 /// Messages whose summaries are looked at in one go.
 const BATCH: usize = 500;
@@ -24,18 +25,28 @@ const MAX_SEARCHED: u64 = 64 << 20;
 
 /// A message the metadata alone did not decide.
 #[derive(Clone, Copy)]
-struct Candidate<'a> {
-    sequence: u32,
-    row: Row<'a>,
-    recent: bool,
+pub(super) struct Candidate<'a> {
+    pub(super) sequence: u32,
+    pub(super) row: Row<'a>,
+    pub(super) recent: bool,
+    /// What the store told of the texts looked for.
+    pub(super) sifted: Option<Sifted>,
 }
 
 impl<'a> Candidate<'a> {
-    fn facts<'f>(&self) -> Facts<'f>
+    pub(super) fn facts<'f>(&self) -> Facts<'f>
     where
         'a: 'f,
     {
-        Facts { row: self.row, recent: self.recent, summary: None, head: None, texts: None }
+        Facts {
+            row: self.row,
+            recent: self.recent,
+            sifted: self.sifted,
+            headers: None,
+            summary: None,
+            head: None,
+            texts: None,
+        }
     }
 }
 
@@ -47,6 +58,7 @@ async fn read_and_test(
     candidates: &[Candidate<'_>],
 ) -> Result<Vec<(u32, u32, u64)>, MailError> {
     let mut found = Vec::new();
+    let mut pace = search_sift::Pace::of(key);
     let mut take = |candidate: &Candidate<'_>| {
         found.push((candidate.sequence, candidate.row.uid().0, candidate.row.modseq().0));
     };
@@ -66,6 +78,7 @@ async fn read_and_test(
                 Some(false) => {}
                 None => open.push((candidate, view)),
             }
+            pace.step().await;
         }
         let mut rest = open.as_slice();
         let sizes = open.iter().map(|(_, view)| u64::from(view.header_size()));
@@ -83,6 +96,7 @@ async fn read_and_test(
                     Some(false) => {}
                     None => undecided.push(candidate),
                 }
+                pace.step().await;
             }
         }
         for candidate in search_bodies(reader, key, &undecided).await? {
@@ -114,13 +128,14 @@ async fn search_bodies<'a>(
         {
             let (Some(body), Some(summary)) = (body, summary) else { continue };
             let Ok(view) = SummaryView::new(&summary) else { continue };
-            let texts = Texts::of(&body);
+            let texts = ReadableText::of(&body);
             let head = body.get(..angarium_message::header::header_length(&body));
             let facts =
                 Facts { summary: Some(&view), head, texts: Some(&texts), ..candidate.facts() };
             if key.test(&facts) == Some(true) {
                 found.push(**candidate);
             }
+            tokio::task::yield_now().await;
         }
         tokio::task::yield_now().await;
     }
@@ -128,7 +143,8 @@ async fn search_bodies<'a>(
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
-    pub(super) async fn search(&mut self, tag: &Tag, search: Search) -> Outcome {
+    pub(super) async fn search(&mut self, tag: &Tag, mut search: Search) -> Outcome {
+        search.key = search_charset::decoded(search.key, search.charset.as_deref())?;
         let reader = self.mail()?.accounts().reader();
         let now = self.context.accounts.now();
         let has_modseq = search.key.has_modseq();
@@ -140,14 +156,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             // What fails leaves nothing behind (RFC 5182 section 2.1).
             selected.view.save(UidSet::new());
         }
-        let key = key?;
+        let mut key = key?;
         let shared = selected.shared();
+        if search.key.has_fuzzy() {
+            let visible = |row: &Row<'_>| selected.view.sequence_of(row.uid().0).is_some();
+            let bodies = shared.table.iter().filter(visible).map(|row| row.body());
+            search_fuzzy::look_up(&reader, selected.opened.owner.id, bodies, &mut key).await?;
+        }
         let mut found: Vec<(u32, u32, u64)> = Vec::new();
         let mut candidates: Vec<Candidate<'_>> = Vec::new();
         for row in shared.table.iter() {
             let Some(sequence) = selected.view.sequence_of(row.uid().0) else { continue };
             let recent = selected.view.is_recent(row.uid().0);
-            let candidate = Candidate { sequence, row, recent };
+            let candidate = Candidate { sequence, row, recent, sifted: None };
             match key.test(&candidate.facts()) {
                 Some(true) => found.push((sequence, row.uid().0, row.modseq().0)),
                 Some(false) => {}
@@ -155,6 +176,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             }
         }
         if !candidates.is_empty() {
+            let mailbox = &selected.opened.mailbox;
+            let take =
+                |c: &Candidate<'_>| found.push((c.sequence, c.row.uid().0, c.row.modseq().0));
+            let sifted = search_sift::sift(&reader, mailbox, &shared, &mut key, candidates, take);
+            let candidates = Box::pin(sifted).await?;
             found.extend(Box::pin(read_and_test(&reader, &key, &candidates)).await?);
             found.sort_unstable();
         }
@@ -172,7 +198,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 return Ok(Answer::ok("completed"));
             }
         };
-        self.tell_found(tag, search.uid, &returns, &numbers, modseq);
+        let relevancy: Option<Vec<u8>> = returns.relevancy.then(|| {
+            let rows = found.iter().filter_map(|f| shared.table.get(Uid(f.1)));
+            rows.map(|row| search_fuzzy::relevancy(&key, row)).collect()
+        });
+        self.tell_found(tag, search.uid, &returns, &numbers, modseq, relevancy.as_deref());
         Ok(Answer::ok("completed"))
     }
 
@@ -183,6 +213,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         returns: &SearchReturn,
         numbers: &[u32],
         modseq: Option<u64>,
+        relevancy: Option<&[u8]>,
     ) {
         let tells = returns.min || returns.max || returns.all || returns.count;
         if !tells && returns.partial.is_none() && returns.save {
@@ -190,7 +221,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             return;
         }
         let all: UidSet = numbers.iter().copied().collect();
-        let page = returns.partial.map(|range| {
+        let on_page = returns.partial.map(|range| {
             let set: UidSet = page(numbers, range).iter().copied().collect();
             (range, set)
         });
@@ -200,8 +231,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             max: returns.max.then(|| numbers.last().copied()).flatten(),
             count: returns.count.then(|| u32::try_from(numbers.len()).unwrap_or(u32::MAX)),
             all: returns.all.then_some(&all),
-            partial: page.as_ref().map(|(range, set)| (*range, set)),
+            partial: on_page.as_ref().map(|(range, set)| (*range, set)),
             modseq: modseq.filter(|_| !numbers.is_empty()),
+            relevancy: match returns.partial {
+                Some(range) => relevancy.map(|scores| page(scores, range)),
+                None => relevancy.filter(|_| returns.all),
+            },
         };
         encode::esearch(self.connection.out(), tag, &result);
     }
@@ -218,7 +253,7 @@ fn saved(returns: &SearchReturn, uids: &[u32]) -> UidSet {
 }
 
 /// The results at these positions.
-fn page(numbers: &[u32], range: PartialRange) -> &[u32] {
+fn page<T>(numbers: &[T], range: PartialRange) -> &[T] {
     let length = numbers.len();
     let first = usize::try_from(range.first.max(1)).unwrap_or(usize::MAX);
     let last = usize::try_from(range.last).unwrap_or(usize::MAX);

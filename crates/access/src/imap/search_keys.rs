@@ -2,16 +2,26 @@
 //! known so far", so that summaries, headers and bodies are read only for messages that need
 //! them. Knows no storage.
 
-use angarium_accounts::FlagBits;
 use angarium_accounts::mailboxes::Row;
+use angarium_accounts::{FlagBits, Sifted};
 use angarium_imap::types::{DateKind, SearchKey, SequenceSet, TextField, UidSet};
 use angarium_imap::view::View;
+use angarium_message::search::{Place, Probe, ReadableText};
 use angarium_message::summary::SummaryView;
 
 use super::answer::Answer;
 use super::flags::{self, Known};
-use super::search_text::{Needle, Texts};
+use super::search_fuzzy::Fuzzy;
+use super::search_headers::Headers;
+use super::search_sift::rules_out;
+use super::search_text::{self, Needle};
 
+/// Texts that rule messages out in one search; those of further keys are read for.
+const PROBES_MAX: usize = 64;
+/// Texts one search may look for, those in bodies among them, and those in any form (ABU-27).
+const TEXTS_MAX: usize = 2000;
+const BODY_TEXTS_MAX: usize = 100;
+const FUZZY_MAX: usize = 16;
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 
@@ -38,6 +48,8 @@ pub(super) enum Key {
     ModSeq(u64),
     Body(u64),
     Text(TextField, Box<Needle>),
+    /// Words in any form; nothing is found before [`super::search_fuzzy::look_up`].
+    Fuzzy(Box<Fuzzy>),
 }
 
 /// What is known of a message so far.
@@ -45,14 +57,41 @@ pub(super) enum Key {
 pub(super) struct Facts<'a> {
     pub(super) row: Row<'a>,
     pub(super) recent: bool,
+    /// What the store told of the texts looked for.
+    pub(super) sifted: Option<Sifted>,
+    pub(super) headers: Option<Headers<'a>>,
     pub(super) summary: Option<&'a SummaryView<'a>>,
     pub(super) head: Option<&'a [u8]>,
-    pub(super) texts: Option<&'a Texts>,
+    pub(super) texts: Option<&'a ReadableText>,
 }
 
 impl Key {
     /// Prepares a condition for the messages of a view at a moment (seconds since 1970).
     pub(super) fn prepare(key: &SearchKey, view: &View, now: i64) -> Result<Self, Answer> {
+        let key = Self::prepare_as(key, view, now, false)?;
+        let (texts, in_bodies, fuzzy) = key.texts();
+        if texts > TEXTS_MAX || in_bodies > BODY_TEXTS_MAX || fuzzy > FUZZY_MAX {
+            return Err(Answer::no("Too many texts to look for at once").word("LIMIT"));
+        }
+        Ok(key)
+    }
+
+    /// How many texts it looks for, how many of them in bodies, and how many in any form.
+    pub(super) fn texts(&self) -> (usize, usize, usize) {
+        let add =
+            |a: (usize, usize, usize), b: (usize, usize, usize)| (a.0 + b.0, a.1 + b.1, a.2 + b.2);
+        match self {
+            Self::And(keys) => keys.iter().map(Self::texts).fold((0, 0, 0), add),
+            Self::Or(a, b) => add(a.texts(), b.texts()),
+            Self::Not(key) => key.texts(),
+            Self::Text(TextField::Body | TextField::Text, _) => (1, 1, 0),
+            Self::Text(..) => (1, 0, 0),
+            Self::Fuzzy(_) => (0, 0, 1),
+            _ => (0, 0, 0),
+        }
+    }
+
+    fn prepare_as(key: &SearchKey, view: &View, now: i64, fuzzy: bool) -> Result<Self, Answer> {
         let set = |set: &SequenceSet, uid: bool| {
             let resolved = view.resolve(set, uid).map_err(|e| Answer::bad(e.to_string()))?;
             Ok::<_, Answer>(Self::Uids(resolved.uid_set()))
@@ -61,15 +100,15 @@ impl Key {
             SearchKey::All | SearchKey::SaveDateSupported => Self::All,
             SearchKey::And(keys) => {
                 let keys: Result<Vec<_>, _> =
-                    keys.iter().map(|k| Self::prepare(k, view, now)).collect();
+                    keys.iter().map(|k| Self::prepare_as(k, view, now, fuzzy)).collect();
                 Self::And(keys?)
             }
             SearchKey::Or(a, b) => Self::Or(
-                Box::new(Self::prepare(a, view, now)?),
-                Box::new(Self::prepare(b, view, now)?),
+                Box::new(Self::prepare_as(a, view, now, fuzzy)?),
+                Box::new(Self::prepare_as(b, view, now, fuzzy)?),
             ),
-            SearchKey::Not(key) => Self::Not(Box::new(Self::prepare(key, view, now)?)),
-            SearchKey::Fuzzy(key) => Self::prepare(key, view, now)?,
+            SearchKey::Not(key) => Self::Not(Box::new(Self::prepare_as(key, view, now, fuzzy)?)),
+            SearchKey::Fuzzy(key) => Self::prepare_as(key, view, now, true)?,
             SearchKey::Sequence(numbers) => set(numbers, false)?,
             SearchKey::Uid(numbers) => set(numbers, true)?,
             SearchKey::Has(flag) => Self::flag(flag),
@@ -89,8 +128,13 @@ impl Key {
             }
             SearchKey::ThreadId(_) => Self::Never,
             SearchKey::Contains(field, text) => {
-                Self::Text(field.clone(), Box::new(Needle::new(text)))
+                match fuzzy.then(|| Fuzzy::new(field, text)).flatten() {
+                    Some(fuzzy) => Self::Fuzzy(Box::new(fuzzy)),
+                    None => Self::Text(field.clone(), Box::new(Needle::new(text))),
+                }
             }
+            // Commands with such text are decoded before.
+            SearchKey::ContainsOctets(..) => Self::Never,
         })
     }
 
@@ -139,7 +183,58 @@ impl Key {
             Self::ModSeq(modseq) => row.modseq().0 >= *modseq,
             Self::Body(body) => row.body().0 == *body,
             Self::Text(field, needle) => return text(field, needle, facts),
+            Self::Fuzzy(fuzzy) => fuzzy.is_in(row),
         })
+    }
+
+    /// Does it ask for what every summary has: subject, addresses, date?
+    pub(super) fn asks_headers(&self) -> bool {
+        match self {
+            Self::And(keys) => keys.iter().any(Self::asks_headers),
+            Self::Or(a, b) => a.asks_headers() || b.asks_headers(),
+            Self::Not(key) => key.asks_headers(),
+            Self::Before(kind, _) | Self::On(kind, _) | Self::Since(kind, _) => {
+                *kind == DateKind::Sent
+            }
+            Self::Text(field, _) => place(field).is_none(),
+            _ => false,
+        }
+    }
+
+    /// The texts that can rule messages out unread, as many as are looked at in one search; each
+    /// needle learns its number.
+    pub(super) fn probes(&mut self) -> Vec<Probe> {
+        let mut probes = Vec::new();
+        self.number(&mut probes);
+        probes
+    }
+
+    fn number(&mut self, probes: &mut Vec<Probe>) {
+        match self {
+            Self::And(keys) => keys.iter_mut().for_each(|key| key.number(probes)),
+            Self::Or(a, b) => {
+                a.number(probes);
+                b.number(probes);
+            }
+            Self::Not(key) => key.number(probes),
+            Self::Text(field, needle) if probes.len() < PROBES_MAX => {
+                if let Some(probe) = place(field).and_then(|place| needle.as_probe(place)) {
+                    needle.probe = Some(probes.len());
+                    probes.push(probe);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Where in a message a field is; nothing for those every summary has.
+fn place(field: &TextField) -> Option<Place> {
+    match field {
+        TextField::Body => Some(Place::Body),
+        TextField::Text => Some(Place::Anywhere),
+        TextField::Bcc | TextField::Header(_) => Some(Place::Header),
+        TextField::Subject | TextField::From | TextField::To | TextField::Cc => None,
     }
 }
 
@@ -169,6 +264,9 @@ fn day_of(kind: DateKind, facts: &Facts<'_>) -> Option<Option<i64>> {
         }
         DateKind::Saved => Some(Some(day(facts.row.save_date(), 0))),
         DateKind::Sent => {
+            if let Some(headers) = facts.headers {
+                return Some(headers.sent.map(|(seconds, zone)| day(seconds, zone)));
+            }
             let summary = facts.summary?;
             Some(summary.sent_date().map(|seconds| day(seconds, summary.sent_zone())))
         }
@@ -176,10 +274,27 @@ fn day_of(kind: DateKind, facts: &Facts<'_>) -> Option<Option<i64>> {
 }
 
 fn text(field: &TextField, needle: &Needle, facts: &Facts<'_>) -> Option<bool> {
+    if rules_out(facts.sifted, needle.probe) {
+        return Some(false);
+    }
+    if let Some(headers) = facts.headers {
+        let found = match field {
+            TextField::Subject => headers.subject,
+            TextField::From => headers.from,
+            TextField::To => headers.to,
+            TextField::Cc => headers.cc,
+            _ => return None,
+        };
+        if needle.is_empty() {
+            // A field that is there and empty looks like one that is not.
+            return (!found.is_empty()).then_some(true);
+        }
+        return Some(needle.is_in_folded(found));
+    }
     type Kept = for<'s> fn(&SummaryView<'s>) -> &'s str;
     let (kept, name): (Option<Kept>, &str) = match field {
-        TextField::Body => return facts.texts.map(|texts| texts.body_has(needle)),
-        TextField::Text => return facts.texts.map(|texts| texts.has(needle)),
+        TextField::Body => return facts.texts.map(|t| search_text::body_has(t, needle)),
+        TextField::Text => return facts.texts.map(|t| search_text::has(t, needle)),
         TextField::Subject => (Some(|s| s.subject()), "Subject"),
         TextField::From => (Some(|s| s.from()), "From"),
         TextField::To => (Some(|s| s.to()), "To"),

@@ -1,24 +1,24 @@
-//! Text for SEARCH: a needle, and what of a message it is looked for in, decoded and without
-//! regard to case. Knows no storage.
+//! Text for SEARCH: a needle, and whether it is in what is known of a message, without regard to
+//! case. Knows no storage.
 
 use angarium_message::header;
-use angarium_message::structure::{Inside, Part};
+use angarium_message::search::{Place, Probe, ReadableText, fold};
 use memchr::memmem::Finder;
 
 /// Text to be found, case folded.
 pub(super) struct Needle {
     finder: Finder<'static>,
     empty: bool,
-}
-
-/// Folds case: cheap for ASCII, by Unicode's simple rules for the rest.
-fn folded(text: &str) -> String {
-    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase() }
+    folded: String,
+    /// Its number among the probes of the search, once it has one.
+    pub(super) probe: Option<usize>,
 }
 
 impl Needle {
     pub(super) fn new(text: &str) -> Self {
-        Self { finder: Finder::new(folded(text).as_bytes()).into_owned(), empty: text.is_empty() }
+        let folded = fold(text);
+        let finder = Finder::new(folded.as_bytes()).into_owned();
+        Self { finder, empty: folded.is_empty(), folded, probe: None }
     }
 
     /// True for the empty text, which is in everything.
@@ -26,12 +26,17 @@ impl Needle {
         self.empty
     }
 
-    /// True when the text contains it, case aside.
-    pub(super) fn is_in(&self, text: &str) -> bool {
-        self.empty || self.is_in_folded(&folded(text))
+    /// What rules messages out for it; nothing if it is too short for that.
+    pub(super) fn as_probe(&self, place: Place) -> Option<Probe> {
+        Some(Probe::new(place, &self.folded)).filter(Probe::is_useful)
     }
 
-    fn is_in_folded(&self, folded: &str) -> bool {
+    /// True when the text contains it, case aside.
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        self.empty || self.is_in_folded(&fold(text))
+    }
+
+    pub(super) fn is_in_folded(&self, folded: &str) -> bool {
         self.empty || self.finder.find(folded.as_bytes()).is_some()
     }
 
@@ -42,45 +47,14 @@ impl Needle {
     }
 }
 
-/// A message's readable text, folded: decoded once however many needles.
-pub(super) struct Texts {
-    header: String,
-    body: Vec<String>,
+/// True when one of the texts of the body contains it.
+pub(super) fn body_has(texts: &ReadableText, needle: &Needle) -> bool {
+    needle.is_empty() || texts.body().any(|text| needle.is_in_folded(text))
 }
 
-/// The fields of a header block as text.
-fn header_text(block: &[u8]) -> String {
-    let mut text = String::new();
-    for field in header::fields(block) {
-        text.push_str(&String::from_utf8_lossy(field.name));
-        text.push_str(": ");
-        text.push_str(&field.text());
-        text.push('\n');
-    }
-    folded(&text)
-}
-
-impl Texts {
-    pub(super) fn of(message: &[u8]) -> Self {
-        let root = Part::of(message);
-        let mut body = Vec::new();
-        for part in root.walk() {
-            if part.inside == Inside::Message {
-                // The header of a forwarded message is part of what is read.
-                body.extend(part.children.first().map(|m| header_text(m.header_of(message))));
-            }
-            body.extend(part.text_of(message).map(|text| folded(&text)));
-        }
-        Self { header: header_text(root.header_of(message)), body }
-    }
-
-    pub(super) fn body_has(&self, needle: &Needle) -> bool {
-        needle.is_empty() || self.body.iter().any(|text| needle.is_in_folded(text))
-    }
-
-    pub(super) fn has(&self, needle: &Needle) -> bool {
-        needle.is_in_folded(&self.header) || self.body_has(needle)
-    }
+/// True when the header or one of the texts of the body contains it.
+pub(super) fn has(texts: &ReadableText, needle: &Needle) -> bool {
+    needle.is_in_folded(texts.header()) || body_has(texts, needle)
 }
 
 #[cfg(test)]
@@ -93,13 +67,13 @@ mod tests {
             Content-Type: text/plain; charset=iso-8859-1\r\n\
             Content-Transfer-Encoding: quoted-printable\r\n\r\n\
             Sch=F6ne \xc3\x84pfel und BIRNEN, lang=\r\ne Zeilen\r\n";
-        let texts = Texts::of(message);
+        let texts = ReadableText::of(message);
         for text in ["schÖne", "birnen", "lange zeilen"] {
-            assert!(texts.body_has(&Needle::new(text)), "{text}");
+            assert!(body_has(&texts, &Needle::new(text)), "{text}");
         }
-        assert!(!texts.body_has(&Needle::new("grüße")));
-        assert!(texts.has(&Needle::new("GRÜßE")));
-        assert!(texts.body_has(&Needle::new("")));
+        assert!(!body_has(&texts, &Needle::new("grüße")));
+        assert!(has(&texts, &Needle::new("GRÜßE")));
+        assert!(body_has(&texts, &Needle::new("")));
         assert!(Needle::new("ÜSSE").is_in("Grüsse"));
     }
 

@@ -1,7 +1,8 @@
 //! Reading what messages are made of, many at a time and bounded by bytes. It must never know
 //! what is shown of it.
 
-use angarium_store::{BodyId, Store};
+use angarium_message::search::Probe;
+use angarium_store::{AccountId, BodyId, FuzzyText, Sifted, Store};
 use bytes::Bytes;
 
 use super::error::MailError;
@@ -52,6 +53,32 @@ impl Reader {
     /// As [`Reader::body`].
     pub async fn heads(&self, bodies: &[(BodyId, u32)]) -> Result<Vec<Bytes>, MailError> {
         Ok(self.store.bodies.read_heads(bodies).await?)
+    }
+
+    /// Which texts may be in each body, without reading it.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn sift(
+        &self,
+        bodies: &[BodyId],
+        probes: &[Probe],
+    ) -> Result<Vec<Sifted>, MailError> {
+        Ok(self.store.search.sift(bodies, probes).await?)
+    }
+
+    /// Of these bodies of messages the caller may read in this account, those with words like the
+    /// ones looked for, ascending, with their relevancy.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn fuzzy(
+        &self,
+        owner: AccountId,
+        bodies: &[BodyId],
+        text: &FuzzyText,
+    ) -> Result<Vec<(BodyId, u8)>, MailError> {
+        Ok(self.store.search.fuzzy(owner, bodies, text).await?)
     }
 
     /// The stored summaries.

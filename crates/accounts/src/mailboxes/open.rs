@@ -92,6 +92,7 @@ pub struct OpenMailbox {
     loading: OnceCell<()>,
     changed: watch::Sender<u64>,
     derived: Mutex<Option<Derived>>,
+    beside: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
 }
 
 /// What somebody reckoned from one version of the shared state.
@@ -122,6 +123,7 @@ impl OpenMailbox {
             loading: OnceCell::new(),
             changed: watch::Sender::new(1),
             derived: Mutex::new(None),
+            beside: Mutex::new(Vec::new()),
         }
     }
 
@@ -239,6 +241,18 @@ impl OpenMailbox {
         let kept: Arc<dyn Any + Send + Sync> = Arc::clone(&value) as _;
         *lock() = Some(Derived { version: shared.version, key, value: kept });
         value
+    }
+
+    /// Something that others keep by the mailbox for as long as it is in memory, one of each type;
+    /// made when it is first asked for. Whoever keeps it there bounds it and keeps it right.
+    pub fn beside<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        let mut beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = beside.iter().find_map(|one| Arc::clone(one).downcast::<T>().ok());
+        known.unwrap_or_else(|| {
+            let made = Arc::new(T::default());
+            beside.push(Arc::clone(&made) as _);
+            made
+        })
     }
 
     /// A handle that resolves when something changes after it was last marked as seen.

@@ -8,6 +8,8 @@ use crate::types::{
 
 /// Longest EMAILID or THREADID, in bytes (RFC 8474 section 5).
 const MAX_OBJECT_ID: usize = 255;
+/// Longest name of a charset, in bytes.
+const MAX_CHARSET: usize = 64;
 
 /// `SEARCH [RETURN (…)] [CHARSET name] keys`
 pub(super) fn decode(cursor: &mut Cursor<'_>, uid: bool) -> Parse<Search> {
@@ -28,11 +30,14 @@ pub(super) fn decode(cursor: &mut Cursor<'_>, uid: bool) -> Parse<Search> {
     } else {
         *cursor = before;
     }
-    search.key = keys(cursor)?;
+    search.key = keys(cursor, search.charset.as_deref())?;
+    if search.returns.as_ref().is_some_and(|r| r.relevancy) && !search.key.has_fuzzy() {
+        return Err(Fault::bad("RELEVANCY goes with a FUZZY key"));
+    }
     Ok(search)
 }
 
-/// `(MIN MAX ALL COUNT SAVE PARTIAL a:b)`
+/// `(MIN MAX ALL COUNT SAVE PARTIAL a:b RELEVANCY)`
 pub(super) fn returns(cursor: &mut Cursor<'_>) -> Parse<SearchReturn> {
     cursor.expect(b'(', "List of options expected after RETURN")?;
     let mut options = SearchReturn::default();
@@ -47,6 +52,7 @@ pub(super) fn returns(cursor: &mut Cursor<'_>) -> Parse<SearchReturn> {
             "ALL" => options.all = true,
             "COUNT" => options.count = true,
             "SAVE" => options.save = true,
+            "RELEVANCY" => options.relevancy = true,
             "PARTIAL" => {
                 cursor.space()?;
                 options.partial = Some(partial_range(cursor)?);
@@ -76,22 +82,23 @@ pub(super) fn partial_range(cursor: &mut Cursor<'_>) -> Parse<PartialRange> {
     Ok(PartialRange { first: a.min(b), last: a.max(b), from_end })
 }
 
-/// A charset this server reads: ASCII and UTF-8, in upper case.
+/// A charset's name, in upper case. Whether it is known is for those to say who know charsets.
 pub(super) fn charset(cursor: &mut Cursor<'_>) -> Parse<Box<str>> {
     let mut name = utf8(cursor.astring()?)?;
-    name.make_ascii_uppercase();
-    match name.as_str() {
-        "US-ASCII" | "ASCII" | "UTF-8" | "UTF8" => Ok(name.into_boxed_str()),
-        _ => Err(Fault::no(
-            Some("BADCHARSET (US-ASCII UTF-8)"),
+    if name.len() > MAX_CHARSET {
+        return Err(Fault::no(
+            Some("BADCHARSET (UTF-8 US-ASCII)"),
             "This charset is not offered for searching",
-        )),
+        ));
     }
+    name.make_ascii_uppercase();
+    Ok(name.into_boxed_str())
 }
 
-/// One or more keys, each after a space, to the end.
-pub(super) fn keys(cursor: &mut Cursor<'_>) -> Parse<SearchKey> {
-    let mut budget = Budget { keys: 0, depth: 0 };
+/// One or more keys, each after a space, to the end; their text is in this charset.
+pub(super) fn keys(cursor: &mut Cursor<'_>, charset: Option<&str>) -> Parse<SearchKey> {
+    let ours = charset.is_none_or(|c| matches!(c, "US-ASCII" | "ASCII" | "UTF-8" | "UTF8"));
+    let mut budget = Budget { keys: 0, depth: 0, foreign: !ours };
     cursor.space()?;
     let first = key(cursor, &mut budget)?;
     if cursor.at_end() {
@@ -109,6 +116,8 @@ pub(super) fn keys(cursor: &mut Cursor<'_>) -> Parse<SearchKey> {
 struct Budget {
     keys: usize,
     depth: usize,
+    /// Text is in another charset than UTF-8.
+    foreign: bool,
 }
 
 impl Budget {
@@ -243,17 +252,17 @@ fn takes_argument(name: &str) -> bool {
 fn with_argument(name: &str, cursor: &mut Cursor<'_>, budget: &mut Budget) -> Parse<SearchKey> {
     use DateKind::{Internal, Saved, Sent};
     Ok(match name {
-        "BCC" => contains(TextField::Bcc, cursor)?,
-        "CC" => contains(TextField::Cc, cursor)?,
-        "FROM" => contains(TextField::From, cursor)?,
-        "TO" => contains(TextField::To, cursor)?,
-        "SUBJECT" => contains(TextField::Subject, cursor)?,
-        "BODY" => contains(TextField::Body, cursor)?,
-        "TEXT" => contains(TextField::Text, cursor)?,
+        "BCC" => contains(TextField::Bcc, cursor, budget)?,
+        "CC" => contains(TextField::Cc, cursor, budget)?,
+        "FROM" => contains(TextField::From, cursor, budget)?,
+        "TO" => contains(TextField::To, cursor, budget)?,
+        "SUBJECT" => contains(TextField::Subject, cursor, budget)?,
+        "BODY" => contains(TextField::Body, cursor, budget)?,
+        "TEXT" => contains(TextField::Text, cursor, budget)?,
         "HEADER" => {
             let field = utf8(cursor.astring()?)?.into_boxed_str();
             cursor.space()?;
-            contains(TextField::Header(field), cursor)?
+            contains(TextField::Header(field), cursor, budget)?
         }
         "BEFORE" => SearchKey::Before(Internal, date(cursor)?),
         "ON" => SearchKey::On(Internal, date(cursor)?),
@@ -285,8 +294,11 @@ fn with_argument(name: &str, cursor: &mut Cursor<'_>, budget: &mut Budget) -> Pa
     })
 }
 
-fn contains(field: TextField, cursor: &mut Cursor<'_>) -> Parse<SearchKey> {
+fn contains(field: TextField, cursor: &mut Cursor<'_>, budget: &Budget) -> Parse<SearchKey> {
     let text = cursor.astring()?;
+    if budget.foreign {
+        return Ok(SearchKey::ContainsOctets(field, text.into_owned().into_boxed_slice()));
+    }
     let text = String::from_utf8(text.into_owned());
     let text = text.map_err(|_| Fault::bad("Search text is not in the charset of the command"))?;
     Ok(SearchKey::Contains(field, text))

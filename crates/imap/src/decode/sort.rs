@@ -32,7 +32,7 @@ pub(super) fn sort(cursor: &mut Cursor<'_>, uid: bool) -> Parse<SortThread> {
     }
     cursor.space()?;
     let charset = search::charset(cursor)?;
-    let key = search::keys(cursor)?;
+    let key = search::keys(cursor, Some(&charset))?;
     Ok(SortThread { uid, thread: None, criteria, returns, charset, key })
 }
 
@@ -47,7 +47,7 @@ pub(super) fn thread(cursor: &mut Cursor<'_>, uid: bool) -> Parse<SortThread> {
     };
     cursor.space()?;
     let charset = search::charset(cursor)?;
-    let key = search::keys(cursor)?;
+    let key = search::keys(cursor, Some(&charset))?;
     let criteria = smallvec::SmallVec::new();
     Ok(SortThread { uid, thread: Some(algorithm), criteria, returns: None, charset, key })
 }

@@ -49,6 +49,9 @@ pub struct Esearch<'a> {
     pub partial: Option<(PartialRange, &'a UidSet)>,
     /// MODSEQ
     pub modseq: Option<u64>,
+    /// RELEVANCY (RFC 6203): a score, 1 to 100, for each message of ALL or PARTIAL in its order;
+    /// left out when empty.
+    pub relevancy: Option<&'a [u8]>,
 }
 
 /// `* ESEARCH (TAG "t") [UID] …`
@@ -78,7 +81,21 @@ pub fn esearch(out: &mut Vec<u8>, tag: &Tag, result: &Esearch<'_>) {
     if let Some((page, found)) = result.partial {
         partial(out, page, found);
     }
+    if let Some(scores) = result.relevancy.filter(|scores| !scores.is_empty()) {
+        relevancy(out, scores);
+    }
     out.extend_from_slice(b"\r\n");
+}
+
+fn relevancy(out: &mut Vec<u8>, scores: &[u8]) {
+    out.extend_from_slice(b" RELEVANCY (");
+    for (at, score) in scores.iter().enumerate() {
+        if at > 0 {
+            out.push(b' ');
+        }
+        number(out, u64::from(*score));
+    }
+    out.push(b')');
 }
 
 fn partial(out: &mut Vec<u8>, page: PartialRange, found: &UidSet) {

@@ -14,7 +14,8 @@ pub struct Search {
     /// RETURN options: the answer is ESEARCH. `None`: the old SEARCH answer (but always ESEARCH
     /// for a session that enabled IMAP4rev2).
     pub returns: Option<SearchReturn>,
-    /// CHARSET as given, upper case; strings are UTF-8 already.
+    /// CHARSET as given, upper case; strings in another one than UTF-8 are
+    /// [`SearchKey::ContainsOctets`].
     pub charset: Option<Box<str>>,
     /// What must hold; several keys are a [`SearchKey::And`].
     pub key: SearchKey,
@@ -35,6 +36,8 @@ pub struct SearchReturn {
     pub save: bool,
     /// PARTIAL
     pub partial: Option<PartialRange>,
+    /// RELEVANCY (RFC 6203)
+    pub relevancy: bool,
 }
 
 /// A page of a result: positions from 1, both ends included, ascending (RFC 9394).
@@ -119,6 +122,8 @@ pub enum SearchKey {
     /// A text contains the value without regard to case; an empty value in a header field asks
     /// only for the field.
     Contains(TextField, String),
+    /// The same with text in the command's CHARSET, which is neither ASCII nor UTF-8.
+    ContainsOctets(TextField, Box<[u8]>),
     /// MODSEQ at or above (RFC 7162; the optional entry name is checked and dropped)
     ModSeq(u64),
     /// EMAILID
@@ -134,6 +139,18 @@ impl SearchKey {
     pub const MAX_KEYS: usize = 10_000;
     /// Deepest nesting (ABU-20).
     pub const MAX_DEPTH: usize = 100;
+
+    /// True when a FUZZY key is somewhere in it (RFC 6203).
+    #[must_use]
+    pub fn has_fuzzy(&self) -> bool {
+        match self {
+            Self::Fuzzy(_) => true,
+            Self::And(keys) => keys.iter().any(Self::has_fuzzy),
+            Self::Or(a, b) => a.has_fuzzy() || b.has_fuzzy(),
+            Self::Not(key) => key.has_fuzzy(),
+            _ => false,
+        }
+    }
 
     /// True when a MODSEQ key is somewhere in it: the command enables CONDSTORE and the answer
     /// names the highest MODSEQ (RFC 7162 section 3.1.5).

@@ -6,6 +6,7 @@ use super::PREVIEW_CHARS;
 use crate::content::ContentType;
 use crate::decode::{self, TransferEncoding};
 use crate::header::Head;
+use crate::html::{after_tag, entity};
 
 /// Octets of body kept for the preview of plain text, before decoding.
 const PLAIN_MAX: usize = 2 * 1024;
@@ -143,66 +144,6 @@ fn html(text: &str, preview: &mut Preview) {
             }
         }
         preview.space = true;
-    }
-}
-
-fn after_tag(text: &str) -> &str {
-    if let Some(comment) = text.strip_prefix("<!--") {
-        return comment.split_once("-->").map_or("", |(_, tail)| tail);
-    }
-    let starts = |name: &str| {
-        let inner = text.as_bytes().get(1..=name.len());
-        inner.is_some_and(|inner| inner.eq_ignore_ascii_case(name.as_bytes()))
-    };
-    for name in ["style", "script", "title", "head"] {
-        // `<header` is not `<head`.
-        let next = text.as_bytes().get(1 + name.len());
-        if starts(name) && !next.is_some_and(u8::is_ascii_alphanumeric) {
-            return after_element(text, name);
-        }
-    }
-    text.find('>').and_then(|end| text.get(end + 1..)).unwrap_or("")
-}
-
-/// What follows the end tag of the element this text begins with.
-fn after_element<'t>(text: &'t str, name: &str) -> &'t str {
-    let mut rest = text;
-    while let Some(at) = rest.find("</") {
-        let tail = rest.get(at + 2..).unwrap_or_default();
-        let found = tail.as_bytes().get(..name.len());
-        if found.is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes())) {
-            return tail.find('>').and_then(|end| tail.get(end + 1..)).unwrap_or("");
-        }
-        rest = tail;
-    }
-    ""
-}
-
-/// The character of the entity this text begins with, and what follows.
-fn entity(text: &str) -> (char, &str) {
-    let tail = text.get(1..).unwrap_or_default();
-    let name = tail.bytes().take(10).position(|b| b == b';').and_then(|end| tail.get(..end));
-    let found = name.and_then(|name| {
-        Some(match name {
-            "nbsp" | "zwnj" | "zwj" => ' ',
-            "amp" => '&',
-            "lt" => '<',
-            "gt" => '>',
-            "quot" => '"',
-            "apos" => '\'',
-            _ => {
-                let digits = name.strip_prefix('#')?;
-                let number = match digits.strip_prefix(['x', 'X']) {
-                    Some(hex) => u32::from_str_radix(hex, 16).ok()?,
-                    None => digits.parse().ok()?,
-                };
-                char::from_u32(number)?
-            }
-        })
-    });
-    match (found, name) {
-        (Some(c), Some(name)) => (c, tail.get(name.len() + 1..).unwrap_or_default()),
-        _ => ('&', tail),
     }
 }
 

@@ -286,6 +286,23 @@ pub(crate) fn vanished(
     Ok(uids)
 }
 
+/// Tells the body of every message with the account it is in.
+pub(crate) fn bodies_by_account(
+    db: &Connection,
+    mut tell: impl FnMut(AccountId, BodyId),
+) -> Result<(), StoreError> {
+    let mut sets = KeywordSets::default();
+    let text = "SELECT uid, messages.modseq, flags, keywords, packed, account
+                FROM messages JOIN mailboxes ON mailboxes.id=mailbox";
+    let mut statement = db.prepare(text).map_err(sql)?;
+    let mut rows = statement.query([]).map_err(sql)?;
+    while let Some(row) = rows.next().map_err(sql)? {
+        let entry = read_message(row, &mut sets).map_err(sql)?;
+        tell(AccountId(row.get(5).map_err(sql)?), entry.body);
+    }
+    Ok(())
+}
+
 /// The bodies all messages refer to, with repetitions.
 pub(crate) fn bodies(db: &Connection) -> Result<Vec<BodyId>, StoreError> {
     let mut sets = KeywordSets::default();

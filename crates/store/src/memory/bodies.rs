@@ -90,6 +90,11 @@ impl HeldBodies {
         Ok((body.bytes.len() as u64, body.summary.clone()))
     }
 
+    /// The bytes of a body, if it is there.
+    pub(super) fn bytes(&self, id: BodyId) -> Option<Bytes> {
+        self.held.get(&id).map(|body| body.bytes.clone())
+    }
+
     fn get(&self, id: BodyId) -> Result<&HeldBody> {
         self.held.get(&id).ok_or(StoreError::NotFound("body"))
     }

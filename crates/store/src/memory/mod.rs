@@ -10,6 +10,7 @@ mod directory;
 mod mailboxes;
 mod messages;
 mod queue;
+mod search;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,7 +36,8 @@ pub fn open() -> Store {
         mailboxes: Arc::clone(&memory) as Arc<dyn Mailboxes>,
         directory: Arc::clone(&memory) as _,
         queue: Arc::clone(&memory) as _,
-        bodies: memory,
+        bodies: Arc::clone(&memory) as _,
+        search: memory,
         feed,
     }
 }

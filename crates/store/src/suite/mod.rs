@@ -23,6 +23,7 @@ pub mod queue;
 pub mod renames;
 pub mod reopen;
 mod scene;
+pub mod search;
 
 use std::future::Future;
 
@@ -285,6 +286,21 @@ macro_rules! every_promise {
                 a_delivered_body_outlives_its_queue_entry,
                 a_body_held_by_nothing_is_never_taken_for_another,
                 an_existing_body_keeps_its_summary,
+            }
+            search {
+                what_is_in_a_body_is_never_ruled_out,
+                what_is_not_in_a_body_is_ruled_out_in_the_end,
+                an_unknown_body_may_hold_anything,
+                random_needles_are_ruled_out_only_where_they_are_not,
+                words_are_found_in_any_form,
+                a_better_match_is_more_relevant,
+                a_fuzzy_text_is_looked_for_in_its_fields,
+                every_word_of_a_fuzzy_text_must_be_found,
+                only_the_bodies_asked_for_are_found,
+                a_shared_body_is_found_in_each_account,
+                new_bodies_are_found_at_once,
+                hostile_bodies_are_looked_through_too,
+                a_fuzzy_search_of_an_unknown_account_is_refused,
             }
             feed {
                 an_append_is_told_before_it_answers,
