@@ -6,7 +6,9 @@
 //! looking at mailboxes by name; it checks names, rights and quota and hands out open mailboxes.
 
 mod account;
+mod alias;
 mod annotations;
+mod arrange;
 mod delivery;
 mod error;
 mod facts;
@@ -14,16 +16,20 @@ mod fetch;
 mod intake;
 mod listing;
 mod messages;
+mod members;
 mod names;
 mod notices;
 mod open;
 mod registry;
 mod rights;
+mod quota;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod watching;
 
+pub(crate) use alias::fault as alias_fault;
 pub use account::{MailAccount, Opened, Target};
 pub use annotations::{AnnotationError, Entries};
 pub use delivery::DeliverError;
@@ -32,9 +38,11 @@ pub use facts::{Limits, Owner};
 pub use fetch::{Reader, batches};
 pub use intake::Intake;
 pub use listing::{ListedMailbox, Pattern};
+pub(crate) use members::Group;
 pub use messages::Transferred;
 pub use names::{NameError, Named, SpecialUse, canonical, parse};
 pub use open::{News, OpenMailbox, Shared};
+pub use quota::Quota;
 pub use registry::{Registry, RegistryOptions};
 pub use rights::MailRights;
 pub use table::{Row, Table};
