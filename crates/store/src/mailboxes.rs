@@ -4,9 +4,9 @@ use async_trait::async_trait;
 
 use crate::annotations::{AnnotationChanges, Annotations};
 use crate::error::Result;
-use crate::flags::Flags;
 #[cfg(doc)]
 use crate::flags::FlagBits;
+use crate::flags::Flags;
 use crate::ids::{AccountId, MailboxId, ModSeq, Uid, UidValidity};
 use crate::message::{MessageEntry, NewMessage, Origin};
 use angarium_objects::value::Dictionary;

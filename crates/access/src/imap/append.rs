@@ -151,6 +151,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             },
             Err(halt) => Err(halt),
         };
+        if outcome.is_ok() {
+            self.warn_of_quota().await;
+        }
         self.announce(Moment::Free, false);
         self.finish(&tag, "APPEND", outcome)?;
         self.entry.waiting(self.status());

@@ -44,7 +44,7 @@ const LOGGED_IN: [&str; 28] = [
 ];
 
 /// Announced after log-in: quota.
-const QUOTA: [&str; 3] = ["QUOTA", "QUOTA=RES-STORAGE", "QUOTASET"];
+const QUOTA: [&str; 4] = ["QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MAILBOX", "QUOTASET"];
 
 /// What a client has enabled (RFC 5161) or otherwise asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -21,6 +21,15 @@ pub struct Owner {
     pub domain: String,
 }
 
+impl Owner {
+    /// True when an identifier of an access list means the owner, who has all rights whatever
+    /// the list says: by name or as `owner`.
+    #[must_use]
+    pub fn is_named_by(&self, identifier: &str) -> bool {
+        super::rights::names_owner(identifier.trim_start_matches(['+', '-']), self)
+    }
+}
+
 /// What an account may hold; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {

@@ -15,22 +15,22 @@ mod facts;
 mod fetch;
 mod intake;
 mod listing;
-mod messages;
 mod members;
+mod messages;
 mod names;
 mod notices;
 mod open;
+mod quota;
 mod registry;
 mod rights;
-mod quota;
 mod table;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod watching;
 
-pub(crate) use alias::fault as alias_fault;
 pub use account::{MailAccount, Opened, Target};
+pub(crate) use alias::fault as alias_fault;
 pub use annotations::{AnnotationError, Entries};
 pub use delivery::DeliverError;
 pub use error::MailError;

@@ -133,9 +133,7 @@ fn check_component(component: &str) -> Result<(), NameError> {
     if component.len() > MAX_COMPONENT {
         return Err(NameError::TooLong);
     }
-    let forbidden = |c: char| {
-        c.is_control() || matches!(c, '\\' | '#') || is_unseen(c)
-    };
+    let forbidden = |c: char| c.is_control() || matches!(c, '\\' | '#') || is_unseen(c);
     if component.chars().any(forbidden) {
         return Err(NameError::Character);
     }

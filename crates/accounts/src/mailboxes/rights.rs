@@ -62,7 +62,7 @@ impl MailRights {
     /// Nothing.
     pub const NONE: Self = Self(0);
 
-    /// The rights these letters name; `k` is `c`, and `t` with `e` is `d`. `None` if a character
+    /// The rights these letters name; `k` is `c`, and `t`, `e` and `x` together are `d`. `None` if a character
     /// is no right.
     #[must_use]
     pub fn parse(letters: &str) -> Option<Self> {
@@ -75,13 +75,13 @@ impl MailRights {
         Some(all.settled())
     }
 
-    /// The old letter stands for the new ones and both new ones for the old.
+    /// Everything that `d` stands for.
+    const REMOVING: Self = Self(Self::DELETE_MESSAGES.0 | Self::EXPUNGE.0 | Self::DELETE_MAILBOX.0);
+
+    /// The old letter stands for the new ones, and all of the new ones for the old.
     fn settled(self) -> Self {
-        let both = Self::DELETE_MESSAGES.with(Self::EXPUNGE);
-        if self.0 & Self::DELETE.0 != 0 {
-            self.with(both).with(Self::DELETE_MAILBOX)
-        } else if self.0 & both.0 == both.0 {
-            self.with(Self::DELETE)
+        if self.can(Self::DELETE) || self.can(Self::REMOVING) {
+            self.with(Self::REMOVING).with(Self::DELETE)
         } else {
             self
         }
@@ -112,15 +112,21 @@ impl MailRights {
         Self(self.0 | other.0)
     }
 
-    /// This set without the other. Without `t` or `e` there is no `d`.
+    /// What is in both sets.
+    #[must_use]
+    pub const fn common(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// This set without the other. Without all of `t`, `e` and `x` there is no `d`.
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
         let mut left = self.0 & !other.0;
-        if left & Self::DELETE_MESSAGES.0 == 0 || left & Self::EXPUNGE.0 == 0 {
-            left &= !Self::DELETE.0;
-        }
         if other.0 & Self::DELETE.0 != 0 {
-            left &= !(Self::DELETE_MESSAGES.0 | Self::EXPUNGE.0 | Self::DELETE_MAILBOX.0);
+            left &= !Self::REMOVING.0;
+        }
+        if left & Self::REMOVING.0 != Self::REMOVING.0 {
+            left &= !Self::DELETE.0;
         }
         Self(left)
     }
@@ -128,11 +134,7 @@ impl MailRights {
     /// The letters as stored: the old ones, and a new one only where the old does not say it.
     #[must_use]
     pub fn stored(self) -> String {
-        let implied = if self.can(Self::DELETE) {
-            Self::DELETE_MESSAGES.with(Self::EXPUNGE).with(Self::DELETE_MAILBOX)
-        } else {
-            Self::NONE
-        };
+        let implied = if self.can(Self::DELETE) { Self::REMOVING } else { Self::NONE };
         let shown = Self(self.0 & !implied.0);
         LETTERS.iter().filter(|(_, r)| shown.can(*r)).map(|(l, _)| *l).collect()
     }
@@ -141,8 +143,7 @@ impl MailRights {
     /// stands for is held (RFC 4314 section 2.1.1).
     #[must_use]
     pub fn shown(self) -> String {
-        let parts = Self::DELETE_MESSAGES.with(Self::EXPUNGE).with(Self::DELETE_MAILBOX);
-        let told = if self.0 & parts.0 == 0 { self } else { self.with(Self::DELETE) };
+        let told = if self.0 & Self::REMOVING.0 == 0 { self } else { self.with(Self::DELETE) };
         let mut all: String =
             LETTERS.iter().filter(|(_, r)| told.can(*r)).map(|(l, _)| *l).collect();
         if self.can(Self::CREATE) {
@@ -309,8 +310,11 @@ mod tests {
         for key in ["owner", "rob", "bob@b.example", "anyone@b.example", "#bob"] {
             assert_eq!(rights(key), "", "{key}");
         }
-        let owner =
-            Owner { id: angarium_store::AccountId(1), name: "ann".into(), domain: "a.example".into() };
+        let owner = Owner {
+            id: angarium_store::AccountId(1),
+            name: "ann".into(),
+            domain: "a.example".into(),
+        };
         for key in ["owner", "Ann", "ann@", "ann@A.example"] {
             assert!(names_owner(key, &owner), "{key}");
         }
@@ -329,7 +333,9 @@ mod tests {
     fn old_and_new_letters_mean_the_same() {
         let d = MailRights::parse("d").unwrap();
         assert!(d.can(MailRights::EXPUNGE) && d.can(MailRights::DELETE_MAILBOX));
-        assert_eq!(MailRights::parse("te").unwrap().stored(), "d");
+        assert_eq!(MailRights::parse("tex").unwrap().stored(), "d");
+        // Who may remove messages may not therefore remove the mailbox.
+        assert_eq!(MailRights::parse("te").unwrap().stored(), "te");
         assert_eq!(MailRights::parse("t").unwrap().stored(), "t");
         assert_eq!(MailRights::parse("k").unwrap().stored(), "c");
         assert_eq!(MailRights::ALL.stored(), "lrswipcda");

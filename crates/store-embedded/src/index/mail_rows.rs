@@ -127,10 +127,7 @@ pub(crate) fn is_parent(
 }
 
 /// The mailboxes of an account that hold messages with a flag of `FlagBits::KEPT_BACK`.
-pub(crate) fn kept_back(
-    db: &Connection,
-    account: AccountId,
-) -> Result<Vec<MailboxId>, StoreError> {
+pub(crate) fn kept_back(db: &Connection, account: AccountId) -> Result<Vec<MailboxId>, StoreError> {
     // The term is that of the index `messages_kept_back`, or SQLite does not use it.
     let text = "SELECT DISTINCT mailbox FROM messages WHERE flags & 384 != 0
                 AND mailbox IN (SELECT id FROM mailboxes WHERE account=?1)";

@@ -354,7 +354,9 @@ pub async fn mailboxes_that_keep_messages_back_are_named(store: Store) {
         s.fill(mailbox, &["one", "two"]).await;
     }
     assert!(store.mailboxes.kept_back(s.account).await.unwrap().is_empty());
-    for (mailbox, bits) in [(a, FlagBits::SERVICE), (b, FlagBits::HIDDEN), (s.inbox, FlagBits::SEEN)] {
+    for (mailbox, bits) in
+        [(a, FlagBits::SERVICE), (b, FlagBits::HIDDEN), (s.inbox, FlagBits::SEEN)]
+    {
         let update = FlagUpdate {
             uids: vec![Uid(2)],
             change: FlagChange::Add,
