@@ -225,7 +225,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let moment = if command.forbids_expunge() { Moment::NumbersStand } else { Moment::Free };
         let uids = name.starts_with("UID ");
         let selecting = matches!(command, Command::Select(_));
-        if !self.keep_rights().await {
+        let leaving = selecting || matches!(command, Command::Unselect | Command::Logout);
+        if !leaving && !self.keep_rights().await {
             return Ok(());
         }
         let outcome = self.dispatch(&tag, command).await;

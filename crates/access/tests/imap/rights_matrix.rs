@@ -2,7 +2,7 @@
 //! is due, and that a mailbox one may not see answers octet for octet as one that does not exist,
 //! with as many calls to the store.
 //!
-//! To add a command: a line in [`COMMANDS`]. `BOX` stands for the foreign mailbox, `MAIL` for a
+//! To add a command: a line in [`COMMANDS`]. `THERE` stands for the foreign mailbox, `MAIL` for a
 //! message to be appended.
 
 use crate::client::{Client, World, mail};
@@ -36,23 +36,23 @@ const fn row(way: Where, command: &'static str, needs: &'static str, only: &'sta
 }
 
 const COMMANDS: &[Row] = &[
-    row(Outside, "SELECT BOX", "r", "* 1 EXISTS"),
-    row(Outside, "EXAMINE BOX", "r", "[READ-ONLY]"),
-    row(Outside, "STATUS BOX (MESSAGES UNSEEN SIZE)", "r", "MESSAGES 1"),
-    row(Outside, "STATUS BOX (OLDEST UNSEENMEDIA DELETED-STORAGE)", "r", "* STATUS"),
-    row(Outside, "APPEND BOX MAIL", "i", "[APPENDUID"),
-    row(Outside, "COPY 1 BOX", "i", "[COPYUID"),
-    row(Outside, "UID COPY 1 BOX", "i", "[COPYUID"),
-    row(Outside, "MOVE 1 BOX", "i", "[COPYUID"),
-    row(Outside, "CREATE BOX/Below", "c", ""),
-    row(Removing, "DELETE BOX", "x", ""),
-    row(Removing, "RENAME BOX ~ann/Shelf/Other", "x", ""),
-    row(Outside, "GETACL BOX", "a", "* ACL"),
-    row(Outside, "SETACL BOX eve l", "a", ""),
-    row(Outside, "DELETEACL BOX eve", "a", ""),
-    row(Outside, "LISTRIGHTS BOX eve", "a", "* LISTRIGHTS"),
-    row(Outside, "MYRIGHTS BOX", "", "* MYRIGHTS"),
-    row(Outside, "GETQUOTAROOT BOX", "", "* QUOTAROOT"),
+    row(Outside, "SELECT THERE", "r", "* 1 EXISTS"),
+    row(Outside, "EXAMINE THERE", "r", "[READ-ONLY]"),
+    row(Outside, "STATUS THERE (MESSAGES UNSEEN SIZE)", "r", "MESSAGES 1"),
+    row(Outside, "STATUS THERE (OLDEST UNSEENMEDIA DELETED-STORAGE)", "r", "* STATUS"),
+    row(Outside, "APPEND THERE MAIL", "i", "[APPENDUID"),
+    row(Outside, "COPY 1 THERE", "i", "[COPYUID"),
+    row(Outside, "UID COPY 1 THERE", "i", "[COPYUID"),
+    row(Outside, "MOVE 1 THERE", "i", "[COPYUID"),
+    row(Outside, "CREATE THERE/Below", "c", ""),
+    row(Removing, "DELETE THERE", "x", ""),
+    row(Removing, "RENAME THERE ~ann/Shelf/Other", "x", ""),
+    row(Outside, "GETACL THERE", "a", "* ACL"),
+    row(Outside, "SETACL THERE eve l", "a", ""),
+    row(Outside, "DELETEACL THERE eve", "a", ""),
+    row(Outside, "LISTRIGHTS THERE eve", "a", "* LISTRIGHTS"),
+    row(Outside, "MYRIGHTS THERE", "", "* MYRIGHTS"),
+    row(Outside, "GETQUOTAROOT THERE", "", "* QUOTAROOT"),
     row(Inside, "FETCH 1 (FLAGS BODY.PEEK[])", "r", "Text of 1."),
     row(Inside, "SEARCH ALL", "r", "* SEARCH 1"),
     row(Inside, "SEARCH RETURN (COUNT) ALL", "r", "COUNT 1"),
@@ -69,14 +69,14 @@ const COMMANDS: &[Row] = &[
 /// Commands that name mailboxes by pattern: what they hold when it may be seen and read, and what
 /// is missing when it may be seen only.
 const LISTS: &[(&str, &str, &str)] = &[
-    ("LIST \"\" BOX", "* LIST (\\HasNoChildren) \"/\" BOX", ""),
-    ("LIST \"\" ~ann/Shelf/% RETURN (STATUS (MESSAGES))", "* STATUS BOX", "* STATUS BOX"),
+    ("LIST \"\" THERE", "* LIST (\\HasNoChildren) \"/\" THERE", ""),
+    ("LIST \"\" ~ann/Shelf/% RETURN (STATUS (MESSAGES))", "* STATUS THERE", "* STATUS THERE"),
     ("LIST (MESSAGES) \"\" ~ann/Shelf/*", "\\MESSAGES(1)", "\\MESSAGES("),
-    ("LIST \"\" ~ann/Shelf/* RETURN (MYRIGHTS)", "* MYRIGHTS BOX", ""),
-    ("LIST (SUBSCRIBED) \"\" * RETURN (STATUS (UNSEEN))", "* STATUS BOX", "* STATUS BOX"),
+    ("LIST \"\" ~ann/Shelf/* RETURN (MYRIGHTS)", "* MYRIGHTS THERE", ""),
+    ("LIST (SUBSCRIBED) \"\" * RETURN (STATUS (UNSEEN))", "* STATUS THERE", "* STATUS THERE"),
 ];
 
-const BOX: &str = "~ann/Shelf/Secret";
+const SECRET: &str = "~ann/Shelf/Secret";
 const NOWHERE: &str = "~ann/Shelf/Nowher";
 
 /// The rights without one letter, as SETACL takes them; old letters go with their parts.
@@ -113,7 +113,7 @@ impl Scene {
         ann.ok("CREATE Shelf").await;
         ann.ok("SETACL Shelf bob lc").await;
         let mut bob = world.inbox("bob", 1).await;
-        bob.ok(&format!("SUBSCRIBE {BOX}")).await;
+        bob.ok(&format!("SUBSCRIBE {SECRET}")).await;
         Self { world, ann, bob }
     }
 
@@ -139,8 +139,8 @@ impl Scene {
     async fn run(&mut self, command: &str, name: &str) -> String {
         let text = mail(5);
         let literal = format!("{{{}+}}\r\n{text}", text.len());
-        let command = command.replace("BOX", name).replace("MAIL", &literal);
-        self.bob.run(&command).await.replace(name, "BOX")
+        let command = command.replace("THERE", name).replace("MAIL", &literal);
+        self.bob.run(&command).await.replace(name, "THERE")
     }
 
     /// As `run`, with the calls it cost.
@@ -167,13 +167,13 @@ async fn every_command_against_every_missing_right_answers_as_the_table_says() {
             let case = format!("{} with {rights}", row.command);
             let refused = missing.is_some_and(|letter| lacks(row.needs, letter));
             if row.way == Inside {
-                let selected = scene.run("SELECT BOX", BOX).await;
+                let selected = scene.run("SELECT THERE", SECRET).await;
                 if !is_ok(&selected) {
                     assert!(refused, "{case}: {selected}");
                     continue;
                 }
             }
-            let got = scene.run(row.command, BOX).await;
+            let got = scene.run(row.command, SECRET).await;
             if !refused {
                 assert!(is_ok(&got) && got.contains(row.only), "{case}: {got}");
                 continue;
@@ -202,29 +202,29 @@ async fn a_mailbox_that_may_not_be_seen_answers_as_one_that_does_not_exist() {
         for row in asked {
             scene.set(&rights).await;
             // Both are asked once before, so that nothing is looked up for the first time.
-            for name in [BOX, NOWHERE] {
-                scene.run("MYRIGHTS BOX", name).await;
+            for name in [SECRET, NOWHERE] {
+                scene.run("MYRIGHTS THERE", name).await;
             }
-            let (there, cost) = scene.cost(row.command, BOX).await;
+            let (there, cost) = scene.cost(row.command, SECRET).await;
             scene.bob.ok("SELECT INBOX").await;
             let (nowhere, none) = scene.cost(row.command, NOWHERE).await;
             assert_eq!(there, nowhere, "{} with {rights:?}", row.command);
             assert_eq!(cost, none, "{} with {rights:?}", row.command);
         }
         scene.set(&rights).await;
-        for (command, ..) in LISTS.iter().filter(|(command, ..)| command.contains("BOX")) {
-            let (there, cost) = scene.cost(command, BOX).await;
+        for (command, ..) in LISTS.iter().filter(|(command, ..)| command.contains("THERE")) {
+            let (there, cost) = scene.cost(command, SECRET).await;
             let (nowhere, none) = scene.cost(command, NOWHERE).await;
             assert_eq!((there.as_str(), cost), (nowhere.as_str(), none), "{command}");
         }
         for (command, shown, _) in LISTS {
-            let got = scene.run(command, BOX).await;
+            let got = scene.run(command, SECRET).await;
             assert!(is_ok(&got) && !got.contains(shown), "{command} with {rights:?}: {got}");
         }
     }
     // An account that does not exist has no mailboxes, in the same words.
     let ghost = |name: &str| format!("STATUS {name} (MESSAGES)");
-    let there = scene.bob.no(&ghost(BOX)).await;
+    let there = scene.bob.no(&ghost(SECRET)).await;
     assert_eq!(there, scene.bob.no(&ghost("~nobody/Secret")).await);
 }
 
@@ -234,13 +234,13 @@ async fn a_mailbox_that_may_only_be_seen_tells_its_name_and_nothing_more() {
     let mut scene = Scene::new().await;
     scene.set("lr").await;
     for (command, shown, _) in LISTS {
-        let got = scene.run(command, BOX).await;
+        let got = scene.run(command, SECRET).await;
         assert!(got.contains(shown), "{command}: {got}");
     }
     scene.set("l").await;
     for (command, _, withheld) in LISTS {
-        let got = scene.run(command, BOX).await;
-        assert!(is_ok(&got) && got.contains("BOX"), "{command}: {got}");
+        let got = scene.run(command, SECRET).await;
+        assert!(is_ok(&got) && got.contains("THERE"), "{command}: {got}");
         assert!(withheld.is_empty() || !got.contains(withheld), "{command}: {got}");
     }
 }
