@@ -42,7 +42,7 @@ const COMMANDS: &[Row] = &[
     row(Outside, "STATUS THERE (OLDEST UNSEENMEDIA DELETED-STORAGE)", "r", "* STATUS"),
     row(Outside, "APPEND THERE MAIL", "i", "[APPENDUID"),
     row(Outside, "COPY 1 THERE", "i", "[COPYUID"),
-    row(Outside, "UID COPY 1 THERE", "i", "[COPYUID"),
+    row(Outside, "UID COPY 1:* THERE", "i", "[COPYUID"),
     row(Outside, "MOVE 1 THERE", "i", "[COPYUID"),
     row(Outside, "CREATE THERE/Below", "c", ""),
     row(Removing, "DELETE THERE", "x", ""),
