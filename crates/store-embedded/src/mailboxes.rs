@@ -237,6 +237,14 @@ impl Mailboxes for EmbeddedMailboxes {
         shard.submit(move |batch| messages::expunge(batch, account, id, &uids, only_deleted)).await
     }
 
+    async fn kept_back(&self, account: AccountId) -> Result<Vec<MailboxId>> {
+        let read = move |db: &Connection| {
+            check_account(db, account)?;
+            mail_rows::kept_back(db, account)
+        };
+        self.0.read_mail(account, read).await
+    }
+
     async fn usage(&self, account: AccountId) -> Result<(u64, u64)> {
         let read = move |db: &Connection| {
             check_account(db, account)?;

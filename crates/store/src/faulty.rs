@@ -212,6 +212,7 @@ family! { Mailboxes, mailboxes, {},
     move_messages(account: AccountId, from: MailboxId, uids: &[Uid], to: MailboxId, save_date: i64)
         -> Copied;
     expunge(account: AccountId, mailbox: MailboxId, uids: &[Uid], only_deleted: bool) -> Vec<Uid>;
+    kept_back(account: AccountId) -> Vec<MailboxId>;
     usage(account: AccountId) -> (u64, u64);
 }
 

@@ -35,6 +35,10 @@ impl FlagBits {
     /// `$Phishing`
     pub const PHISHING: Self = Self(1 << 12);
 
+    /// Messages with one of these are kept from some or all who look at a mailbox, so that its
+    /// counters are not what everybody sees.
+    pub const KEPT_BACK: Self = Self(Self::HIDDEN.0 | Self::SERVICE.0);
+
     /// True when every bit of `other` is set here.
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {

@@ -4,6 +4,8 @@ use async_trait::async_trait;
 
 use crate::annotations::{AnnotationChanges, Annotations};
 use crate::error::Result;
+#[cfg(doc)]
+use crate::flags::FlagBits;
 use crate::flags::Flags;
 use crate::ids::{AccountId, MailboxId, ModSeq, Uid, UidValidity};
 use crate::message::{MessageEntry, NewMessage, Origin};
@@ -47,7 +49,8 @@ pub struct MailboxRecord {
 /// A mailbox to be made.
 #[derive(Clone, Debug, Default)]
 pub struct NewMailbox {
-    /// Full name; parents that do not exist are made as directories (`selectable = false`).
+    /// Full name; parents that do not exist are made as directories (`selectable = false`) with
+    /// the same access rights.
     pub name: String,
     /// False makes the directory entity alone.
     pub selectable: bool,
@@ -167,7 +170,7 @@ pub trait Mailboxes: Send + Sync {
     /// selectable instead (with a fresh validity).
     async fn create(&self, account: AccountId, new: NewMailbox) -> Result<MailboxRecord>;
     /// Removes a mailbox and its messages. With children it becomes a directory (with an id of its
-    /// own), and a directory whose last child goes away goes too. `Invalid` for INBOX; `Invalid`
+    /// own and its access rights), and a directory whose last child goes away goes too. `Invalid` for INBOX; `Invalid`
     /// for a directory that has children.
     async fn delete(&self, account: AccountId, mailbox: MailboxId) -> Result<()>;
     /// Renames a mailbox and everything below it; missing parents are made as directories, and
@@ -245,6 +248,9 @@ pub trait Mailboxes: Send + Sync {
         uids: &[Uid],
         only_deleted: bool,
     ) -> Result<Vec<Uid>>;
+    /// The mailboxes of an account that hold messages with a flag of [`FlagBits::KEPT_BACK`], in
+    /// no order.
+    async fn kept_back(&self, account: AccountId) -> Result<Vec<MailboxId>>;
     /// Sum of the sizes of all messages of an account and their number.
     async fn usage(&self, account: AccountId) -> Result<(u64, u64)>;
 }

@@ -184,16 +184,21 @@ impl View {
 
 async fn list(view: &View, filter: &str) -> Outcome {
     let all = view.list(filter).await?;
-    let pairs = all.into_iter().map(|(name, listed)| {
-        let shown = match &listed.record {
+    let mut pairs = Dictionary::new();
+    for (name, listed) in all {
+        let shown = match listed.record.as_deref() {
             Some(record) if record.selectable && listed.rights.can(MailRights::READ) => {
-                if listed.has_children { Value::Array(vec![info(record)]) } else { info(record) }
+                let mut record = record.clone();
+                let counted = view.mail.count(listed.account, &mut record, listed.rights).await;
+                counted.map_err(refused)?;
+                let info = info(&record);
+                if listed.has_children { Value::Array(vec![info]) } else { info }
             }
             _ => Value::Array(Vec::new()),
         };
-        (name, shown)
-    });
-    dictionary(pairs.collect())
+        pairs.insert(name, shown);
+    }
+    dictionary(pairs)
 }
 
 /// The information dictionary of a mailbox.

@@ -9,8 +9,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::answer::{Answer, Outcome};
 use super::session::Session;
 
-/// Rights that can be given one by one (RFC 4314 section 3.7), as they are tied here.
-const OPTIONAL: [&str; 10] = ["l", "r", "s", "w", "i", "p", "ck", "t", "e", "a"];
+/// Rights that can be given one by one (RFC 4314 section 3.7): `c` and `k` are one right; `d` is
+/// all of `t`, `e` and `x`, which can be given without each other.
+const OPTIONAL: [&str; 12] = ["l", "r", "s", "w", "i", "p", "ck", "d", "t", "e", "x", "a"];
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     pub(super) async fn get_acl(&mut self, mailbox: &str) -> Outcome {
@@ -65,7 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
         let utf8 = self.enabled.rev2;
         let out = self.connection.out();
-        if identifier.eq_ignore_ascii_case(&target.owner.name) {
+        if target.owner.is_named_by(identifier) {
             // The owner has everything and cannot lose it.
             let all = MailRights::ALL.shown();
             encode::list_rights(out, mailbox, utf8, identifier, &all, &[]);
@@ -73,6 +74,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             encode::list_rights(out, mailbox, utf8, identifier, "", &OPTIONAL);
         }
         Ok(Answer::ok("completed"))
+    }
+
+    /// Looks whether the selected mailbox of another account may still be read: rights that were
+    /// taken away are gone at the next command. False when the session ends for it.
+    pub(super) async fn keep_rights(&mut self) -> bool {
+        let Ok(mail) = self.mail() else { return true };
+        let Some(selected) = self.selected.as_mut() else { return true };
+        let before = selected.opened.rights;
+        // When they cannot be looked up now, the command itself says so.
+        let Ok(now) = mail.rights_now(&selected.opened).await else { return true };
+        if before.common(now) == before {
+            return true;
+        }
+        // What was given since is there from the next SELECT on.
+        let left = before.common(now);
+        let hidden = left.hides().without(before.hides());
+        if left.can(MailRights::READ) && !selected.shared().table.may_have(hidden) {
+            selected.opened.rights = left;
+            return true;
+        }
+        self.selected = None;
+        self.bye("the rights to the selected mailbox were taken away");
+        false
     }
 
     pub(super) async fn my_rights(&mut self, mailbox: &str) -> Outcome {

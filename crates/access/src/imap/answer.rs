@@ -93,6 +93,7 @@ impl From<MailError> for Answer {
         let word = match &error {
             MailError::NotFound | MailError::NoAccount => "NONEXISTENT",
             MailError::Exists => "ALREADYEXISTS",
+            MailError::HasChildren => "HASCHILDREN",
             MailError::NoPermission => "NOPERM",
             MailError::OverQuota => "OVERQUOTA",
             MailError::TooManyMailboxes => "LIMIT",
@@ -104,7 +105,9 @@ impl From<MailError> for Answer {
         if let MailError::Unavailable(why) | MailError::Damaged(why) = &error {
             tracing::warn!(why, "storage failed a command");
         }
-        Self::no(error.to_string()).word(word)
+        // Which accounts there are is nobody's business either.
+        let shown = if error == MailError::NoAccount { MailError::NotFound } else { error };
+        Self::no(shown.to_string()).word(word)
     }
 }
 

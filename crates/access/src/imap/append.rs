@@ -252,6 +252,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Err(Halt::Answer(answer)) => Err(Halt::Answer(answer.or_try_create())),
             Err(halt) => Err(halt),
         };
+        if outcome.is_ok() {
+            self.warn_of_quota().await;
+        }
         self.announce(Moment::Free, by_uid);
         self.finish(&tag, name, outcome)?;
         self.entry.waiting(self.status());

@@ -45,7 +45,7 @@ const LOGGED_IN: [&str; 29] = [
 ];
 
 /// Announced after log-in: quota.
-const QUOTA: [&str; 3] = ["QUOTA", "QUOTA=RES-STORAGE", "QUOTASET"];
+const QUOTA: [&str; 4] = ["QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MAILBOX", "QUOTASET"];
 
 /// Announced after log-in: messages made out of messages, and URLs of them.
 const MAKING: [&str; 5] = ["CATENATE", "REPLACE", "URLAUTH", "URLAUTH=BINARY", "URL-PARTIAL"];

@@ -105,7 +105,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     ) -> Result<(), Halt> {
         let mail = self.mail()?;
         let countable = may_count(listed.rights);
-        let record = listed.record.as_ref();
+        let mut counted = listed.record.as_deref().cloned();
+        let counts = !list.returns.inline.is_empty() || list.returns.status.is_some();
+        if let Some(record) = counted.as_mut().filter(|_| counts && countable) {
+            mail.count(listed.account, record, listed.rights).await?;
+        }
+        let record = counted.as_ref();
         let selectable = record.is_some_and(|r| r.selectable);
         let mut looked = None;
         if selectable
@@ -117,7 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 .any(|o| matches!(o, InlineOption::Oldest | InlineOption::UnseenMedia))
         {
             let opened = mail.open(&listed.name).await?;
-            looked = Some(look(&opened.mailbox.shared().table));
+            looked = Some(look(&opened.mailbox.shared().table, opened.rights));
         }
         let utf8 = self.enabled.rev2;
         let mut line = ListWriter::new(self.connection.out(), list.kind);

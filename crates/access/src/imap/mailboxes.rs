@@ -23,10 +23,12 @@ pub(super) fn needs_messages(item: StatusItem) -> bool {
     matches!(item, StatusItem::Oldest | StatusItem::UnseenMedia | StatusItem::DeletedStorage)
 }
 
-pub(super) fn look(table: &Table) -> Looked {
+/// Looks at the messages that somebody with these rights sees.
+pub(super) fn look(table: &Table, rights: MailRights) -> Looked {
+    let hidden = rights.hides();
     let mut looked = Looked::default();
     let mut oldest: Option<DateTime> = None;
-    for row in table.iter() {
+    for row in table.iter().filter(|row| row.bits().0 & hidden.0 == 0) {
         let date = row.internal_date();
         if oldest.is_none_or(|o| date.seconds < o.seconds) {
             oldest = Some(DateTime { seconds: date.seconds, zone_minutes: date.zone_minutes });
@@ -114,7 +116,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     ) -> Result<(), Halt> {
         let mail = self.mail()?;
         let looked = if items.iter().any(|item| needs_messages(*item)) {
-            look(&mail.open(name).await?.mailbox.shared().table)
+            let opened = mail.open(name).await?;
+            look(&opened.mailbox.shared().table, opened.rights)
         } else {
             Looked::default()
         };

@@ -14,7 +14,7 @@ use super::selected::Selected;
 use super::session::Session;
 
 /// True when the rights let somebody change anything in a mailbox.
-fn may_write(rights: MailRights) -> bool {
+pub(super) fn may_write(rights: MailRights) -> bool {
     [MailRights::SEEN, MailRights::WRITE, MailRights::DELETE_MESSAGES, MailRights::EXPUNGE]
         .into_iter()
         .any(|right| rights.can(right))
@@ -69,6 +69,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             permanent.extend(names.iter().filter(|name| match **name {
                 "\\Seen" => rights.can(MailRights::SEEN),
                 "\\Deleted" => rights.can(MailRights::DELETE_MESSAGES),
+                "$Hidden" | "$Service" => rights.can(MailRights::WRITE.with(MailRights::ADMIN)),
                 _ => rights.can(MailRights::WRITE),
             }));
             if rights.can(MailRights::WRITE) {

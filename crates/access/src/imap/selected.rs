@@ -37,13 +37,9 @@ pub(super) struct Selected {
     pub(super) hold_flags: bool,
 }
 
-/// Messages with these flags do not exist for a session (`reference/mailboxes.md` section 5).
+/// Messages with these flags do not exist for a session.
 pub(super) fn invisible(rights: MailRights) -> FlagBits {
-    if rights.can(MailRights::ADMIN) {
-        FlagBits::SERVICE
-    } else {
-        FlagBits::SERVICE.union(FlagBits::HIDDEN)
-    }
+    rights.hides()
 }
 
 impl Enabled {

@@ -54,6 +54,8 @@ pub(super) struct Session<S> {
     pub(super) login_failures: u32,
     /// A password may travel in clear as the connection is now.
     pub(super) clear_text_allowed: bool,
+    /// The user was told that his account is nearly full.
+    pub(super) quota_told: bool,
     errors: u32,
     /// Say nothing more and close.
     pub(super) ending: bool,
@@ -86,6 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             known_server: None,
             login_failures: 0,
             clear_text_allowed: false,
+            quota_told: false,
             errors: 0,
             ending: false,
         }
@@ -226,6 +229,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let moment = if command.forbids_expunge() { Moment::NumbersStand } else { Moment::Free };
         let uids = name.starts_with("UID ");
         let selecting = matches!(command, Command::Select(_));
+        let leaving = selecting || matches!(command, Command::Unselect | Command::Logout);
+        if !leaving && !self.keep_rights().await {
+            return Ok(());
+        }
         let outcome = self.dispatch(&tag, command).await;
         if !selecting {
             match self.tell_news(moment, uids).await {

@@ -1,7 +1,7 @@
 //! STORE, COPY, MOVE and EXPUNGE on the selected mailbox. It must never know how they are made
 //! whole.
 
-use angarium_accounts::mailboxes::{MailRights, Transferred};
+use angarium_accounts::mailboxes::{MailError, MailRights, Transferred};
 use angarium_accounts::{FlagChange, FlagUpdate, ModSeq, Uid};
 use angarium_imap::encode::{self, Code, FetchWriter};
 use angarium_imap::types::{Copy, SequenceSet, Store, StoreMode, UidSet};
@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::{Answer, Halt, Note, Outcome};
 use super::flags::{self, Known};
-use super::select::deleted;
+use super::select::{deleted, may_write};
 use super::selected::Selected;
 use super::session::Session;
 
@@ -18,6 +18,17 @@ impl Selected {
     /// The messages a set names.
     pub(super) fn resolve(&self, set: &SequenceSet, uid: bool) -> Result<Resolved, Halt> {
         self.view.resolve(set, uid).map_err(|error| Answer::bad(error.to_string()).into())
+    }
+}
+
+impl Selected {
+    /// Why nothing may be changed in a mailbox that is open for reading only.
+    fn refusal(&self) -> Answer {
+        if may_write(self.opened.rights) {
+            Answer::no("the mailbox is open for reading only").word("CANNOT")
+        } else {
+            MailError::NoPermission.into()
+        }
     }
 }
 
@@ -31,7 +42,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.enabled.condstore |= store.unchanged_since.is_some();
         let selected = self.selected()?;
         if selected.read_only {
-            return Err(Answer::no("the mailbox is open for reading only").into());
+            return Err(selected.refusal().into());
         }
         let unknown = store.flags.iter().any(|f| matches!(flags::known(f), Known::Recent));
         if unknown {
@@ -139,6 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             .copy(&selected.opened, &uids, &copy.mailbox)
             .await
             .map_err(|error| Answer::from(error).or_try_create())?;
+        self.warn_of_quota().await;
         Ok(with_copied(Answer::ok("completed"), done))
     }
 
@@ -146,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let mail = self.mail()?;
         let selected = self.selected()?;
         if selected.read_only {
-            return Err(Answer::no("the mailbox is open for reading only").into());
+            return Err(selected.refusal().into());
         }
         let uids = uids_of(&selected.resolve(&copy.set, copy.uid)?);
         if uids.is_empty() {
@@ -170,10 +182,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let mail = self.mail()?;
         let selected = self.selected()?;
         if selected.read_only {
-            return Err(Answer::no("the mailbox is open for reading only").into());
+            return Err(selected.refusal().into());
         }
         if !selected.opened.rights.can(MailRights::EXPUNGE) {
-            return Err(Answer::no("the access rights do not allow this").word("NOPERM").into());
+            return Err(MailError::NoPermission.into());
         }
         // What arrived and is deleted already counts too.
         selected.refresh();

@@ -75,6 +75,24 @@ impl World {
         world
     }
 
+    /// Another server over the same store, as after a start.
+    pub(crate) fn over(other: &Self) -> Self {
+        let clock = Arc::new(Ticking(AtomicI64::new(NOW)));
+        let options = Options { clock, hashing: Hashing::weak_for_tests() };
+        let context = Arc::new(ImapContext {
+            accounts: Accounts::new(other.store.clone(), options),
+            options: other.context.options.clone(),
+            sessions: SessionTable::default(),
+            acceptor: None,
+        });
+        Self {
+            context,
+            store: other.store.clone(),
+            plan: other.plan.clone(),
+            sessions: AtomicU64::new(1),
+        }
+    }
+
     pub(crate) async fn account(&self, name: &str, settings: &[(&str, &str)]) -> AccountId {
         let mut all: angarium_accounts::Dictionary =
             [("Password".to_owned(), Value::from("x"))].into();

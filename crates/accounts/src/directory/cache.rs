@@ -14,6 +14,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use quick_cache::sync::Cache;
 
 use super::Domain;
+use crate::mailboxes::Group;
 
 /// Account records kept.
 const RECORDS: usize = 10_000;
@@ -23,6 +24,8 @@ const EFFECTIVE: usize = 4_096;
 const DOMAINS: usize = 10_000;
 /// Names of objects kept.
 const OBJECTS: usize = 20_000;
+/// Groups kept with their members.
+const GROUPS: usize = 256;
 /// Server-wide dictionaries kept.
 const SETTINGS: usize = 256;
 
@@ -33,6 +36,8 @@ pub(crate) struct Facts {
     pub(super) domains: Cache<String, Arc<Domain>>,
     pub(super) objects: Cache<FullName, Arc<DomainObject>>,
     pub(super) settings: Cache<SettingsKey, Arc<Dictionary>>,
+    /// Groups by name and domain.
+    pub(crate) groups: Cache<(String, String), Arc<Group>>,
     pub(super) router: ArcSwapOption<Router>,
     pub(super) assigned: ArcSwapOption<HashMap<IpAddr, String>>,
     /// Network addresses of this machine.
@@ -51,6 +56,7 @@ impl Facts {
             domains: Cache::new(DOMAINS),
             objects: Cache::new(OBJECTS),
             settings: Cache::new(SETTINGS),
+            groups: Cache::new(GROUPS),
             router: ArcSwapOption::empty(),
             assigned: ArcSwapOption::empty(),
             own: ArcSwap::default(),
@@ -65,7 +71,7 @@ impl Facts {
     }
 
     /// Taken before reading what is to be kept.
-    pub(super) fn mark(&self) -> u64 {
+    pub(crate) fn mark(&self) -> u64 {
         self.generation.load(Ordering::SeqCst)
     }
 
@@ -75,7 +81,7 @@ impl Facts {
 
     /// Keeps a value unless something changed since the mark. The second look afterwards closes
     /// the gap: whoever changes things first counts up and then empties.
-    pub(super) fn keep<K: Hash + Eq + Clone, V>(
+    pub(crate) fn keep<K: Hash + Eq + Clone, V>(
         &self,
         cache: &Cache<K, Arc<V>>,
         key: K,
@@ -121,6 +127,7 @@ impl Facts {
                 self.generation.fetch_add(1, Ordering::SeqCst);
                 self.domains.clear();
                 self.objects.clear();
+                self.groups.clear();
                 // Renaming a domain renames all accounts in it.
                 self.records.clear();
                 self.effective.clear();

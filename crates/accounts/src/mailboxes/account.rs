@@ -1,21 +1,23 @@
-//! An actor looking at mailboxes by name: finding, opening, making, removing and renaming them
-//! with name rules, rights and limits. It must never know how names look on the wire.
+//! An actor looking at mailboxes by name: finding and opening them with name rules and rights,
+//! subscriptions, access lists. It must never know how names look on the wire.
 
 use std::sync::Arc;
 
-use angarium_store::{AccountId, AttributesPatch, MailboxRecord, NewMailbox, Uid};
+use angarium_store::{AccountId, AttributesPatch, FlagBits, MailboxRecord, Uid};
 
 use super::error::MailError;
 use super::facts::Owner;
-use super::names::{self, NameError, Named, SpecialUse, parent, without_format};
+use super::members::Identity;
+use super::names::{self, Named};
 use super::open::OpenMailbox;
 use super::rights::{self, MAX_ENTRIES, MAX_IDENTIFIER, MailRights, Person};
+use super::tree::Tree;
 use crate::{Accounts, Actor};
 
 /// Names a subscription may hold.
 const MAX_SUBSCRIPTION: usize = 20_000;
 /// Times a change of an account's record is tried again when another one came between.
-const RECORD_ATTEMPTS: usize = 8;
+pub(super) const RECORD_ATTEMPTS: usize = 8;
 
 /// The mailboxes an actor can name. Cheap to make and to keep.
 #[derive(Clone)]
@@ -43,6 +45,14 @@ pub struct Opened {
     pub rights: MailRights,
     /// Whose it is.
     pub owner: Owner,
+}
+
+/// Who looks at an account's mailboxes.
+pub(super) enum Viewer {
+    /// The owner, or an administrator who may do everything.
+    All,
+    /// Whoever the access lists give rights to.
+    Person(Identity),
 }
 
 impl Accounts {
@@ -101,30 +111,6 @@ impl MailAccount {
         }
     }
 
-    /// The foreign mailbox that an own name stands for, if its first level is a mailbox alias.
-    async fn alias(&self, path: &str) -> Result<Option<Target>, MailError> {
-        if self.home.id == AccountId(0) {
-            return Ok(None);
-        }
-        let record = self.accounts.record(self.home.id).await?;
-        if record.mailbox_aliases.is_empty() {
-            return Ok(None);
-        }
-        let (first, rest) = path.split_once('/').unwrap_or((path, ""));
-        let Some(foreign) = record.mailbox_aliases.get(first).and_then(|v| v.as_str()) else {
-            return Ok(None);
-        };
-        // An alias leads to another account's mailbox, never to another alias.
-        let Named::Foreign { account, path } = names::parse(foreign)? else { return Ok(None) };
-        let owner = self.accounts.owner(&self.actor, &account).await?;
-        let path = match (path.is_empty(), rest.is_empty()) {
-            (_, true) => path,
-            (true, false) => rest.to_owned(),
-            (false, false) => format!("{path}/{rest}"),
-        };
-        Ok(Some(Target { owner, path }))
-    }
-
     /// What this actor may do with a mailbox.
     ///
     /// # Errors
@@ -134,38 +120,70 @@ impl MailAccount {
         owner: &Owner,
         record: &MailboxRecord,
     ) -> Result<MailRights, MailError> {
+        let viewer = self.viewer(owner).await?;
+        self.rights_of(&viewer, owner, record).await
+    }
+
+    /// What is the same for all mailboxes of an account.
+    pub(super) async fn viewer(&self, owner: &Owner) -> Result<Viewer, MailError> {
         if self.is_own(owner) || self.accounts.commands_all_mailboxes(&self.actor, owner).await? {
+            return Ok(Viewer::All);
+        }
+        Ok(Viewer::Person(self.accounts.identity(&self.actor).await?))
+    }
+
+    pub(super) async fn rights_of(
+        &self,
+        viewer: &Viewer,
+        owner: &Owner,
+        record: &MailboxRecord,
+    ) -> Result<MailRights, MailError> {
+        let identity = match viewer {
+            Viewer::All => return Ok(MailRights::ALL),
+            Viewer::Person(_) if record.acl.is_empty() => return Ok(MailRights::NONE),
+            Viewer::Person(identity) => identity,
+        };
+        let groups = rights::groups_in(&record.acl);
+        let groups = self.accounts.groups_of(identity, groups, &owner.domain).await?;
+        let person = Person { identity, home: &owner.domain, groups: &groups };
+        let rights = rights::evaluate(&record.acl, &person);
+        // What one may not see is not there, whatever else a list gives.
+        Ok(if rights.can(MailRights::LOOKUP) { rights } else { MailRights::NONE })
+    }
+
+    /// What this actor may do now with a mailbox he opened before.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn rights_now(&self, opened: &Opened) -> Result<MailRights, MailError> {
+        if self.is_own(&opened.owner) {
             return Ok(MailRights::ALL);
         }
-        if record.acl.is_empty() {
-            return Ok(MailRights::NONE);
+        let tree = self.tree(&opened.owner).await?;
+        match tree.by_id(opened.mailbox.id()) {
+            Some(record) => self.rights(&opened.owner, &record).await,
+            None => Ok(MailRights::NONE),
         }
-        let groups = rights::groups_in(&record.acl);
-        let groups = self.accounts.groups_of(&self.actor, groups, &owner.domain).await?;
-        let person = Person {
-            name: &self.actor.name,
-            domain: &self.actor.domain,
-            home: &owner.domain,
-            groups: &groups,
-        };
-        Ok(rights::evaluate(&record.acl, &person))
+    }
+
+    pub(super) async fn tree(&self, owner: &Owner) -> Result<Arc<Tree>, MailError> {
+        self.accounts.registry().tree(self.accounts.store(), owner.id).await
     }
 
     /// The record of a target, directories too; the newest counters.
     pub(super) async fn find(&self, target: &Target) -> Result<MailboxRecord, MailError> {
-        let store = self.accounts.store();
-        let names = self.accounts.registry().names(store, target.owner.id).await?;
-        if let Some(id) = names.get(&target.path) {
-            if let Some(open) = self.accounts.registry().find(*id) {
-                let shared = open.shared();
-                if !shared.gone && shared.record.name == target.path {
-                    return Ok(shared.record.as_ref().clone());
-                }
+        let tree = self.tree(&target.owner).await?;
+        let record = tree.named(&target.path).ok_or(MailError::NotFound)?;
+        // What was claimed as recent is known to the open mailbox alone.
+        if record.selectable
+            && let Some(open) = self.accounts.registry().find(record.id)
+        {
+            let shared = open.shared();
+            if !shared.gone && shared.record.name == target.path {
+                return Ok(shared.record.as_ref().clone());
             }
-            return Ok(store.mailboxes.get(target.owner.id, *id).await?);
         }
-        let all = store.mailboxes.list(target.owner.id).await?;
-        all.into_iter().find(|r| r.name == target.path).ok_or(MailError::NotFound)
+        Ok(record.as_ref().clone())
     }
 
     /// The record of a target that the actor may do `needed` with. Without the right to see its
@@ -177,12 +195,11 @@ impl MailAccount {
     ) -> Result<(MailboxRecord, MailRights), MailError> {
         let record = self.find(target).await?;
         let rights = self.rights(&target.owner, &record).await?;
+        if !rights.can(MailRights::LOOKUP) {
+            return Err(MailError::NotFound);
+        }
         if !rights.can(needed) {
-            return Err(if rights.can(MailRights::LOOKUP) {
-                MailError::NoPermission
-            } else {
-                MailError::NotFound
-            });
+            return Err(MailError::NoPermission);
         }
         Ok((record, rights))
     }
@@ -195,14 +212,12 @@ impl MailAccount {
         let target = self.target(name).await?;
         let store = self.accounts.store();
         if self.is_own(&target.owner) {
-            let names = self.accounts.registry().names(store, target.owner.id).await?;
-            let Some(id) = names.get(&target.path) else {
-                return Err(match self.find(&target).await {
-                    Ok(_) => MailError::NotSelectable,
-                    Err(error) => error,
-                });
-            };
-            let mailbox = self.accounts.registry().open(store, target.owner.id, *id).await?;
+            let record =
+                self.tree(&target.owner).await?.named(&target.path).ok_or(MailError::NotFound)?;
+            if !record.selectable {
+                return Err(MailError::NotSelectable);
+            }
+            let mailbox = self.accounts.registry().open(store, target.owner.id, record.id).await?;
             return Ok(Opened { mailbox, rights: MailRights::ALL, owner: target.owner });
         }
         let (record, rights) = self.find_with(&target, MailRights::READ).await?;
@@ -213,8 +228,8 @@ impl MailAccount {
         Ok(Opened { mailbox, rights, owner: target.owner })
     }
 
-    /// A mailbox's attributes and counters, and what the actor may do with it. Directories are
-    /// answered too.
+    /// A mailbox's attributes, its counters as this actor sees them, and what he may do with it.
+    /// Directories are answered too.
     ///
     /// # Errors
     /// `NotFound`, `NoPermission` (without the right to read), `Name`, or what the store says.
@@ -223,8 +238,39 @@ impl MailAccount {
         name: &str,
     ) -> Result<(Target, MailboxRecord, MailRights), MailError> {
         let target = self.target(name).await?;
-        let (record, rights) = self.find_with(&target, MailRights::READ).await?;
+        let (mut record, rights) = self.find_with(&target, MailRights::READ).await?;
+        self.count(target.owner.id, &mut record, rights).await?;
         Ok((target, record, rights))
+    }
+
+    /// Makes the counters of a record (messages, unseen, deleted, size) those that somebody with
+    /// these rights sees: `$Service` messages never count, `$Hidden` ones only with `a`.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn count(
+        &self,
+        account: AccountId,
+        record: &mut MailboxRecord,
+        rights: MailRights,
+    ) -> Result<(), MailError> {
+        let (registry, store) = (self.accounts.registry(), self.accounts.store());
+        if !record.selectable || !registry.tree(store, account).await?.keeps_back(record.id) {
+            return Ok(());
+        }
+        let table = registry.open(store, account, record.id).await?.shared().table;
+        let hidden = rights.hides();
+        if !table.may_have(hidden) {
+            return Ok(());
+        }
+        (record.messages, record.unseen, record.deleted, record.size) = (0, 0, 0, 0);
+        for row in table.iter().filter(|row| row.bits().0 & hidden.0 == 0) {
+            record.messages += 1;
+            record.unseen += u32::from(!row.bits().contains(FlagBits::SEEN));
+            record.deleted += u32::from(row.bits().contains(FlagBits::DELETED));
+            record.size = record.size.saturating_add(row.size());
+        }
+        Ok(())
     }
 
     /// As [`MailAccount::status`], with the right to see the name being enough.
@@ -240,145 +286,6 @@ impl MailAccount {
         Ok((target, record, rights))
     }
 
-    /// Makes a mailbox. A trailing `/` makes the directory alone; an ending that names a storage
-    /// format is taken off. It inherits the access list of the mailbox above.
-    ///
-    /// # Errors
-    /// `Exists`, `NoPermission`, `TooManyMailboxes`, `Name`, or what the store says.
-    pub async fn create(
-        &self,
-        name: &str,
-        special_use: Option<SpecialUse>,
-        class: &str,
-    ) -> Result<MailboxRecord, MailError> {
-        let (name, selectable) = match name.strip_suffix('/') {
-            Some(rest) => (rest, false),
-            None => (without_format(name), true),
-        };
-        let target = self.target(name).await?;
-        if target.path.is_empty() {
-            return Err(NameError::Empty.into());
-        }
-        let store = self.accounts.store();
-        let all = store.mailboxes.list(target.owner.id).await?;
-        let above = above(&target.path, &all);
-        if !self.is_own(&target.owner) {
-            let rights = match above {
-                Some(record) => self.rights(&target.owner, record).await?,
-                None if self
-                    .accounts
-                    .commands_all_mailboxes(&self.actor, &target.owner)
-                    .await? =>
-                {
-                    MailRights::ALL
-                }
-                None => MailRights::NONE,
-            };
-            if !rights.can(MailRights::CREATE) {
-                return Err(MailError::NoPermission);
-            }
-        }
-        let limits = self.accounts.mail_limits(target.owner.id).await?;
-        let exists = all.iter().any(|r| r.name == target.path && r.selectable);
-        let count = all.iter().filter(|r| r.selectable).count() as u64;
-        if !exists && selectable && limits.mailboxes.is_some_and(|most| count >= most) {
-            return Err(MailError::TooManyMailboxes);
-        }
-        let acl = above.map(|record| record.acl.clone()).unwrap_or_default();
-        let new = NewMailbox {
-            name: target.path,
-            selectable,
-            uid_validity: None,
-            now: self.accounts.now(),
-            class: class.to_owned(),
-            special_use: special_use.map(SpecialUse::attribute).unwrap_or_default().to_owned(),
-            acl,
-        };
-        Ok(store.mailboxes.create(target.owner.id, new).await?)
-    }
-
-    /// Removes a mailbox and its messages; one with others below it becomes a directory.
-    ///
-    /// # Errors
-    /// `NotFound`, `NoPermission`, `Invalid` for INBOX, `Name`, or what the store says.
-    pub async fn delete(&self, name: &str) -> Result<(), MailError> {
-        let target = self.target(name).await?;
-        let record = self.removable(&target).await?;
-        if target.path == "INBOX" {
-            return Err(MailError::Invalid("INBOX cannot be removed".into()));
-        }
-        Ok(self.accounts.store().mailboxes.delete(target.owner.id, record.id).await?)
-    }
-
-    /// The record of a mailbox that the actor may remove: `x` on it and, in another's account,
-    /// `c` on the one above.
-    async fn removable(&self, target: &Target) -> Result<MailboxRecord, MailError> {
-        if target.path.is_empty() {
-            return Err(NameError::Empty.into());
-        }
-        let (record, rights) = self.find_with(target, MailRights::LOOKUP).await?;
-        if self.is_own(&target.owner) {
-            return Ok(record);
-        }
-        if !rights.can(MailRights::DELETE_MAILBOX) {
-            return Err(MailError::NoPermission);
-        }
-        if let Some(above) = parent(&target.path) {
-            let above = Target { owner: target.owner.clone(), path: above.to_owned() };
-            self.find_with(&above, MailRights::CREATE).await?;
-        } else if !self.accounts.commands_all_mailboxes(&self.actor, &target.owner).await? {
-            return Err(MailError::NoPermission);
-        }
-        Ok(record)
-    }
-
-    /// Renames a mailbox and everything below it, inside one account.
-    ///
-    /// # Errors
-    /// `NotFound`, `Exists`, `NoPermission`, `Invalid` into itself or into another account,
-    /// `Name`, or what the store says.
-    pub async fn rename(&self, from: &str, to: &str) -> Result<(), MailError> {
-        let from = self.target(from.strip_suffix('/').unwrap_or(from)).await?;
-        let to = self.target(to.strip_suffix('/').unwrap_or(to)).await?;
-        if from.owner.id != to.owner.id {
-            return Err(MailError::Invalid(
-                "a mailbox cannot be renamed into another account".into(),
-            ));
-        }
-        if to.path.is_empty() {
-            return Err(NameError::Empty.into());
-        }
-        self.removable(&from).await?;
-        let store = self.accounts.store();
-        let all = store.mailboxes.list(from.owner.id).await?;
-        if to.path == from.path || all.iter().any(|r| r.name == to.path) {
-            return Err(MailError::Exists);
-        }
-        let below = format!("{}/", from.path);
-        if to.path.starts_with(&below) && from.path != "INBOX" {
-            return Err(MailError::Invalid("a mailbox cannot be renamed into itself".into()));
-        }
-        if !self.is_own(&to.owner) {
-            let rights = match above(&to.path, &all) {
-                Some(record) => self.rights(&to.owner, record).await?,
-                None if self.accounts.commands_all_mailboxes(&self.actor, &to.owner).await? => {
-                    MailRights::ALL
-                }
-                None => MailRights::NONE,
-            };
-            if !rights.can(MailRights::CREATE) {
-                return Err(MailError::NoPermission);
-            }
-        }
-        for record in all.iter().filter(|r| r.name.starts_with(&below)) {
-            let rest = record.name.get(from.path.len()..).unwrap_or_default();
-            names::canonical(&format!("{}{rest}", to.path))?;
-        }
-        let now = self.accounts.now();
-        store.mailboxes.rename_tree(from.owner.id, &from.path, &to.path, now).await?;
-        Ok(())
-    }
-
     /// Subscribes to a name or ends it. The mailbox need not exist.
     ///
     /// # Errors
@@ -386,6 +293,7 @@ impl MailAccount {
     pub async fn subscribe(&self, name: &str, wanted: bool) -> Result<(), MailError> {
         let name = match names::parse(name)? {
             Named::Own(path) => path,
+            Named::Foreign { account, path } if path.is_empty() => format!("~{account}"),
             Named::Foreign { account, path } => format!("~{account}/{path}"),
         };
         let directory = &self.accounts.store().directory;
@@ -433,6 +341,10 @@ impl MailAccount {
         }
         let target = self.target(name).await?;
         let (record, _) = self.find_with(&target, MailRights::ADMIN).await?;
+        if rights::names_owner(plain, &target.owner) {
+            let text = "the owner of a mailbox has all rights and keeps them";
+            return Err(MailError::Invalid(text.into()));
+        }
         let rights = change(rights::entry(&record.acl, identifier));
         let acl = rights::edited(&record.acl, identifier, rights);
         if acl.len() > MAX_ENTRIES {
@@ -456,16 +368,4 @@ impl MailAccount {
             .await?;
         Ok(())
     }
-}
-
-/// The closest mailbox above a path that exists.
-fn above<'a>(path: &str, all: &'a [MailboxRecord]) -> Option<&'a MailboxRecord> {
-    let mut path = path;
-    while let Some(up) = parent(path) {
-        if let Some(record) = all.iter().find(|r| r.name == up) {
-            return Some(record);
-        }
-        path = up;
-    }
-    None
 }

@@ -133,9 +133,9 @@ impl Accounts {
         path: &str,
     ) -> Result<angarium_store::MailboxId, DeliverError> {
         let store = self.store();
-        let names = self.registry().names(store, account).await?;
-        if let Some(id) = names.get(path) {
-            return Ok(*id);
+        let named = self.registry().tree(store, account).await?.named(path);
+        if let Some(record) = named.filter(|record| record.selectable) {
+            return Ok(record.id);
         }
         let new = NewMailbox {
             name: path.to_owned(),

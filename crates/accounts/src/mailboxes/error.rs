@@ -22,6 +22,9 @@ pub enum MailError {
     /// *Never*: the name is taken.
     #[error("a mailbox of this name already exists")]
     Exists,
+    /// *Not while* there are mailboxes below it.
+    #[error("there are mailboxes below this name")]
+    HasChildren,
     /// *Never*: the access rights do not allow it.
     #[error("the access rights do not allow this")]
     NoPermission,

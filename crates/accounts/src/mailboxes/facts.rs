@@ -1,17 +1,14 @@
 //! What the mailbox side asks of the directory side: whose mailbox a name means, what an account
-//! may hold, who is a member of a group. It must never know mailboxes.
+//! may hold. It must never know mailboxes.
 
 use std::sync::Arc;
 
-use angarium_objects::rights::{CAN_ACCESS_MAILBOXES, Rights};
+use angarium_objects::rights::CAN_ACCESS_MAILBOXES;
 use angarium_objects::value::{Dictionary, Value};
-use angarium_store::{AccountId, AccountRecord, DomainObject};
+use angarium_store::{AccountId, AccountRecord};
 
 use super::error::MailError;
 use crate::{Accounts, Actor, RouteKind, RouteOutcome};
-
-/// Groups looked at for one access list.
-const MAX_GROUPS: usize = 64;
 
 /// The account a mailbox belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +19,15 @@ pub struct Owner {
     pub name: String,
     /// Its domain.
     pub domain: String,
+}
+
+impl Owner {
+    /// True when an identifier of an access list means the owner, who has all rights whatever
+    /// the list says: by name or as `owner`.
+    #[must_use]
+    pub fn is_named_by(&self, identifier: &str) -> bool {
+        super::rights::names_owner(identifier.trim_start_matches(['+', '-']), self)
+    }
 }
 
 /// What an account may hold; `None` is no limit.
@@ -102,43 +108,8 @@ impl Accounts {
         if actor.is_console() || (actor.account == owner.id && actor.account != AccountId(0)) {
             return Ok(true);
         }
-        let record = self.record(actor.account).await?;
-        if record.rights.is_empty() {
-            return Ok(false);
-        }
-        let main = self.main_domain().await?;
-        let rights = Rights::new(record.rights.iter().cloned(), main == record.domain);
-        Ok(rights.all_domains()
-            || (rights.domain(CAN_ACCESS_MAILBOXES) && record.domain == owner.domain))
-    }
-
-    /// Which of these groups (`#group` or `#group@domain`, seen from `home`) the actor is in.
-    pub(super) async fn groups_of(
-        &self,
-        actor: &Actor,
-        groups: Vec<String>,
-        home: &str,
-    ) -> Result<Vec<String>, MailError> {
-        let mut inside = Vec::new();
-        for group in groups.into_iter().take(MAX_GROUPS) {
-            let plain = group.trim_start_matches('#').to_lowercase();
-            let (name, domain) = plain.split_once('@').unwrap_or((&plain, home));
-            let domain = if domain.is_empty() { home } else { domain };
-            let Some(DomainObject::Group(settings)) =
-                self.store().directory.lookup(domain, name).await?
-            else {
-                continue;
-            };
-            let members = settings.get("Members").and_then(Value::as_array).unwrap_or(&[]);
-            let is_actor = |member: &str| {
-                let (local, at) = member.split_once('@').unwrap_or((member, domain));
-                local.eq_ignore_ascii_case(&actor.name) && at.eq_ignore_ascii_case(&actor.domain)
-            };
-            if members.iter().filter_map(Value::as_str).any(is_actor) {
-                inside.push(group);
-            }
-        }
-        Ok(inside)
+        let authority = self.authority(actor).await?;
+        Ok(self.may_in_domain(&authority, &owner.domain, CAN_ACCESS_MAILBOXES).await?)
     }
 }
 

@@ -2,14 +2,17 @@
 //! for what. It must never know how a listing is shown.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use angarium_objects::value::Value;
-use angarium_store::{AccountId, MailboxRecord};
+use angarium_store::{AccountId, MailboxId, MailboxRecord, ModSeq, Uid, UidValidity};
 
-use super::account::{MailAccount, Target};
+use super::account::MailAccount;
 use super::error::MailError;
-use super::names::{MAX_NAME, Named, SpecialUse, parent, parse};
+use super::facts::Owner;
+use super::names::{MAX_NAME, Named, SpecialUse, composed, parent, parse};
 use super::rights::MailRights;
+use super::tree::Tree;
 
 /// A pattern for names: `*` matches anything, `%` anything but the separator.
 #[derive(Clone, Debug)]
@@ -25,7 +28,7 @@ impl Pattern {
     #[must_use]
     pub fn new(text: &str) -> Self {
         let mut pattern: Vec<u8> = Vec::with_capacity(text.len().min(Self::MAX));
-        for byte in text.bytes() {
+        for byte in composed(text).bytes() {
             // `**` is `*`, and so are `*%` and `%*`.
             match (pattern.last(), byte) {
                 (Some(b'*'), b'*' | b'%') | (Some(b'%'), b'%') => {}
@@ -37,9 +40,14 @@ impl Pattern {
             }
         }
         // INBOX is one name however it is written.
-        let first = pattern.iter().position(|b| matches!(b, b'/' | b'*' | b'%'));
-        let first = first.unwrap_or(pattern.len());
-        if let Some(level) = pattern.get_mut(..first)
+        let ends = |b: &u8| matches!(b, b'/' | b'*' | b'%');
+        let mut from = 0;
+        if pattern.first() == Some(&b'~') {
+            from = pattern.iter().position(ends).map_or(pattern.len(), |slash| slash + 1);
+        }
+        let first = pattern.iter().skip(from).position(ends);
+        let first = first.map_or(pattern.len(), |n| from + n);
+        if let Some(level) = pattern.get_mut(from..first)
             && level.eq_ignore_ascii_case(b"INBOX")
         {
             level.make_ascii_uppercase();
@@ -94,15 +102,20 @@ impl Pattern {
         pattern.get(p..).is_some_and(|rest| rest.iter().all(|b| matches!(b, b'*' | b'%')))
     }
 
-    /// The account part of a pattern for another account's mailboxes, `~account/…`.
-    fn foreign(&self) -> Option<(String, &[u8])> {
+    /// What every name that matches begins with.
+    fn beginning(&self) -> &str {
+        let end = self.text.iter().position(|b| matches!(b, b'*' | b'%'));
+        let start = self.text.get(..end.unwrap_or(self.text.len())).unwrap_or_default();
+        std::str::from_utf8(start).unwrap_or_default()
+    }
+
+    /// The account part of a pattern for another account's mailboxes, `~account` or
+    /// `~account/…`.
+    fn foreign(&self) -> Option<&str> {
         let rest = self.text.strip_prefix(b"~")?;
-        let slash = rest.iter().position(|b| *b == b'/')?;
-        let account = std::str::from_utf8(rest.get(..slash)?).ok()?;
-        if account.is_empty() || account.contains(['*', '%']) {
-            return None;
-        }
-        Some((account.to_owned(), rest.get(slash + 1..)?))
+        let end = rest.iter().position(|b| *b == b'/').unwrap_or(rest.len());
+        let account = std::str::from_utf8(rest.get(..end)?).ok()?;
+        (!account.is_empty() && !account.contains(['*', '%'])).then_some(account)
     }
 }
 
@@ -111,8 +124,11 @@ impl Pattern {
 pub struct ListedMailbox {
     /// The name as the actor writes it.
     pub name: String,
-    /// What it is; `None` for a subscribed name that does not exist or may not be seen.
-    pub record: Option<MailboxRecord>,
+    /// What it is; `None` for a subscribed name that does not exist or may not be seen. Its
+    /// counters are those of the store: [`MailAccount::count`] makes them what the actor sees.
+    pub record: Option<Arc<MailboxRecord>>,
+    /// Whose it is; meaningless without a record.
+    pub account: AccountId,
     /// What the actor may do with it.
     pub rights: MailRights,
     /// Others are below it.
@@ -128,6 +144,53 @@ pub(super) fn is_mail(class: &str) -> bool {
     class.is_empty() || class.eq_ignore_ascii_case("IPF.Note")
 }
 
+/// What is looked for.
+struct Search<'p> {
+    patterns: &'p [Pattern],
+}
+
+impl Search<'_> {
+    fn finds(&self, name: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(name))
+    }
+
+    /// What of a tree can match, when what is below `root` is shown below `name`: all of it, or
+    /// what begins as the only pattern does.
+    fn among(&self, tree: &Tree, root: &str, name: &str) -> Vec<Arc<MailboxRecord>> {
+        let [pattern] = self.patterns else { return tree.beginning(root) };
+        let start = pattern.beginning();
+        if name.is_empty() {
+            return tree.beginning(start);
+        }
+        match start.strip_prefix(name) {
+            Some(rest) if root.is_empty() => tree.beginning(rest.trim_start_matches('/')),
+            Some(rest) if rest.starts_with('/') => tree.beginning(&format!("{root}{rest}")),
+            _ => tree.beginning(root),
+        }
+    }
+}
+
+/// The tree of an account as a name of its own, which holds no messages.
+fn directory() -> MailboxRecord {
+    MailboxRecord {
+        id: MailboxId(0),
+        name: String::new(),
+        selectable: false,
+        uid_validity: UidValidity(0),
+        uid_next: Uid(1),
+        highest_modseq: ModSeq(1),
+        messages: 0,
+        unseen: 0,
+        deleted: 0,
+        size: 0,
+        first_recent: Uid(1),
+        class: String::new(),
+        special_use: String::new(),
+        acl: Default::default(),
+        annotations: Default::default(),
+    }
+}
+
 impl MailAccount {
     /// All names the actor sees under these patterns, each once, sorted: own mailboxes, mailbox
     /// aliases, those of accounts named in a pattern, and subscribed names. The caller chooses
@@ -136,30 +199,30 @@ impl MailAccount {
     /// # Errors
     /// What the store says; accounts that do not exist list nothing.
     pub async fn list(&self, patterns: &[Pattern]) -> Result<Vec<ListedMailbox>, MailError> {
-        let matching = |name: &str| patterns.iter().any(|p| p.matches(name));
+        let search = Search { patterns };
         let mut found = Vec::new();
         let mut subscription: Vec<String> = Vec::new();
         if self.home.id != AccountId(0) {
             let record = self.accounts.record(self.home.id).await?;
             subscription.clone_from(&record.subscription);
-            let store = self.accounts.store();
-            let own = store.mailboxes.list(self.home.id).await?;
             if !self.sees_non_mail().await? {
                 // Subscribed to or not: it is not shown.
-                let hidden: HashSet<&str> =
-                    own.iter().filter(|r| !is_mail(&r.class)).map(|r| r.name.as_str()).collect();
-                subscription.retain(|name| !hidden.contains(name.as_str()));
+                let tree = self.tree(&self.home).await?;
+                subscription
+                    .retain(|name| tree.named(name).is_none_or(|record| is_mail(&record.class)));
             }
-            self.add(&mut found, "", own, MailRights::ALL, &matching).await?;
+            self.add_own(&mut found, &search).await?;
             for (alias, foreign) in &record.mailbox_aliases {
-                let Some(foreign) = foreign.as_str() else { continue };
-                self.add_alias(&mut found, alias, foreign, &matching).await?;
+                if let Some(foreign) = foreign.as_str() {
+                    self.add_alias(&mut found, alias, foreign, &search).await?;
+                }
             }
         }
         let mut seen = HashSet::new();
-        for (account, _) in patterns.iter().filter_map(Pattern::foreign) {
-            if seen.insert(account.clone()) {
-                self.add_account(&mut found, &account, &matching).await?;
+        for account in patterns.iter().filter_map(Pattern::foreign) {
+            if seen.insert(account) {
+                let owner = self.accounts.owner(&self.actor, account).await;
+                self.add_foreign(&mut found, owner, "", &format!("~{account}"), &search).await?;
             }
         }
         let subscribed: HashSet<&str> = subscription.iter().map(String::as_str).collect();
@@ -167,7 +230,7 @@ impl MailAccount {
             listed.subscribed = subscribed.contains(listed.name.as_str());
         }
         let known: HashSet<String> = found.iter().map(|l| l.name.clone()).collect();
-        for name in subscription.iter().filter(|n| matching(n) && !known.contains(*n)) {
+        for name in subscription.iter().filter(|n| search.finds(n) && !known.contains(*n)) {
             found.extend(self.subscribed_only(name).await?);
         }
         found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -181,6 +244,7 @@ impl MailAccount {
         let mut listed = ListedMailbox {
             name: name.to_owned(),
             record: None,
+            account: AccountId(0),
             rights: MailRights::NONE,
             has_children: false,
             subscribed: true,
@@ -191,8 +255,9 @@ impl MailAccount {
                 Ok((_, record, _)) if !is_mail(&record.class) && !self.sees_non_mail().await? => {
                     return Ok(None);
                 }
-                Ok((_, record, rights)) => {
-                    listed.record = Some(record);
+                Ok((target, record, rights)) => {
+                    listed.account = target.owner.id;
+                    listed.record = Some(Arc::new(record));
                     listed.rights = rights;
                 }
                 Err(error) if error.is_temporary() => return Err(error),
@@ -202,76 +267,35 @@ impl MailAccount {
         Ok(Some(listed))
     }
 
-    /// Adds the mailboxes of one account whose names, with `prefix`, match.
-    async fn add(
+    /// Adds own mailboxes.
+    async fn add_own(
         &self,
         found: &mut Vec<ListedMailbox>,
-        prefix: &str,
-        all: Vec<MailboxRecord>,
-        rights: MailRights,
-        matching: &(impl Fn(&str) -> bool + Sync),
+        search: &Search<'_>,
     ) -> Result<(), MailError> {
-        let mail_only = !self.sees_non_mail().await?;
-        let parents: HashSet<String> = all
-            .iter()
-            .filter(|r| !mail_only || is_mail(&r.class))
-            .filter_map(|r| parent(&r.name).map(str::to_owned))
-            .collect();
-        let taken: HashSet<String> = all.iter().map(|r| r.special_use.clone()).collect();
-        for record in all {
-            if mail_only && !is_mail(&record.class) {
-                continue;
-            }
-            let name = format!("{prefix}{}", record.name);
-            if !matching(&name) {
+        let all = self.sees_non_mail().await?;
+        let shown = |record: &MailboxRecord| all || is_mail(&record.class);
+        let tree = self.tree(&self.home).await?;
+        for record in search.among(&tree, "", "") {
+            if !shown(&record) || !search.finds(&record.name) {
                 continue;
             }
             // The name alone says it only while no other mailbox was told to be it.
             let special_use = SpecialUse::parse(&record.special_use).or_else(|| {
                 let guess = SpecialUse::by_name(&record.name)?;
-                let free = prefix.is_empty() && record.special_use.is_empty() && record.selectable;
-                (free && !taken.contains(guess.attribute())).then_some(guess)
+                let free = record.special_use.is_empty() && record.selectable;
+                let taken = || tree.any(|r| r.special_use == guess.attribute());
+                (free && !taken()).then_some(guess)
             });
             found.push(ListedMailbox {
-                has_children: parents.contains(&record.name),
-                name,
-                rights,
+                has_children: tree.has_below(&record.name, shown),
+                name: record.name.clone(),
+                account: self.home.id,
+                rights: MailRights::ALL,
                 subscribed: false,
                 special_use,
                 record: Some(record),
             });
-        }
-        Ok(())
-    }
-
-    async fn add_account(
-        &self,
-        found: &mut Vec<ListedMailbox>,
-        account: &str,
-        matching: &(impl Fn(&str) -> bool + Sync),
-    ) -> Result<(), MailError> {
-        let owner = match self.accounts.owner(&self.actor, account).await {
-            Ok(owner) => owner,
-            Err(error) if error.is_temporary() => return Err(error),
-            Err(_) => return Ok(()),
-        };
-        let all = self.accounts.store().mailboxes.list(owner.id).await?;
-        let mut visible = Vec::new();
-        for record in all {
-            let rights = self.rights(&owner, &record).await?;
-            if rights.can(MailRights::LOOKUP) {
-                visible.push((record, rights));
-            }
-        }
-        let prefix = format!("~{account}/");
-        for (record, rights) in &visible {
-            let one = vec![record.clone()];
-            let before = found.len();
-            self.add(found, &prefix, one, *rights, matching).await?;
-            let below = format!("{}/", record.name);
-            if let Some(added) = found.get_mut(before) {
-                added.has_children = visible.iter().any(|(r, _)| r.name.starts_with(&below));
-            }
         }
         Ok(())
     }
@@ -281,46 +305,80 @@ impl MailAccount {
         found: &mut Vec<ListedMailbox>,
         alias: &str,
         foreign: &str,
-        matching: &(impl Fn(&str) -> bool + Sync),
+        search: &Search<'_>,
     ) -> Result<(), MailError> {
+        if self.alias_of(alias).await?.is_none() {
+            return Ok(());
+        }
         let Ok(Named::Foreign { account, path }) = parse(foreign) else { return Ok(()) };
-        let owner = match self.accounts.owner(&self.actor, &account).await {
+        let owner = self.accounts.owner(&self.actor, &account).await;
+        self.add_foreign(found, owner, &path, alias, search).await
+    }
+
+    /// Adds what the actor may see of another account from `root` down (empty: everything), the
+    /// root shown as `name`.
+    async fn add_foreign(
+        &self,
+        found: &mut Vec<ListedMailbox>,
+        owner: Result<Owner, MailError>,
+        root: &str,
+        name: &str,
+        search: &Search<'_>,
+    ) -> Result<(), MailError> {
+        let owner = match owner {
             Ok(owner) => owner,
             Err(error) if error.is_temporary() => return Err(error),
             Err(_) => return Ok(()),
         };
-        let target = Target { owner, path };
-        let below = format!("{}/", target.path);
-        let all = self.accounts.store().mailboxes.list(target.owner.id).await?;
-        let mail_only = !self.sees_non_mail().await?;
-        let names: Vec<String> = all.iter().map(|r| r.name.clone()).collect();
-        for record in all {
-            if mail_only && !is_mail(&record.class) {
+        let all = self.sees_non_mail().await?;
+        let tree = self.tree(&owner).await?;
+        let viewer = self.viewer(&owner).await?;
+        let mut visible = Vec::new();
+        let mut parents: HashSet<String> = HashSet::new();
+        for record in search.among(&tree, root, name) {
+            if !all && !is_mail(&record.class) {
                 continue;
             }
-            let name = match record.name.strip_prefix(&target.path) {
-                Some("") => alias.to_owned(),
-                Some(rest) if rest.starts_with('/') => format!("{alias}{rest}"),
+            let shown = match record.name.strip_prefix(root) {
+                Some("") => name.to_owned(),
+                Some(rest) if root.is_empty() => format!("{name}/{rest}"),
+                Some(rest) if rest.starts_with('/') => format!("{name}{rest}"),
                 _ => continue,
             };
-            if !matching(&name) {
-                continue;
-            }
-            let rights = self.rights(&target.owner, &record).await?;
+            let rights = self.rights_of(&viewer, &owner, &record).await?;
             if !rights.can(MailRights::LOOKUP) {
                 continue;
             }
-            let children = names
-                .iter()
-                .any(|n| n.starts_with(&below) && parent(n) == Some(record.name.as_str()));
+            let mut up = shown.as_str();
+            while let Some(above) = parent(up) {
+                parents.insert(above.to_owned());
+                up = above;
+            }
+            visible.push((shown, record, rights));
+        }
+        if root.is_empty() && !visible.is_empty() && search.finds(name) {
             found.push(ListedMailbox {
-                name,
-                rights,
-                has_children: children,
+                name: name.to_owned(),
+                record: Some(Arc::new(directory())),
+                account: owner.id,
+                rights: MailRights::LOOKUP,
+                has_children: true,
                 subscribed: false,
                 special_use: None,
-                record: Some(record),
             });
+        }
+        for (name, record, rights) in visible {
+            if search.finds(&name) {
+                found.push(ListedMailbox {
+                    has_children: parents.contains(&name),
+                    name,
+                    account: owner.id,
+                    rights,
+                    subscribed: false,
+                    special_use: None,
+                    record: Some(record),
+                });
+            }
         }
         Ok(())
     }

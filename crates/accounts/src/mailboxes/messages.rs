@@ -41,7 +41,7 @@ pub(super) fn permitted(wanted: &Flags, rights: MailRights) -> Flags {
 
 /// Which well-known flags the rights let somebody change.
 fn changeable(rights: MailRights) -> FlagBits {
-    let special = FlagBits::SEEN.union(FlagBits::DELETED);
+    let special = FlagBits::SEEN.union(FlagBits::DELETED).union(FlagBits::KEPT_BACK);
     let mut bits = FlagBits(0);
     if rights.can(MailRights::SEEN) {
         bits = bits.union(FlagBits::SEEN);
@@ -51,6 +51,10 @@ fn changeable(rights: MailRights) -> FlagBits {
     }
     if rights.can(MailRights::WRITE) {
         bits = bits.union(FlagBits(u32::MAX).without(special));
+    }
+    // Nobody makes a message disappear from his own view: it could not be brought back.
+    if rights.can(MailRights::WRITE.with(MailRights::ADMIN)) {
+        bits = bits.union(FlagBits::KEPT_BACK);
     }
     bits
 }
@@ -204,7 +208,7 @@ impl MailAccount {
     ) -> Result<Transferred, MailError> {
         let (target, record, rights) = self.append_target(to).await?;
         let removing = MailRights::DELETE_MESSAGES.with(MailRights::EXPUNGE);
-        if !from.rights.can(removing) {
+        if !self.rights_now(from).await?.can(removing) {
             return Err(MailError::NoPermission);
         }
         let store = self.accounts.store();
@@ -240,15 +244,15 @@ impl MailAccount {
     ) -> Result<FlagOutcome, MailError> {
         let mailboxes = &self.accounts.store().mailboxes;
         let (account, id) = (opened.owner.id, opened.mailbox.id());
-        let bits = changeable(opened.rights);
-        let all = MailRights::SEEN.with(MailRights::WRITE).with(MailRights::DELETE_MESSAGES);
-        if opened.rights.can(all) {
+        let rights = self.rights_now(opened).await?;
+        let bits = changeable(rights);
+        if rights == MailRights::ALL {
             return Ok(mailboxes.change_flags(account, id, update).await?);
         }
         if bits == FlagBits(0) {
             return Err(MailError::NoPermission);
         }
-        let wanted = permitted(&update.flags, opened.rights);
+        let wanted = permitted(&update.flags, rights);
         if update.change != FlagChange::Replace {
             if wanted == Flags::default() && update.flags != Flags::default() {
                 return Err(MailError::NoPermission);
@@ -258,7 +262,7 @@ impl MailAccount {
         }
         // Replacing with fewer rights: what may not be changed stays as it is.
         let mut away = Flags::of(bits.without(wanted.bits));
-        if opened.rights.can(MailRights::WRITE) {
+        if rights.can(MailRights::WRITE) {
             let shared = opened.mailbox.shared();
             let rows = shared.table.select(&update.uids);
             let present = rows.iter().flat_map(|r| r.keywords().iter().cloned());
@@ -293,7 +297,7 @@ impl MailAccount {
         uids: &[Uid],
         only_deleted: bool,
     ) -> Result<Vec<Uid>, MailError> {
-        if !opened.rights.can(MailRights::EXPUNGE) {
+        if !self.rights_now(opened).await?.can(MailRights::EXPUNGE) {
             return Err(MailError::NoPermission);
         }
         let mailboxes = &self.accounts.store().mailboxes;

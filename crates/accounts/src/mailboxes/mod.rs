@@ -6,17 +6,21 @@
 //! looking at mailboxes by name; it checks names, rights and quota and hands out open mailboxes.
 
 mod account;
+mod alias;
 mod annotations;
+mod arrange;
 mod delivery;
 mod error;
 mod facts;
 mod fetch;
 mod intake;
 mod listing;
+mod members;
 mod messages;
 mod names;
 mod notices;
 mod open;
+mod quota;
 mod registry;
 mod replace;
 mod rights;
@@ -24,9 +28,11 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod url_keys;
+mod tree;
 mod watching;
 
 pub use account::{MailAccount, Opened, Target};
+pub(crate) use alias::fault as alias_fault;
 pub use annotations::{AnnotationError, Entries};
 pub use delivery::DeliverError;
 pub use error::MailError;
@@ -34,9 +40,11 @@ pub use facts::{Limits, Owner};
 pub use fetch::{Reader, batches};
 pub use intake::Intake;
 pub use listing::{ListedMailbox, Pattern};
+pub(crate) use members::Group;
 pub use messages::Transferred;
 pub use names::{NameError, Named, SpecialUse, canonical, parse};
 pub use open::{News, OpenMailbox, Shared};
+pub use quota::Quota;
 pub use registry::{Registry, RegistryOptions};
 pub use rights::MailRights;
 pub use table::{Row, Table};

@@ -1,7 +1,10 @@
 //! The rules for mailbox names (`reference/mailboxes.md` section 2) and where a name points: an
 //! own mailbox or one of another account. It must never know how names look on the wire.
 
+use std::borrow::Cow;
+
 use thiserror::Error;
+use unicode_normalization::UnicodeNormalization;
 
 /// Longest name, in bytes.
 pub(super) const MAX_NAME: usize = 1000;
@@ -22,7 +25,7 @@ pub enum NameError {
     /// More than [`MAX_NAME`] bytes, [`MAX_COMPONENT`] in a level, or [`MAX_DEPTH`] levels.
     #[error("the mailbox name is too long or too deep")]
     TooLong,
-    /// Control characters, `\`, `#`.
+    /// Control characters, characters nobody sees, `\`, `#`.
     #[error("the mailbox name holds a character that is not allowed")]
     Character,
     /// A level begins with `.` or `~` (so `..` is one of these).
@@ -76,11 +79,16 @@ pub fn parse(name: &str) -> Result<Named, NameError> {
     Ok(Named::Foreign { account: account.to_owned(), path })
 }
 
-/// Checks a path inside an account and brings `INBOX` (as the first level) into capitals.
+/// Checks a path inside an account, brings `INBOX` (as the first level) into capitals and the
+/// whole into Unicode's form C (RFC 5198): what can be typed in two ways is one name.
 ///
 /// # Errors
 /// The rule it breaks.
 pub fn canonical(path: &str) -> Result<String, NameError> {
+    if path.len() > MAX_NAME {
+        return Err(NameError::TooLong);
+    }
+    let path = &*composed(path);
     if path.len() > MAX_NAME {
         return Err(NameError::TooLong);
     }
@@ -102,6 +110,22 @@ pub fn canonical(path: &str) -> Result<String, NameError> {
     Ok(out)
 }
 
+/// A text in Unicode's form C.
+pub(super) fn composed(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() || unicode_normalization::is_nfc(text) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.nfc().collect())
+    }
+}
+
+/// True for characters nobody sees, that make two names look like one or read backwards.
+fn is_unseen(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fffd}')
+}
+
 fn check_component(component: &str) -> Result<(), NameError> {
     if component.is_empty() {
         return Err(NameError::Empty);
@@ -109,10 +133,7 @@ fn check_component(component: &str) -> Result<(), NameError> {
     if component.len() > MAX_COMPONENT {
         return Err(NameError::TooLong);
     }
-    let forbidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\\' | '#' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffd}')
-    };
+    let forbidden = |c: char| c.is_control() || matches!(c, '\\' | '#') || is_unseen(c);
     if component.chars().any(forbidden) {
         return Err(NameError::Character);
     }
@@ -243,6 +264,9 @@ mod tests {
             ("a\rb", Character),
             ("a\nb", Character),
             ("a\u{85}b", Character),
+            ("a\u{200b}b", Character),
+            ("a\u{202e}b", Character),
+            ("a\u{ad}b", Character),
             ("C:\\x", Character),
             ("#news", Character),
             ("a ", Space),
@@ -277,6 +301,18 @@ mod tests {
             Ok(Named::Foreign { account: "public".into(), path: String::new() })
         );
         assert_eq!(parse("Entwürfe/日本"), Ok(Named::Own("Entwürfe/日本".into())));
+    }
+
+    // ABU-21
+    #[test]
+    fn a_name_typed_in_two_ways_is_one_name() {
+        let one = Ok(Named::Own("Entw\u{fc}rfe/\u{e9}".into()));
+        assert_eq!(parse("Entwu\u{308}rfe/e\u{301}"), one);
+        assert_eq!(parse("Entw\u{fc}rfe/\u{e9}"), one);
+        // Looking alike is not being the same letter.
+        assert_ne!(parse("\u{430}"), parse("a"));
+        let long = "\u{1d160}".repeat(64);
+        assert_eq!(parse(&long), Err(NameError::TooLong), "it grows when it is composed");
     }
 
     #[test]

@@ -2,15 +2,18 @@
 //! found, loaded once, kept for a while, told of changes. It must never know who may open what.
 
 use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use angarium_store::{AccountId, Change, MailboxId, MailboxRecord, Store};
-use quick_cache::sync::Cache;
+use angarium_store::{AccountId, Change, MailboxId, Store};
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use super::error::MailError;
 use super::notices::Watches;
 use super::open::OpenMailbox;
+use super::tree::Tree;
 
 /// How much is kept of mailboxes nobody has open any more.
 #[derive(Clone, Copy, Debug)]
@@ -19,18 +22,37 @@ pub struct RegistryOptions {
     pub kept_mailboxes: usize,
     /// Bytes of their tables at most, roughly (default 128 MiB).
     pub kept_bytes: usize,
-    /// Accounts whose mailbox names are kept (default 16,384).
-    pub kept_names: usize,
+    /// Mailboxes whose records are kept for finding them by name, of all accounts together
+    /// (default 2,000,000; an account is kept whole or not at all).
+    pub kept_names: u64,
 }
 
 impl Default for RegistryOptions {
     fn default() -> Self {
-        Self { kept_mailboxes: 4096, kept_bytes: 128 << 20, kept_names: 16_384 }
+        Self { kept_mailboxes: 4096, kept_bytes: 128 << 20, kept_names: 2_000_000 }
     }
 }
 
-/// An account's mailbox names and ids.
-pub(super) type Names = HashMap<String, MailboxId>;
+/// Accounts whose mailboxes are kept, as far as is known in advance.
+const ACCOUNTS: usize = 16_384;
+/// Parts of what is kept; each may hold the largest account there can be.
+const PARTS: usize = 4;
+
+/// An account's tree with the number of mailboxes it was last weighed with.
+#[derive(Clone)]
+struct Weighed {
+    tree: Arc<Tree>,
+    mailboxes: u64,
+}
+
+#[derive(Clone)]
+struct ByMailboxes;
+
+impl Weighter<AccountId, Weighed> for ByMailboxes {
+    fn weight(&self, _: &AccountId, entry: &Weighed) -> u64 {
+        entry.mailboxes + 8
+    }
+}
 
 /// Recently opened mailboxes, oldest first, held so that the next opening is free.
 #[derive(Default)]
@@ -46,14 +68,29 @@ pub struct Registry {
     /// Size of `open` at which dead entries are swept next.
     sweep_at: AtomicU64,
     kept: Mutex<Kept>,
-    names: Cache<AccountId, Arc<Names>>,
-    /// Grows with every change of any mailbox's name: a list read before it is not kept.
-    renames: AtomicU64,
+    trees: Cache<AccountId, Weighed, ByMailboxes>,
+    /// Held while a tree is told of a change.
+    telling: Mutex<()>,
     watches: Watches,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn trees(mailboxes: u64) -> Cache<AccountId, Weighed, ByMailboxes> {
+    let capacity = mailboxes.max(1024);
+    let mut options = OptionsBuilder::new();
+    options.shards(PARTS).estimated_items_capacity(ACCOUNTS).weight_capacity(capacity);
+    match options.build() {
+        Ok(options) => Cache::with_options(
+            options,
+            ByMailboxes,
+            DefaultHashBuilder::default(),
+            DefaultLifecycle::default(),
+        ),
+        Err(_) => Cache::with_weighter(ACCOUNTS, capacity, ByMailboxes),
+    }
 }
 
 impl Default for Registry {
@@ -78,8 +115,8 @@ impl Registry {
             open: Mutex::new(HashMap::new()),
             sweep_at: AtomicU64::new(1024),
             kept: Mutex::new(Kept::default()),
-            names: Cache::new(options.kept_names.max(16)),
-            renames: AtomicU64::new(0),
+            trees: trees(options.kept_names),
+            telling: Mutex::new(()),
             watches: Watches::default(),
         }
     }
@@ -87,15 +124,16 @@ impl Registry {
     /// Takes note of a change; quick, calls no store.
     pub fn changed(&self, change: &Change) {
         match change {
-            Change::Appended { mailbox, .. }
-            | Change::Flags { mailbox, .. }
-            | Change::Expunged { mailbox, .. } => {
+            Change::Appended { account, mailbox, .. }
+            | Change::Flags { account, mailbox, .. }
+            | Change::Expunged { account, mailbox, .. } => {
+                self.tell_tree(*account, change);
                 if let Some(open) = self.find(mailbox.id) {
                     open.apply(change);
                 }
             }
             Change::Mailboxes { account, removed, changed } => {
-                self.renamed(*account, removed, changed);
+                self.tell_tree(*account, change);
                 for id in removed.iter().chain(changed.iter().map(|r| &r.id)) {
                     if let Some(open) = self.find(*id) {
                         open.apply(change);
@@ -113,16 +151,24 @@ impl Registry {
         &self.watches
     }
 
-    fn renamed(&self, account: AccountId, removed: &[MailboxId], changed: &[MailboxRecord]) {
-        let known = self.names.peek(&account);
-        let same = removed.is_empty()
-            && known.is_some_and(|names| {
-                changed.iter().all(|r| names.get(&r.name) == Some(&r.id))
-                    && changed.iter().all(|r| r.selectable)
-            });
-        if !same {
-            self.renames.fetch_add(1, Ordering::SeqCst);
-            self.names.remove(&account);
+    fn tell_tree(&self, account: AccountId, change: &Change) {
+        let telling = lock(&self.telling);
+        if let Some(known) = self.trees.peek(&account) {
+            known.tree.apply(change);
+            self.weigh(account, &known);
+        }
+        drop(telling);
+    }
+
+    /// A tree that grew counts for more. Called while no tree can be told anything: one that was
+    /// dropped and missed a change must not come back.
+    fn weigh(&self, account: AccountId, known: &Weighed) {
+        let mailboxes = known.tree.len() as u64;
+        let kept = || self.trees.peek(&account).is_some_and(|k| Arc::ptr_eq(&k.tree, &known.tree));
+        if mailboxes > 2 * known.mailboxes + 64 && kept() {
+            let tree = Arc::clone(&known.tree);
+            // When there is no room for it, it is dropped and read again the next time.
+            let _ = self.trees.replace(account, Weighed { tree, mailboxes }, true);
         }
     }
 
@@ -153,31 +199,32 @@ impl Registry {
         lock(&self.open).values().filter(|weak| weak.strong_count() > 0).count()
     }
 
-    /// The names of an account's selectable mailboxes.
+    /// The mailboxes of an account.
     ///
     /// # Errors
     /// What the store says.
-    pub(super) async fn names(
+    pub(super) async fn tree(
         &self,
         store: &Store,
         account: AccountId,
-    ) -> Result<Arc<Names>, MailError> {
-        if let Some(known) = self.names.get(&account) {
-            return Ok(known);
-        }
-        let before = self.renames.load(Ordering::SeqCst);
-        let records = store.mailboxes.list(account).await?;
-        let names: Names =
-            records.into_iter().filter(|r| r.selectable).map(|r| (r.name, r.id)).collect();
-        let names = Arc::new(names);
-        if self.renames.load(Ordering::SeqCst) == before {
-            self.names.insert(account, Arc::clone(&names));
-            // A change between the check and the insertion would be overlooked else.
-            if self.renames.load(Ordering::SeqCst) != before {
-                self.names.remove(&account);
+    ) -> Result<Arc<Tree>, MailError> {
+        let known = match self.trees.get(&account) {
+            Some(known) => known,
+            None => {
+                let new = || Ok::<_, Infallible>(Weighed { tree: Arc::default(), mailboxes: 0 });
+                match self.trees.get_or_insert_with(&account, new) {
+                    Ok(known) => known,
+                    Err(never) => match never {},
+                }
             }
+        };
+        known.tree.read(store, account).await?;
+        if known.mailboxes == 0 {
+            let telling = lock(&self.telling);
+            self.weigh(account, &known);
+            drop(telling);
         }
-        Ok(names)
+        Ok(known.tree)
     }
 
     /// Opens a mailbox: free when it is open or kept, else its messages are loaded once however

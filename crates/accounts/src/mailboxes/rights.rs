@@ -2,6 +2,10 @@
 //! and what they yield for an actor. It must never know where they are stored or shown.
 
 use angarium_objects::value::{Dictionary, Value};
+use angarium_store::FlagBits;
+
+use super::facts::Owner;
+use super::members::Identity;
 
 /// Most entries one access list may have.
 pub(super) const MAX_ENTRIES: usize = 1000;
@@ -58,7 +62,7 @@ impl MailRights {
     /// Nothing.
     pub const NONE: Self = Self(0);
 
-    /// The rights these letters name; `k` is `c`, and `t` with `e` is `d`. `None` if a character
+    /// The rights these letters name; `k` is `c`, and `t`, `e` and `x` together are `d`. `None` if a character
     /// is no right.
     #[must_use]
     pub fn parse(letters: &str) -> Option<Self> {
@@ -71,13 +75,13 @@ impl MailRights {
         Some(all.settled())
     }
 
-    /// The old letter stands for the new ones and both new ones for the old.
+    /// Everything that `d` stands for.
+    const REMOVING: Self = Self(Self::DELETE_MESSAGES.0 | Self::EXPUNGE.0 | Self::DELETE_MAILBOX.0);
+
+    /// The old letter stands for the new ones, and all of the new ones for the old.
     fn settled(self) -> Self {
-        let both = Self::DELETE_MESSAGES.with(Self::EXPUNGE);
-        if self.0 & Self::DELETE.0 != 0 {
-            self.with(both).with(Self::DELETE_MAILBOX)
-        } else if self.0 & both.0 == both.0 {
-            self.with(Self::DELETE)
+        if self.can(Self::DELETE) || self.can(Self::REMOVING) {
+            self.with(Self::REMOVING).with(Self::DELETE)
         } else {
             self
         }
@@ -87,6 +91,13 @@ impl MailRights {
     #[must_use]
     pub const fn can(self, right: Self) -> bool {
         self.0 & right.0 == right.0
+    }
+
+    /// Messages with one of these flags do not exist for somebody with these rights
+    /// (`reference/mailboxes.md` section 5).
+    #[must_use]
+    pub const fn hides(self) -> FlagBits {
+        if self.can(Self::ADMIN) { FlagBits::SERVICE } else { FlagBits::KEPT_BACK }
     }
 
     /// True when none is held.
@@ -101,15 +112,21 @@ impl MailRights {
         Self(self.0 | other.0)
     }
 
-    /// This set without the other. Without `t` or `e` there is no `d`.
+    /// What is in both sets.
+    #[must_use]
+    pub const fn common(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// This set without the other. Without all of `t`, `e` and `x` there is no `d`.
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
         let mut left = self.0 & !other.0;
-        if left & Self::DELETE_MESSAGES.0 == 0 || left & Self::EXPUNGE.0 == 0 {
-            left &= !Self::DELETE.0;
-        }
         if other.0 & Self::DELETE.0 != 0 {
-            left &= !(Self::DELETE_MESSAGES.0 | Self::EXPUNGE.0 | Self::DELETE_MAILBOX.0);
+            left &= !Self::REMOVING.0;
+        }
+        if left & Self::REMOVING.0 != Self::REMOVING.0 {
+            left &= !Self::DELETE.0;
         }
         Self(left)
     }
@@ -117,20 +134,18 @@ impl MailRights {
     /// The letters as stored: the old ones, and a new one only where the old does not say it.
     #[must_use]
     pub fn stored(self) -> String {
-        let implied = if self.can(Self::DELETE) {
-            Self::DELETE_MESSAGES.with(Self::EXPUNGE).with(Self::DELETE_MAILBOX)
-        } else {
-            Self::NONE
-        };
+        let implied = if self.can(Self::DELETE) { Self::REMOVING } else { Self::NONE };
         let shown = Self(self.0 & !implied.0);
         LETTERS.iter().filter(|(_, r)| shown.can(*r)).map(|(l, _)| *l).collect()
     }
 
-    /// The letters as shown to clients: old and new ones (RFC 4314 section 2.1.1).
+    /// The letters as shown to clients: the new ones, and an old one where any of those that it
+    /// stands for is held (RFC 4314 section 2.1.1).
     #[must_use]
     pub fn shown(self) -> String {
+        let told = if self.0 & Self::REMOVING.0 == 0 { self } else { self.with(Self::DELETE) };
         let mut all: String =
-            LETTERS.iter().filter(|(_, r)| self.can(*r)).map(|(l, _)| *l).collect();
+            LETTERS.iter().filter(|(_, r)| told.can(*r)).map(|(l, _)| *l).collect();
         if self.can(Self::CREATE) {
             all.push('k');
         }
@@ -141,14 +156,27 @@ impl MailRights {
 /// Facts of an actor against which entries are held.
 #[derive(Clone, Debug)]
 pub(super) struct Person<'a> {
-    /// Local name.
-    pub(super) name: &'a str,
-    /// Domain.
-    pub(super) domain: &'a str,
+    /// His names and domains.
+    pub(super) identity: &'a Identity,
     /// Domain of the mailbox's owner: names without a domain belong to it.
     pub(super) home: &'a str,
     /// Groups named in the list that the actor is a member of, as they are written there.
     pub(super) groups: &'a [String],
+}
+
+/// The name that stands for a mailbox's owner in an access list.
+const OWNER: &str = "owner";
+
+/// True when an identifier (without a sign) names the owner of a mailbox, who has all rights
+/// whatever a list says.
+pub(super) fn names_owner(identifier: &str, owner: &Owner) -> bool {
+    let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
+    match identifier.split_once('@') {
+        None => same(identifier, OWNER) || same(identifier, &owner.name),
+        Some((name, domain)) => {
+            same(name, &owner.name) && (domain.is_empty() || same(domain, &owner.domain))
+        }
+    }
 }
 
 /// How closely an entry names somebody; the closest kind wins.
@@ -174,11 +202,14 @@ fn closeness(identifier: &str, person: &Person<'_>) -> Option<Closeness> {
     if same(name, "anyone") {
         return match domain {
             None => Some(Closeness::Everybody),
-            Some(domain) => same(domain, person.domain).then_some(Closeness::Domain),
+            Some(domain) => person.identity.is_of(domain).then_some(Closeness::Domain),
         };
     }
-    let domain = domain.unwrap_or(person.home);
-    (same(name, person.name) && same(domain, person.domain)).then_some(Closeness::Name)
+    // Nobody else is the owner, not even an account of that name.
+    if domain.is_none() && same(name, OWNER) {
+        return None;
+    }
+    person.identity.is(name, domain.unwrap_or(person.home)).then_some(Closeness::Name)
 }
 
 /// What an access list gives a person.
@@ -248,7 +279,8 @@ mod tests {
 
     fn rights(entries: &[(&str, &str)], name: &str, domain: &str, groups: &[&str]) -> String {
         let groups: Vec<String> = groups.iter().map(|g| (*g).to_owned()).collect();
-        let person = Person { name, domain, home: "a.example", groups: &groups };
+        let identity = Identity { names: vec![name.into()], domains: vec![domain.into()] };
+        let person = Person { identity: &identity, home: "a.example", groups: &groups };
         evaluate(&acl(entries), &person).stored()
     }
 
@@ -265,6 +297,31 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_means_somebody_by_any_of_his_names() {
+        let identity = Identity {
+            names: vec!["bob".into(), "robert".into()],
+            domains: vec!["a.example".into(), "a.test".into()],
+        };
+        let person = Person { identity: &identity, home: "a.example", groups: &[] };
+        let rights = |key: &str| evaluate(&acl(&[(key, "lr")]), &person).stored();
+        for key in ["bob", "Robert", "bob@", "robert@A.test", "anyone@a.test", "anyone@"] {
+            assert_eq!(rights(key), "lr", "{key}");
+        }
+        for key in ["owner", "rob", "bob@b.example", "anyone@b.example", "#bob"] {
+            assert_eq!(rights(key), "", "{key}");
+        }
+        let owner = Owner {
+            id: angarium_store::AccountId(1),
+            name: "ann".into(),
+            domain: "a.example".into(),
+        };
+        for key in ["owner", "Ann", "ann@", "ann@A.example"] {
+            assert!(names_owner(key, &owner), "{key}");
+        }
+        assert!(!names_owner("ann@b.example", &owner) && !names_owner("bob", &owner));
+    }
+
+    #[test]
     fn what_is_taken_wins_over_what_is_given() {
         let list = [("anyone", "lrswd"), ("+bob", "ia"), ("-#team", "aw")];
         assert_eq!(rights(&list, "bob", "a.example", &["#team"]), "lrsid");
@@ -276,12 +333,18 @@ mod tests {
     fn old_and_new_letters_mean_the_same() {
         let d = MailRights::parse("d").unwrap();
         assert!(d.can(MailRights::EXPUNGE) && d.can(MailRights::DELETE_MAILBOX));
-        assert_eq!(MailRights::parse("te").unwrap().stored(), "d");
+        assert_eq!(MailRights::parse("tex").unwrap().stored(), "d");
+        // Who may remove messages may not therefore remove the mailbox.
+        assert_eq!(MailRights::parse("te").unwrap().stored(), "te");
         assert_eq!(MailRights::parse("t").unwrap().stored(), "t");
         assert_eq!(MailRights::parse("k").unwrap().stored(), "c");
         assert_eq!(MailRights::ALL.stored(), "lrswipcda");
         assert_eq!(MailRights::ALL.shown(), "lrswipcdatexk");
         assert_eq!(MailRights::parse("lrz"), None);
+        // A client that knows the old letters alone sees that something may be removed.
+        assert_eq!(MailRights::parse("lrt").unwrap().shown(), "lrdt");
+        assert_eq!(MailRights::parse("lrx").unwrap().shown(), "lrdx");
+        assert!(!MailRights::parse("lrx").unwrap().can(MailRights::DELETE));
     }
 
     #[test]

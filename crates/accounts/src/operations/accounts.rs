@@ -14,6 +14,7 @@ use super::authority::{Authority, allowed, bad_name};
 use super::domains::filtered;
 use super::edit::How;
 use super::{NewAccount, OperationError, kind_extension};
+use crate::mailboxes::{alias_fault, canonical};
 use crate::{Accounts, Actor};
 
 /// Most other names of one account.
@@ -71,9 +72,10 @@ impl Accounts {
         }
         let mut template = domain.record.template.clone();
         let mailboxes = words(template.remove(INITIAL_MAILBOXES).as_ref());
+        let mailboxes: Vec<String> = mailboxes.iter().filter_map(|n| canonical(n).ok()).collect();
         let subscription = words(template.remove(INITIAL_SUBSCRIPTION).as_ref());
         let mailbox_aliases = match template.remove(INITIAL_ALIASES) {
-            Some(Value::Dictionary(aliases)) => aliases,
+            Some(Value::Dictionary(aliases)) => usable_aliases(aliases, &mailboxes),
             _ => Dictionary::new(),
         };
         let mut settings = settings::merge(Scope::Account, &template, given)?;
@@ -461,7 +463,16 @@ impl Accounts {
         let targets = targets.ok_or_else(|| {
             OperationError::Syntax("a mailbox alias leads to a mailbox name".to_owned())
         })?;
-        check_mailbox_names(targets.into_iter())?;
+        check_mailbox_names(targets.iter())?;
+        for (alias, target) in aliases.keys().zip(targets) {
+            if let Some(why) = alias_fault(alias, target) {
+                return Err(OperationError::Syntax(why.to_owned()));
+            }
+            let there = self.has_mailbox(record.id, alias).await;
+            if there.map_err(|error| OperationError::Later(error.to_string()))? {
+                return Err(OperationError::MailboxExists);
+            }
+        }
         self.edit_account(record.id, |record| {
             record.mailbox_aliases.clone_from(&aliases);
             Ok(())
@@ -492,8 +503,20 @@ fn words(value: Option<&Value>) -> Vec<String> {
     all.iter()
         .filter_map(Value::as_str)
         .filter(|name| check_mailbox_names([name].into_iter()).is_ok())
-        .filter(|name| name.split('/').all(|part| !part.is_empty()))
         .take(MAX_INITIAL)
         .map(str::to_owned)
         .collect()
+}
+
+/// The mailbox aliases of a template that a new account with these mailboxes can have.
+fn usable_aliases(mut aliases: Dictionary, mailboxes: &[String]) -> Dictionary {
+    aliases.retain(|alias, target| {
+        let fault = target.as_str().is_none_or(|target| alias_fault(alias, target).is_some());
+        let taken = mailboxes.iter().any(|name| name.split('/').next() == Some(alias));
+        if fault || taken {
+            tracing::warn!(alias, "a mailbox alias of the template was not made");
+        }
+        !fault && !taken
+    });
+    aliases
 }

@@ -18,6 +18,7 @@ use angarium_objects::value::Dictionary;
 use angarium_store::AccountKind;
 
 pub use error::OperationError;
+pub(crate) use groups::MAX_MEMBERS;
 
 /// An account to be made.
 #[derive(Clone, Debug, Default)]

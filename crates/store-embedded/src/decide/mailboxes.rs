@@ -1,9 +1,13 @@
 //! Decisions on mailboxes: names, trees, directories, validities, attributes.
 
+use std::collections::BTreeMap;
+
+use angarium_objects::value::Dictionary;
 use angarium_store::{
     AccountId, AttributesPatch, MailboxId, MailboxRecord, ModSeq, NewMailbox, Result, StoreError,
     Uid, UidValidity,
 };
+use rusqlite::Connection;
 
 use super::messages::{Way, transfer_records};
 use super::{check_account, invalid, mailbox};
@@ -14,15 +18,17 @@ use crate::writer::Batch;
 
 const INBOX: &str = "INBOX";
 
-/// The mailboxes of one account while an operation changes their tree.
-struct Tree {
+/// The tree of one account's mailboxes while an operation changes it: what the index holds, and
+/// what the operation made of it. Only what is asked for is read, however many there are.
+struct Tree<'a> {
     account: AccountId,
     shard: u32,
-    all: Vec<MailboxRecord>,
+    index: &'a Connection,
+    /// New or changed.
+    touched: BTreeMap<MailboxId, MailboxRecord>,
+    removed: Vec<MailboxId>,
     next_id: u64,
     validity: u32,
-    removed: Vec<MailboxId>,
-    changed: Vec<MailboxId>,
 }
 
 /// Directories above a name, the outermost first.
@@ -41,51 +47,63 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-impl Tree {
-    fn load(batch: &mut Batch<'_>, account: AccountId) -> Result<Self> {
+impl<'a> Tree<'a> {
+    fn open(batch: &mut Batch<'a>, account: AccountId) -> Result<Self> {
         let validity =
             batch.tx.one("SELECT validity FROM mail_accounts WHERE id=?1", [account.0], |row| {
                 row.get(0)
             })?;
         let validity: u32 = validity.ok_or(StoreError::NotFound("account"))?;
         batch.tx.flush()?;
-        Ok(Self {
-            account,
-            shard: batch.shard(),
-            all: mail_rows::mailboxes(batch.tx.db, account)?,
-            next_id: batch.tx.hot.counters.next_mailbox,
-            validity,
-            removed: Vec::new(),
-            changed: Vec::new(),
-        })
+        Ok(Self { validity, ..Self::empty(batch, account) })
     }
 
-    fn empty(batch: &Batch<'_>, account: AccountId) -> Self {
+    fn empty(batch: &Batch<'a>, account: AccountId) -> Self {
         Self {
             account,
             shard: batch.shard(),
-            all: Vec::new(),
+            index: batch.tx.db,
+            touched: BTreeMap::new(),
+            removed: Vec::new(),
             next_id: batch.tx.hot.counters.next_mailbox,
             validity: 0,
-            removed: Vec::new(),
-            changed: Vec::new(),
         }
     }
 
-    fn named(&self, name: &str) -> Option<&MailboxRecord> {
-        self.all.iter().find(|m| m.name == name)
+    /// True when the index tells how a mailbox is.
+    fn is_as_stored(&self, id: MailboxId) -> bool {
+        !self.touched.contains_key(&id) && !self.removed.contains(&id)
     }
 
-    fn get(&self, id: MailboxId) -> Result<&MailboxRecord> {
-        self.all.iter().find(|m| m.id == id).ok_or(StoreError::NotFound("mailbox"))
+    fn named(&self, name: &str) -> Result<Option<MailboxRecord>> {
+        if let Some(record) = self.touched.values().find(|m| m.name == name) {
+            return Ok(Some(record.clone()));
+        }
+        let stored = mail_rows::mailbox_named(self.index, self.account, name)?;
+        Ok(stored.filter(|m| self.is_as_stored(m.id)))
     }
 
-    fn get_mut(&mut self, id: MailboxId) -> Result<&mut MailboxRecord> {
-        self.all.iter_mut().find(|m| m.id == id).ok_or(StoreError::NotFound("mailbox"))
+    fn get(&self, id: MailboxId) -> Result<MailboxRecord> {
+        if let Some(record) = self.touched.get(&id) {
+            return Ok(record.clone());
+        }
+        match mail_rows::mailbox(self.index, id)? {
+            Some((account, record)) if account == self.account && self.is_as_stored(id) => {
+                Ok(record)
+            }
+            _ => Err(StoreError::NotFound("mailbox")),
+        }
     }
 
-    fn has_children(&self, name: &str) -> bool {
-        self.all.iter().any(|m| is_below(&m.name, name))
+    fn touch(&mut self, record: MailboxRecord) {
+        self.touched.insert(record.id, record);
+    }
+
+    fn has_children(&self, name: &str) -> Result<bool> {
+        if self.touched.values().any(|m| is_below(&m.name, name)) {
+            return Ok(true);
+        }
+        mail_rows::is_parent(self.index, self.account, name, |id| self.is_as_stored(id))
     }
 
     /// A validity this account never chose before, at least `now`.
@@ -95,10 +113,16 @@ impl Tree {
         UidValidity(self.validity)
     }
 
-    fn insert(&mut self, name: &str, selectable: bool, uid_validity: UidValidity) -> MailboxId {
+    fn insert(
+        &mut self,
+        name: &str,
+        selectable: bool,
+        uid_validity: UidValidity,
+        acl: &Dictionary,
+    ) -> MailboxId {
         let id = MailboxId(u64::from(self.shard) << MAILBOX_SHARD_BIT | self.next_id);
         self.next_id += 1;
-        self.all.push(MailboxRecord {
+        self.touch(MailboxRecord {
             id,
             name: name.to_owned(),
             selectable,
@@ -112,37 +136,37 @@ impl Tree {
             first_recent: Uid(1),
             class: String::new(),
             special_use: String::new(),
-            acl: Default::default(),
+            acl: acl.clone(),
             annotations: Default::default(),
         });
-        self.changed.push(id);
         id
     }
 
-    fn make_parents(&mut self, name: &str, now: i64) {
+    fn make_parents(&mut self, name: &str, now: i64, acl: &Dictionary) -> Result<()> {
         for parent in parents(name) {
-            if self.named(parent).is_none() {
+            if self.named(parent)?.is_none() {
                 let validity = self.fresh_validity(now);
-                self.insert(parent, false, validity);
+                self.insert(parent, false, validity, acl);
             }
         }
+        Ok(())
     }
 
     fn remove(&mut self, id: MailboxId) {
-        self.all.retain(|m| m.id != id);
+        self.touched.remove(&id);
         self.removed.push(id);
     }
 
     /// Removes the directories above a name that have no children any more.
-    fn prune_parents(&mut self, name: &str) {
+    fn prune_parents(&mut self, name: &str) -> Result<()> {
         for parent in parents(name).rev() {
-            let Some(found) = self.named(parent) else { continue };
-            if found.selectable || self.has_children(parent) {
+            let Some(found) = self.named(parent)? else { continue };
+            if found.selectable || self.has_children(parent)? {
                 break;
             }
-            let id = found.id;
-            self.remove(id);
+            self.remove(found.id);
         }
+        Ok(())
     }
 
     fn create(&mut self, new: NewMailbox) -> Result<MailboxId> {
@@ -150,42 +174,38 @@ impl Tree {
         if new.uid_validity == Some(UidValidity(0)) {
             return invalid("a validity is never 0");
         }
-        let there = self.named(&new.name).map(|m| (m.id, m.selectable));
-        if there.is_some_and(|(_, selectable)| selectable || !new.selectable) {
+        let there = self.named(&new.name)?;
+        if there.as_ref().is_some_and(|m| m.selectable || !new.selectable) {
             return Err(StoreError::Exists("mailbox"));
         }
-        self.make_parents(&new.name, new.now);
+        self.make_parents(&new.name, new.now, &new.acl)?;
         let validity = match new.uid_validity {
             Some(kept) => kept,
             None => self.fresh_validity(new.now),
         };
         let id = match there {
-            Some((id, _)) => {
-                self.changed.push(id);
-                id
-            }
-            None => self.insert(&new.name, new.selectable, validity),
+            Some(directory) => directory.id,
+            None => self.insert(&new.name, new.selectable, validity, &new.acl),
         };
-        let record = self.get_mut(id)?;
+        let mut record = self.get(id)?;
         record.selectable = new.selectable;
         record.uid_validity = validity;
         record.class = new.class;
         record.special_use = new.special_use;
         record.acl = new.acl;
+        self.touch(record);
         Ok(id)
     }
 
     /// The record that makes the index as this tree is.
-    fn record(&self) -> Result<Record> {
-        let mut put: Vec<MailboxRecord> =
-            self.changed.iter().map(|id| self.get(*id).cloned()).collect::<Result<_>>()?;
+    fn record(&self) -> Record {
+        let mut put: Vec<MailboxRecord> = self.touched.values().cloned().collect();
         put.sort_by(|a, b| a.name.cmp(&b.name));
-        put.dedup_by_key(|m| m.id);
-        Ok(Record::Mailboxes { account: self.account, removed: self.removed.clone(), put })
+        Record::Mailboxes { account: self.account, removed: self.removed.clone(), put }
     }
 
     fn write(&self, batch: &mut Batch<'_>) -> Result<()> {
-        batch.write(&[self.record()?], Vec::new())
+        batch.write(&[self.record()], Vec::new())
     }
 }
 
@@ -196,8 +216,8 @@ pub(crate) fn make_account(batch: &mut Batch<'_>, account: AccountId, now: i64) 
     }
     let mut tree = Tree::empty(batch, account);
     let validity = tree.fresh_validity(now);
-    tree.insert(INBOX, true, validity);
-    batch.write(&[Record::AccountMade { account }, tree.record()?], Vec::new())
+    tree.insert(INBOX, true, validity, &Dictionary::new());
+    batch.write(&[Record::AccountMade { account }, tree.record()], Vec::new())
 }
 
 /// Removes all mail of an account; nothing to do if there is none.
@@ -214,16 +234,16 @@ pub(crate) fn create(
     account: AccountId,
     new: NewMailbox,
 ) -> Result<MailboxRecord> {
-    let mut tree = Tree::load(batch, account)?;
+    let mut tree = Tree::open(batch, account)?;
     let id = tree.create(new)?;
     tree.write(batch)?;
-    tree.get(id).cloned()
+    tree.get(id)
 }
 
 pub(crate) fn delete(batch: &mut Batch<'_>, account: AccountId, id: MailboxId) -> Result<()> {
-    let mut tree = Tree::load(batch, account)?;
-    let facts = tree.get(id)?.clone();
-    let is_parent = tree.has_children(&facts.name);
+    let mut tree = Tree::open(batch, account)?;
+    let facts = tree.get(id)?;
+    let is_parent = tree.has_children(&facts.name)?;
     if facts.name == INBOX {
         return invalid("INBOX cannot be removed");
     }
@@ -233,9 +253,9 @@ pub(crate) fn delete(batch: &mut Batch<'_>, account: AccountId, id: MailboxId) -
     tree.remove(id);
     if is_parent {
         // A new id: nothing that was known of the mailbox holds for the directory.
-        tree.insert(&facts.name, false, facts.uid_validity);
+        tree.insert(&facts.name, false, facts.uid_validity, &facts.acl);
     } else {
-        tree.prune_parents(&facts.name);
+        tree.prune_parents(&facts.name)?;
     }
     tree.write(batch)
 }
@@ -247,63 +267,56 @@ pub(crate) fn rename_tree(
     to: &str,
     now: i64,
 ) -> Result<Vec<MailboxRecord>> {
-    let mut tree = Tree::load(batch, account)?;
-    let source = tree.named(from).ok_or(StoreError::NotFound("mailbox"))?.id;
+    let mut tree = Tree::open(batch, account)?;
+    let source = tree.named(from)?.ok_or(StoreError::NotFound("mailbox"))?;
     check_name(to)?;
-    if tree.named(to).is_some() {
+    if tree.named(to)?.is_some() {
         return Err(StoreError::Exists("mailbox"));
     }
     if from == INBOX {
-        return rename_inbox(batch, tree, source, to, now);
+        return rename_inbox(batch, tree, source.id, to, now);
     }
     if is_below(to, from) {
         return invalid("a mailbox cannot move below itself");
     }
-    let moved: Vec<MailboxId> = tree
-        .all
-        .iter()
-        .filter(|m| m.name == from || is_below(&m.name, from))
-        .map(|m| m.id)
-        .collect();
-    let longest = moved.iter().filter_map(|id| tree.get(*id).ok()).map(|m| m.name.len()).max();
+    let mut moved = vec![source];
+    moved.extend(mail_rows::mailboxes_below(batch.tx.db, account, from)?);
+    let longest = moved.iter().map(|m| m.name.len()).max();
     let growth = longest.unwrap_or(0).saturating_sub(from.len());
     if to.len() + growth > NewMailbox::MAX_NAME {
         return invalid("a mailbox name has a bounded length");
     }
-    tree.make_parents(to, now);
-    for id in &moved {
-        let name = &mut tree.get_mut(*id)?.name;
-        let below = name.strip_prefix(from).unwrap_or_default();
-        *name = format!("{to}{below}");
-        tree.changed.push(*id);
+    tree.make_parents(to, now, &Dictionary::new())?;
+    for record in &mut moved {
+        let below = record.name.strip_prefix(from).unwrap_or_default();
+        record.name = format!("{to}{below}");
+        tree.touch(record.clone());
     }
-    tree.prune_parents(from);
+    tree.prune_parents(from)?;
     tree.write(batch)?;
-    let mut records: Vec<MailboxRecord> =
-        moved.iter().map(|id| tree.get(*id).cloned()).collect::<Result<_>>()?;
-    records.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(records)
+    moved.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(moved)
 }
 
 /// RFC 9051 section 6.3.6: the messages go, INBOX and what is below it stays.
 fn rename_inbox(
     batch: &mut Batch<'_>,
-    mut tree: Tree,
+    mut tree: Tree<'_>,
     source: MailboxId,
     to: &str,
     now: i64,
 ) -> Result<Vec<MailboxRecord>> {
     let new = NewMailbox { name: to.to_owned(), selectable: true, now, ..<_>::default() };
     let id = tree.create(new)?;
-    let target = tree.get(id)?.clone();
+    let target = tree.get(id)?;
     let uids: Vec<Uid> = batch.tx.all(
         "SELECT uid FROM messages WHERE mailbox=?1 ORDER BY uid",
         [source.0],
         |row| row.get(0).map(Uid),
     )?;
-    let inbox = tree.get(source)?.clone();
+    let inbox = tree.get(source)?;
     let way = Way { account: tree.account, from: source, to: id, keep: false, save_date: now };
-    let mut records = vec![tree.record()?];
+    let mut records = vec![tree.record()];
     let pairs = super::messages::pairs(&uids, &target)?;
     transfer_records(&mut records, way, &inbox, &target, &pairs);
     batch.write(&records, Vec::new())?;

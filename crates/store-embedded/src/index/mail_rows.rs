@@ -79,6 +79,61 @@ pub(crate) fn mailboxes(
     all(db, text, [account.0], |row| read_mailbox(row).map(|(_, record)| record))
 }
 
+/// A mailbox of an account by its name.
+pub(crate) fn mailbox_named(
+    db: &Connection,
+    account: AccountId,
+    name: &str,
+) -> Result<Option<MailboxRecord>, StoreError> {
+    let text = select_mailbox!("WHERE account=?1 AND name=?2");
+    one(db, text, (account.0, name), |row| read_mailbox(row).map(|(_, record)| record))
+}
+
+/// The names below a name lie between these two.
+fn below(name: &str) -> (String, String) {
+    // `0` comes after the separator.
+    (format!("{name}/"), format!("{name}0"))
+}
+
+/// All mailboxes of an account below a name.
+pub(crate) fn mailboxes_below(
+    db: &Connection,
+    account: AccountId,
+    name: &str,
+) -> Result<Vec<MailboxRecord>, StoreError> {
+    let (first, end) = below(name);
+    let text = select_mailbox!("WHERE account=?1 AND name>=?2 AND name<?3 ORDER BY name");
+    all(db, text, (account.0, first, end), |row| read_mailbox(row).map(|(_, record)| record))
+}
+
+/// True when a mailbox for which `counts` says true is below a name.
+pub(crate) fn is_parent(
+    db: &Connection,
+    account: AccountId,
+    name: &str,
+    counts: impl Fn(MailboxId) -> bool,
+) -> Result<bool, StoreError> {
+    let (first, end) = below(name);
+    let mut statement = db
+        .prepare_cached("SELECT id FROM mailboxes WHERE account=?1 AND name>=?2 AND name<?3")
+        .map_err(sql)?;
+    let mut rows = statement.query((account.0, first, end)).map_err(sql)?;
+    while let Some(row) = rows.next().map_err(sql)? {
+        if counts(MailboxId(row.get(0).map_err(sql)?)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The mailboxes of an account that hold messages with a flag of `FlagBits::KEPT_BACK`.
+pub(crate) fn kept_back(db: &Connection, account: AccountId) -> Result<Vec<MailboxId>, StoreError> {
+    // The term is that of the index `messages_kept_back`, or SQLite does not use it.
+    let text = "SELECT DISTINCT mailbox FROM messages WHERE flags & 384 != 0
+                AND mailbox IN (SELECT id FROM mailboxes WHERE account=?1)";
+    all(db, text, [account.0], |row| row.get(0).map(MailboxId))
+}
+
 /// Writes a whole mailbox.
 pub(crate) fn put_mailbox(
     db: &Connection,

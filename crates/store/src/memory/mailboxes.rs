@@ -1,6 +1,7 @@
 //! The mailboxes of one account in memory: names, trees, directories, validities.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use async_trait::async_trait;
 
@@ -9,6 +10,7 @@ use super::messages::{self, Mailbox};
 use super::{Ids, Memory, State, invalid, mail_of};
 use crate::error::{Result, StoreError};
 use crate::feed::Change;
+use crate::flags::FlagBits;
 use crate::ids::{AccountId, MailboxId, ModSeq, Uid, UidValidity};
 use crate::mailboxes::{
     Appended, AttributesPatch, Changes, Copied, FlagOutcome, FlagUpdate, MailboxRecord, Mailboxes,
@@ -23,6 +25,7 @@ const INBOX: &str = "INBOX";
 #[derive(Default)]
 pub(super) struct Mail {
     pub(super) boxes: BTreeMap<MailboxId, Mailbox>,
+    names: BTreeMap<String, MailboxId>,
     /// Every validity ever used, so that no name sees one again with other mail.
     validities: BTreeSet<UidValidity>,
     /// The deliveries that were appended.
@@ -64,11 +67,19 @@ impl Mail {
     }
 
     fn named(&self, name: &str) -> Option<MailboxId> {
-        self.boxes.iter().find(|(_, mailbox)| mailbox.facts.name == name).map(|(id, _)| *id)
+        self.names.get(name).copied()
     }
 
     fn has_children(&self, name: &str) -> bool {
-        self.boxes.values().any(|mailbox| is_below(&mailbox.facts.name, name))
+        let first = format!("{name}/");
+        let next = self.names.range::<str, _>((Bound::Included(first.as_str()), Bound::Unbounded));
+        next.map(|(name, _)| name).next().is_some_and(|name| name.starts_with(&first))
+    }
+
+    fn remove(&mut self, id: MailboxId) -> Option<Mailbox> {
+        let gone = self.boxes.remove(&id)?;
+        self.names.remove(&gone.facts.name);
+        Some(gone)
     }
 
     fn record(&self, id: MailboxId) -> Result<MailboxRecord> {
@@ -99,6 +110,7 @@ impl Mail {
     ) -> MailboxId {
         let id = MailboxId(ids.take());
         self.boxes.insert(id, Mailbox::new(id, name, selectable, validity));
+        self.names.insert(name.to_owned(), id);
         id
     }
 
@@ -122,7 +134,7 @@ impl Mail {
             if self.boxes[&id].facts.selectable || self.has_children(parent) {
                 break;
             }
-            self.boxes.remove(&id);
+            self.remove(id);
             removed.push(id);
         }
         removed
@@ -141,6 +153,9 @@ impl Mail {
             return Err(StoreError::Exists("mailbox"));
         }
         let mut changed = self.make_parents(ids, &new.name, new.now);
+        for parent in &changed {
+            self.get_mut(*parent)?.facts.acl.clone_from(&new.acl);
+        }
         let validity = match new.uid_validity {
             Some(kept) => {
                 self.validities.insert(kept);
@@ -174,13 +189,14 @@ impl Mail {
         if parent && !facts.selectable {
             return invalid("a directory with mailboxes in it cannot be removed");
         }
-        if let Some(gone) = self.boxes.remove(&id) {
+        if let Some(gone) = self.remove(id) {
             gone.entries.values().for_each(|entry| bodies.release(entry.body));
         }
         let mut removed = vec![id];
         if parent {
             // A new id: nothing that was known of the mailbox holds for the directory.
             let directory = self.insert(ids, &facts.name, false, facts.uid_validity);
+            self.get_mut(directory)?.facts.acl = facts.acl;
             return Ok((removed, Some(directory)));
         }
         removed.extend(self.prune_parents(&facts.name));
@@ -198,9 +214,11 @@ fn rename(mail: &mut Mail, ids: &mut Ids, from: &str, to: &str, now: i64) -> Res
         .collect();
     let mut changed = mail.make_parents(ids, to, now);
     for id in &tree {
-        let name = &mut mail.get_mut(*id)?.facts.name;
-        let below = name.strip_prefix(from).unwrap_or_default();
-        *name = format!("{to}{below}");
+        let old = mail.get(*id)?.facts.name.clone();
+        let new = format!("{to}{}", old.strip_prefix(from).unwrap_or_default());
+        mail.names.remove(&old);
+        mail.names.insert(new.clone(), *id);
+        mail.get_mut(*id)?.facts.name = new;
     }
     changed.extend(&tree);
     Ok(Renamed { removed: mail.prune_parents(from), changed, tree })
@@ -418,6 +436,16 @@ impl Mailboxes for Memory {
                 told.push(Change::Expunged { account, mailbox, uids, modseq });
             }
             Ok(gone)
+        })
+    }
+
+    async fn kept_back(&self, account: AccountId) -> Result<Vec<MailboxId>> {
+        self.read(|state| {
+            let boxes = state.mail(account)?.boxes.iter();
+            let keeps = |mailbox: &Mailbox| {
+                mailbox.entries.values().any(|e| e.flags.bits.0 & FlagBits::KEPT_BACK.0 != 0)
+            };
+            Ok(boxes.filter(|(_, mailbox)| keeps(mailbox)).map(|(id, _)| *id).collect())
         })
     }
 

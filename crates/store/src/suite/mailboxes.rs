@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::scene::{DOMAIN, NOW, Scene, mail, scene};
 use crate::{
-    AccountId, Annotations, AttributesPatch, MailboxId, ModSeq, NewMailbox, Store, StoreError, Uid,
-    UidValidity,
+    AccountId, Annotations, AttributesPatch, FlagBits, FlagChange, FlagUpdate, Flags, MailboxId,
+    ModSeq, NewMailbox, Store, StoreError, Uid, UidValidity,
 };
 
 pub async fn a_new_account_has_an_empty_inbox(store: Store) {
@@ -328,4 +328,48 @@ pub async fn a_mailbox_of_another_account_is_not_found(store: Store) {
         Ok(snapshot) => assert!(snapshot.entries.is_empty()),
     }
     assert_eq!((one.messages, two.messages), (0, 0));
+}
+
+pub async fn made_parents_and_left_directories_keep_the_access_rights(store: Store) {
+    let s = scene(&store).await;
+    let acl = BTreeMap::from([("anyone".to_owned(), "lr".into())]);
+    let name = "a/b/c".to_owned();
+    let new = NewMailbox { name, selectable: true, now: NOW, acl: acl.clone(), ..<_>::default() };
+    store.mailboxes.create(s.account, new).await.unwrap();
+    assert_eq!(s.named("a").await.acl, acl);
+    assert_eq!(s.named("a/b").await.acl, acl);
+    let middle = s.try_make("a/b", true).await.unwrap();
+    let patch = AttributesPatch { acl: Some(acl.clone()), ..<_>::default() };
+    store.mailboxes.set_attributes(s.account, middle.id, patch).await.unwrap();
+    store.mailboxes.delete(s.account, middle.id).await.unwrap();
+    let left = s.named("a/b").await;
+    assert!(!left.selectable && left.id != middle.id);
+    assert_eq!(left.acl, acl);
+}
+
+pub async fn mailboxes_that_keep_messages_back_are_named(store: Store) {
+    let s = scene(&store).await;
+    let (a, b) = (s.make("a").await, s.make("b").await);
+    for mailbox in [s.inbox, a, b] {
+        s.fill(mailbox, &["one", "two"]).await;
+    }
+    assert!(store.mailboxes.kept_back(s.account).await.unwrap().is_empty());
+    for (mailbox, bits) in
+        [(a, FlagBits::SERVICE), (b, FlagBits::HIDDEN), (s.inbox, FlagBits::SEEN)]
+    {
+        let update = FlagUpdate {
+            uids: vec![Uid(2)],
+            change: FlagChange::Add,
+            flags: Flags::of(bits),
+            unchanged_since: None,
+        };
+        store.mailboxes.change_flags(s.account, mailbox, update).await.unwrap();
+    }
+    let mut named = store.mailboxes.kept_back(s.account).await.unwrap();
+    named.sort();
+    assert_eq!(named, [a, b]);
+    store.mailboxes.expunge(s.account, a, &[Uid(2)], false).await.unwrap();
+    assert_eq!(store.mailboxes.kept_back(s.account).await.unwrap(), [b]);
+    let missing = store.mailboxes.kept_back(AccountId(s.account.0 + 1_000_000)).await;
+    assert!(missing.is_err());
 }

@@ -112,6 +112,8 @@ macro_rules! every_promise {
                 a_removed_mailbox_with_children_becomes_a_directory,
                 a_directory_with_children_cannot_be_removed,
                 a_directory_goes_with_its_last_child,
+                made_parents_and_left_directories_keep_the_access_rights,
+                mailboxes_that_keep_messages_back_are_named,
                 an_empty_directory_can_be_removed,
                 a_name_made_again_gets_another_validity,
                 a_validity_is_at_least_now,
