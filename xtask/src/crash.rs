@@ -4,7 +4,7 @@
 //! `cargo xtask crash --rounds 1000 --binary target/release/angarium` for the long run;
 //! [`rounds`] for tests. Nothing here may know how the server stores anything.
 
-mod dice;
+pub(crate) mod dice;
 pub mod ledger;
 mod load;
 mod server;

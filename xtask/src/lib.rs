@@ -3,3 +3,4 @@
 pub mod corpus;
 pub mod crash;
 pub mod load;
+pub mod stress;

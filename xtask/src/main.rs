@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use angarium_xtask::{corpus, crash, load};
+use angarium_xtask::{corpus, crash, load, stress};
 use clap::{Parser, Subcommand};
 
 /// Angarium's workshop: seeded corpora, crash rounds, load.
@@ -21,6 +21,8 @@ enum Command {
     Crash(crash::Args),
     /// Load a server with many connections and measure it.
     Load(load::Options),
+    /// Play many IMAP sessions on shared mailboxes and hold every answer against the rules.
+    Stress(stress::Options),
 }
 
 fn main() -> ExitCode {
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         Command::Corpus(options) => corpus::run(&options),
         Command::Crash(options) => return crash::run(&options),
         Command::Load(options) => load::run(&options),
+        Command::Stress(options) => return stress::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

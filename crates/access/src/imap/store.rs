@@ -1,8 +1,8 @@
 //! STORE, COPY, MOVE and EXPUNGE on the selected mailbox. It must never know how they are made
 //! whole.
 
-use angarium_accounts::mailboxes::{MailError, MailRights, Transferred};
-use angarium_accounts::{FlagChange, FlagUpdate, ModSeq, Uid};
+use angarium_accounts::mailboxes::{MailError, MailRights, Shared, Transferred};
+use angarium_accounts::{FlagChange, FlagOutcome, FlagUpdate, Flags, ModSeq, Uid};
 use angarium_imap::encode::{self, Code, FetchWriter};
 use angarium_imap::types::{Copy, SequenceSet, Store, StoreMode, UidSet};
 use angarium_imap::view::{Moment, Resolved};
@@ -36,6 +36,37 @@ fn uids_of(resolved: &Resolved) -> Vec<Uid> {
     resolved.uids().map(Uid).collect()
 }
 
+/// What the client could know of the flags before a STORE. After `.SILENT` it reckons the new
+/// ones itself, so it must be told where another session had its hand in between (RFC 3501
+/// section 6.4.6).
+struct Before(Option<(Shared, UidSet)>);
+
+impl Before {
+    fn look(selected: &mut Selected, silent: bool) -> Self {
+        if !silent {
+            return Self(None);
+        }
+        selected.refresh();
+        Self(Some((selected.shared(), selected.view.changes_waiting())))
+    }
+
+    /// True when the client reckons these flags to be what they are, or is told them anyway.
+    fn foresees(&self, uid: Uid, change: FlagChange, given: &Flags, now: &Flags) -> bool {
+        let Some((shared, waiting)) = &self.0 else { return true };
+        if waiting.contains(uid.0) {
+            return false;
+        }
+        let Some(row) = shared.table.get(uid) else { return false };
+        let old = Flags::with_keywords(row.bits(), row.keywords().iter().cloned());
+        let reckoned = match change {
+            FlagChange::Add => old.plus(given),
+            FlagChange::Remove => old.minus(given),
+            FlagChange::Replace => return now.is_same(given),
+        };
+        now.is_same(&reckoned)
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     pub(super) async fn store(&mut self, store: Store) -> Outcome {
         let mail = self.mail()?;
@@ -59,14 +90,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             flags: flags::stored(&store.flags),
             unchanged_since: store.unchanged_since.map(ModSeq),
         };
-        let asked = update.uids.len();
-        let outcome = if asked == 0 {
-            angarium_accounts::FlagOutcome::default()
+        let before = Before::look(selected, store.silent);
+        let (change, given) = (update.change, update.flags.clone());
+        let outcome = if update.uids.is_empty() {
+            FlagOutcome::default()
         } else {
             mail.change_flags(&selected.opened, update).await?
         };
         selected.refresh();
-        selected.told(outcome.changed.iter().map(|(uid, _, modseq)| (*uid, *modseq)));
+        let changed = outcome.changed.iter();
+        let foreseen = changed.filter(|(uid, now, _)| before.foresees(*uid, change, &given, now));
+        selected.told(foreseen.map(|(uid, _, modseq)| (*uid, *modseq)));
         let enabled = self.enabled;
         let modified: UidSet = outcome.modified.iter().map(|uid| uid.0).collect();
         if !store.silent {

@@ -1,6 +1,10 @@
 //! Other people's mailboxes: `~account` names and access rights (RFC 4314).
 //! Features: IMAP-07, 16, 17.
 
+use std::time::Duration;
+
+use angarium_store::faulty::{Family, Fault};
+
 use crate::client::{World, mail};
 
 #[tokio::test]
@@ -98,4 +102,25 @@ async fn no_command_reaches_a_mailbox_beyond_its_rights() {
     }
     assert!(ann.ok("STATUS Secret (MESSAGES)").await.contains("MESSAGES 1"));
     assert!(ann.ok("STATUS INBOX (MESSAGES)").await.contains("MESSAGES 2"));
+}
+
+// Two accounts share no transaction, so the slower MOVE takes its copies back.
+#[tokio::test]
+async fn messages_that_two_sessions_move_to_another_account_arrive_once() {
+    let world = World::new().await;
+    let mut bob = world.login("bob").await;
+    bob.ok("CREATE Shared").await;
+    bob.ok("SETACL Shared ann lrswitex").await;
+    let mut one = world.inbox("ann", 3).await;
+    let mut two = world.inbox("ann", 0).await;
+    // Every step takes its time, so that each is in the middle of the other.
+    let slowly = Fault::Stall(Duration::from_millis(20));
+    world.plan.strike(Some(Family::Mailboxes), 1, 100, slowly);
+    one.send("m UID MOVE 1:3 ~bob/Shared\r\n").await;
+    two.send("m UID MOVE 1:3 ~bob/Shared\r\n").await;
+    let told = one.answer("m").await + &two.answer("m").await;
+    world.plan.calm();
+    assert_eq!(told.matches("[COPYUID ").count(), 1, "{told}");
+    assert!(bob.ok("STATUS Shared (MESSAGES)").await.contains("MESSAGES 3"));
+    assert!(one.ok("STATUS INBOX (MESSAGES)").await.contains("MESSAGES 0"));
 }

@@ -43,6 +43,27 @@ async fn expunges_wait_until_sequence_numbers_may_move() {
     assert!(a.ok("FETCH 3 (UID)").await.contains("(UID 4)"));
 }
 
+// Silence is about one's own change; what another session did before is told.
+#[tokio::test]
+async fn a_silent_store_does_not_hide_what_another_session_changed() {
+    let world = World::new().await;
+    let mut a = world.inbox("ann", 2).await;
+    a.ok("STORE 1 +FLAGS.SILENT (\\Flagged)").await;
+    let mut b = world.inbox("ann", 0).await;
+    b.ok("STORE 1 -FLAGS.SILENT (\\Flagged)").await;
+    let got = a.ok("STORE 1:2 +FLAGS.SILENT (kept)").await;
+    assert!(got.starts_with("* 1 FETCH (FLAGS (\\Recent kept))\r\nx OK"), "{got}");
+    a.ok("ENABLE CONDSTORE").await;
+    b.ok("NOOP").await;
+    b.ok("STORE 1 +FLAGS.SILENT (\\Seen)").await;
+    assert!(b.silent().await);
+    // With CONDSTORE the MODSEQ alone is no telling either.
+    let got = a.ok("STORE 1 FLAGS.SILENT (other)").await;
+    assert!(got.contains("* 1 FETCH (MODSEQ (") && got.contains("FLAGS ("), "{got}");
+    let got = a.ok("STORE 1 +FLAGS.SILENT (more)").await;
+    assert!(!got.contains("FLAGS ("), "{got}");
+}
+
 #[tokio::test]
 async fn a_message_is_recent_for_one_session_only() {
     let world = World::new().await;

@@ -1,6 +1,8 @@
 //! What an actor does with messages of open mailboxes: putting in, copying, moving, changing
 //! flags, removing, each with rights and quota. It must never know sequence numbers.
 
+use std::collections::HashSet;
+
 use angarium_store::{
     Appended, FlagBits, FlagChange, FlagOutcome, FlagUpdate, Flags, MailboxRecord, MessageBody,
     NewMessage, Uid, UidValidity,
@@ -227,9 +229,26 @@ impl MailAccount {
         }
         let size: u64 = from.mailbox.shared().table.select(uids).iter().map(|r| r.size()).sum();
         self.check_room(&target.owner, size).await?;
-        let copied = self.copy_across(from, uids, &target, &record, rights).await?;
-        let gone: Vec<Uid> = copied.pairs.iter().map(|(source, _)| *source).collect();
-        store.mailboxes.expunge(from.owner.id, from.mailbox.id(), &gone, false).await?;
+        let mut copied = self.copy_across(from, uids, &target, &record, rights).await?;
+        let sources: Vec<Uid> = copied.pairs.iter().map(|(source, _)| *source).collect();
+        let gone: HashSet<Uid> = store
+            .mailboxes
+            .expunge(from.owner.id, from.mailbox.id(), &sources, false)
+            .await?
+            .into_iter()
+            .collect();
+        // What somebody else took away meanwhile, as with a MOVE of their own, is not ours to
+        // have: two accounts share no transaction, so our copy is withdrawn.
+        let surplus: Vec<Uid> = copied
+            .pairs
+            .iter()
+            .filter(|(source, _)| !gone.contains(source))
+            .map(|(_, copy)| *copy)
+            .collect();
+        if !surplus.is_empty() {
+            store.mailboxes.expunge(target.owner.id, record.id, &surplus, false).await?;
+            copied.pairs.retain(|(source, _)| gone.contains(source));
+        }
         Ok(copied)
     }
 

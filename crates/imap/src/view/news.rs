@@ -83,6 +83,12 @@ impl View {
         });
     }
 
+    /// The messages whose change of flags waits to be told.
+    #[must_use]
+    pub fn changes_waiting(&self) -> UidSet {
+        UidSet::from_unsorted(self.changed.iter().map(|&(uid, _)| uid).collect())
+    }
+
     /// True when something waits to be told at a free moment.
     #[must_use]
     pub fn has_news(&self) -> bool {
