@@ -23,9 +23,10 @@ pub use angarium_objects::value::{Dictionary, Value};
 pub use angarium_store::{
     AccountId, AccountKind, AccountRecord, Appended, AttributesPatch, Bodies, BodyId, BodyWriter,
     Change, ChangeListener, Changes, Copied, Digest, DomainObject, DomainRecord, FlagBits,
-    FlagChange, FlagOutcome, FlagUpdate, Flags, InternalDate, Keyword, MailboxId, MailboxRecord,
-    MessageBody, MessageEntry, ModSeq, NewMailbox, NewMessage, ObjectPage, Origin, QueueId,
-    SettingsKey, Snapshot, StagedBody, Store, StoreError, Uid, UidValidity, Versioned,
+    FlagChange, FlagOutcome, FlagUpdate, Flags, HeadLength, InternalDate, Keyword, MailboxId,
+    MailboxRecord, MessageBody, MessageEntry, ModSeq, NewMailbox, NewMessage, ObjectPage, Origin,
+    QueueId, SettingsKey, Snapshot, StagedBody, Store, StoreError, Top, Uid, UidValidity,
+    Versioned,
 };
 pub use login::sasl::{SaslExchange, SaslStep};
 pub use login::{Login, LoginContext, LoginError, Service};

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::Store;
-use crate::bodies::{Bodies, BodyWriter, StagedBody};
+use crate::bodies::{Bodies, BodyWriter, HeadLength, StagedBody, Top};
 use crate::directory::{
     AccountRecord, Directory, DomainObject, DomainRecord, ObjectPage, SettingsKey, Versioned,
 };
@@ -256,6 +256,7 @@ family! { Bodies, bodies, {
     read_range(body: BodyId, offset: u64, length: u64) -> Bytes;
     read_heads(bodies: &[(BodyId, u32)]) -> Vec<Bytes>;
     summaries(bodies: &[BodyId]) -> Vec<Bytes>;
+    tops(bodies: &[BodyId], head: HeadLength, room: usize) -> Vec<Top>;
 }
 
 struct FaultyWriter {
