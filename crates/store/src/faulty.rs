@@ -201,6 +201,7 @@ family! { Mailboxes, mailboxes, {},
     was_delivered(account: AccountId, origin: Origin) -> bool;
     snapshot(account: AccountId, mailbox: MailboxId) -> Snapshot;
     changes(account: AccountId, mailbox: MailboxId, since: ModSeq) -> Changes;
+    vanished(account: AccountId, mailbox: MailboxId, since: ModSeq) -> Vec<Uid>;
     change_flags(account: AccountId, mailbox: MailboxId, update: FlagUpdate) -> FlagOutcome;
     copy(account: AccountId, from: MailboxId, uids: &[Uid], to: MailboxId, save_date: i64)
         -> Copied;
