@@ -155,6 +155,7 @@ class Fetch:
 
     def prepare(self, load, site):
         o = load("fill", *site.options(self.first_user), "--messages", self.messages)
+        site.mixed = True
         if o["refused"]:
             print(f"{site.name} refused {o['refused']} of {self.messages} messages", flush=True)
         site.restart()

@@ -19,6 +19,7 @@ import time
 
 sys.dont_write_bytecode = True      # a measurement leaves nothing beside the sources
 
+from imap_rows import imap_rows
 from movers import Movers
 from rows import Failed, Load, all_rows
 from sites import ACCOUNTS, HERE, CannotStart, Site, file_system
@@ -34,8 +35,8 @@ def arguments():
                         "but a new directory, removed in the end")
     parser.add_argument("--rows", default="P1,P2,P3,P9,P11")
     parser.add_argument("--rounds", type=int, default=3, help="in each round every server runs once")
-    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the messages of P1, P2 and P9")
-    parser.add_argument("--messages", type=int, default=20_000, help="messages of P3 and P11")
+    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the messages of P1, P2 and P9, the connections of P8")
+    parser.add_argument("--messages", type=int, default=20_000, help="messages of P3 to P11; P5 has five times as many")
     parser.add_argument("--late-ms", type=int, default=10, help="P11 once more with servers as far away as this "
                         "each way; 0 leaves that out")
     parser.add_argument("--peers", default="dovecot-sdbox,dovecot-maildir,postfix+dovecot-sdbox,cyrus")
@@ -217,7 +218,8 @@ def main():
     began = time.time()
     try:
         bench.probe()
-        for row in all_rows(wanted, options.scale, options.messages):
+        sizes = options.scale, options.messages
+        for row in [*all_rows(wanted, *sizes), *imap_rows(wanted, *sizes)]:
             bench.run_row(row)
         if "P11" in wanted:
             try:

@@ -4,8 +4,9 @@ import json
 import os
 import subprocess
 
-# Accounts that go round; the one after them holds the mail of P3, the rest is for copies.
-ROUND, LISTED, ACCOUNTS = 60, 61, 120
+# Accounts that go round; the one after them holds the mail of P3, the last one that of P5, the
+# rest is for copies.
+ROUND, LISTED, HUGE, ACCOUNTS = 60, 61, 120, 120
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -93,7 +94,7 @@ class Site:
     def fresh_user(self):
         """The number of an account that nothing has been put into."""
         self.next_copy += 1
-        if self.next_copy > ACCOUNTS:
+        if self.next_copy >= HUGE:
             raise CannotStart("no account is left for a copy: fewer rounds")
         return self.next_copy
 

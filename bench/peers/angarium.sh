@@ -17,8 +17,8 @@ program=${ANGARIUM:-$(dirname "$0")/../../target/release/angarium}
 [ -x "$program" ] || fail "no program $program (cargo build --release, or set ANGARIUM)"
 accounts=$(value accounts 60 "$@")
 level=$(value log_level 3 "$@")
-smtp=$((port + 25)) pwd=$((port + 106)) imap=$((port + 143))
-unused "$smtp" "$pwd" "$imap"
+smtp=$((port + 25)) pwd=$((port + 106)) pop=$((port + 110)) imap=$((port + 143))
+unused "$smtp" "$pwd" "$pop" "$imap"
 (umask 077; echo "$password" >"$dir/postmaster")
 setsid "$program" serve --base "$dir/base" --main-domain "$domain" --bind 127.0.0.1 \
   --port-offset "$port" --postmaster-password-file "$dir/postmaster" --log-level "$level" \
@@ -47,4 +47,4 @@ if [ ! -e "$dir/accounts-made" ]; then
   exec 8>&-
   : >"$dir/accounts-made"
 fi
-site angarium "$dir/server.pid" imap="$imap" smtp="$smtp"
+site angarium "$dir/server.pid" imap="$imap" smtp="$smtp" pop="$pop"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Dovecot 2.3: IMAP at PORT, LMTP at PORT+1.
+# Dovecot 2.3: IMAP at PORT, LMTP at PORT+1, POP3 at PORT+2 if it is installed.
 #
 #   dovecot.sh start DIR PORT [format=sdbox|maildir] [fsync=optimized|always|never]
 #   dovecot.sh stop DIR
@@ -16,14 +16,18 @@ if [ "$verb" = stop ]; then
 fi
 format=$(value format sdbox "$@")
 fsync=$(value fsync optimized "$@")
-imap=$port lmtp=$((port + 1))
+imap=$port lmtp=$((port + 1)) pop=$((port + 2))
+protocols="imap lmtp" more=()
+if [ -x /usr/lib/dovecot/pop3 ]; then
+  protocols+=" pop3" more=(pop="$pop")
+fi
 case $format in
   sdbox) place='sdbox:~/sdbox' ;;
   maildir) place='maildir:~/Maildir' ;;
   *) fail "format=$format" ;;
 esac
 command -v dovecot >/dev/null || fail "Dovecot is not installed (install.sh)"
-unused "$imap" "$lmtp"
+unused "$imap" "$lmtp" "$pop"
 system_user "$mail_user"
 mkdir -p "$dir/run" "$dir/state" "$dir/home"
 chmod 755 "$dir"
@@ -35,7 +39,7 @@ base_dir = $dir/run
 state_dir = $dir/state
 log_path = $dir/dovecot.log
 instance_name = bench-$port
-protocols = imap lmtp
+protocols = $protocols
 listen = 127.0.0.1
 ssl = no
 disable_plaintext_auth = no
@@ -87,6 +91,15 @@ service lmtp {
     port = $lmtp
   }
 }
+$([ ${#more[@]} = 0 ] || echo "service pop3-login {
+  service_count = 0
+  inet_listener pop3 {
+    port = $pop
+  }
+  inet_listener pop3s {
+    port = 0
+  }
+}")
 service anvil {
   client_limit = 16384
 }
@@ -99,4 +112,4 @@ service stats {
 END
 dovecot -c "$dir/dovecot.conf" >"$dir/start.log" 2>&1 </dev/null || fail "$(cat "$dir/start.log")"
 until_answers 20 "$imap" "$lmtp"
-site "dovecot-$format" "$dir/run/master.pid" imap="$imap" lmtp="$lmtp"
+site "dovecot-$format" "$dir/run/master.pid" imap="$imap" lmtp="$lmtp" "${more[@]}"

@@ -18,7 +18,7 @@ if [ ! -e "$policy" ]; then
 fi
 echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
 apt-get update -q </dev/null
-apt-get install -qy --no-install-recommends dovecot-imapd dovecot-lmtpd postfix isync \
+apt-get install -qy --no-install-recommends dovecot-imapd dovecot-lmtpd dovecot-pop3d postfix isync \
   sasl2-bin libsasl2-modules libsasl2-modules-db </dev/null
 
 cd "$prefix/packages"

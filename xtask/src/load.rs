@@ -7,6 +7,7 @@
 mod append;
 mod bare_copy;
 mod connection;
+mod crowd;
 mod delay;
 mod disk;
 mod fetch;
@@ -14,9 +15,11 @@ mod fill;
 mod imap;
 mod messages;
 mod notify;
+mod pop;
 mod processes;
 mod smtp;
 mod spread;
+mod timed;
 
 use std::io;
 use std::sync::Mutex;
@@ -43,6 +46,12 @@ enum Work {
     Fetch(fetch::Options),
     /// From the end of a delivery until EXISTS reaches a connection in IDLE.
     Notify(notify::Options),
+    /// Commands of one connection, timed one at a time.
+    Timed(timed::Options),
+    /// Many connections at once: log-ins, small reads, IDLE.
+    Crowd(crowd::Options),
+    /// POP3: UIDL and RETR of a whole mailbox.
+    Pop(pop::Options),
     /// Fill mailboxes with mixed mail of a seed.
     Fill(fill::Options),
     /// Copy all mailboxes with a bare streaming client: the floor for every mover.
@@ -113,6 +122,9 @@ pub fn run(options: &Options) -> io::Result<()> {
         Work::Append(options) => print(&append::run(options)?),
         Work::Fetch(options) => print(&fetch::run(options)?),
         Work::Notify(options) => print(&notify::run(options)?),
+        Work::Timed(options) => print(&timed::run(options)?),
+        Work::Crowd(options) => print(&crowd::run(options)?),
+        Work::Pop(options) => print(&pop::run(options)?),
         Work::Fill(options) => print(&fill::run(options)?),
         Work::BareCopy(options) => print(&bare_copy::run(options)?),
         Work::Delay(options) => print(&delay::run(options)?),

@@ -23,10 +23,10 @@ pub use angarium_objects::value::{Dictionary, Value};
 pub use angarium_store::{
     AccountId, AccountKind, AccountRecord, Annotations, Appended, AttributesPatch, Bodies, BodyId,
     BodyWriter, Change, ChangeListener, Changes, Copied, Digest, DomainObject, DomainRecord,
-    FlagBits, FlagChange, FlagOutcome, FlagUpdate, Flags, FuzzyText, InternalDate, Keyword,
-    MailboxId, MailboxRecord, MessageBody, MessageEntry, ModSeq, NewMailbox, NewMessage,
-    ObjectPage, Origin, QueueId, SettingsKey, Sifted, Snapshot, StagedBody, Store, StoreError, Uid,
-    UidValidity, Versioned,
+    FlagBits, FlagChange, FlagOutcome, FlagUpdate, Flags, FuzzyText, HeadLength, InternalDate,
+    Keyword, MailboxId, MailboxRecord, MessageBody, MessageEntry, ModSeq, NewMailbox, NewMessage,
+    ObjectPage, Origin, QueueId, SettingsKey, Sifted, Snapshot, StagedBody, Store, StoreError, Top,
+    Uid, UidValidity, Versioned,
 };
 pub use login::sasl::{SaslExchange, SaslStep};
 pub use login::{Login, LoginContext, LoginError, Service};

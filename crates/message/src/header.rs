@@ -73,7 +73,7 @@ pub fn header_length(message: &[u8]) -> usize {
 /// Keeps (or, with `keep` false, leaves out) the fields of these names, and ends with an empty
 /// line: HEADER.FIELDS and HEADER.FIELDS.NOT of RFC 9051 6.4.5.
 pub fn filter(block: &[u8], names: &[&str], keep: bool) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(block.len() + 2);
     for piece in pieces(block) {
         let named = names.iter().any(|name| !name.is_empty() && piece.is(name));
         if named == keep {

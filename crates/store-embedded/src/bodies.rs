@@ -1,6 +1,5 @@
 //! Bodies: staged in memory or in the spool while they arrive, read back from the segments.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
@@ -8,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use angarium_store::{
-    Bodies, BodyId, BodyWriter, Digest, MessageBody, NewMessage, Result, StagedBody, StoreError,
+    Bodies, BodyId, BodyWriter, Digest, HeadLength, MessageBody, NewMessage, Result, StagedBody,
+    StoreError, Top,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -255,8 +255,7 @@ impl Bodies for EmbeddedBodies {
     }
 
     async fn read_many(&self, bodies: &[BodyId]) -> Result<Vec<Bytes>> {
-        let wanted = bodies.iter().map(|body| (*body, ())).collect();
-        self.0.of_bodies(wanted, |shard, db, body, ()| read_whole(shard, db, body)).await
+        self.0.wholes(bodies).await
     }
 
     async fn read_range(&self, body: BodyId, offset: u64, length: u64) -> Result<Bytes> {
@@ -275,107 +274,12 @@ impl Bodies for EmbeddedBodies {
     }
 
     async fn summaries(&self, bodies: &[BodyId]) -> Result<Vec<Bytes>> {
-        let mut by_shard: BTreeMap<u32, Vec<(BodyId, usize)>> = BTreeMap::new();
-        for (index, body) in bodies.iter().enumerate() {
-            by_shard.entry(home(*body)).or_default().push((*body, index));
-        }
-        let mut found = vec![None; bodies.len()];
-        for (shard, wanted) in by_shard {
-            let shard = self.0.shards.get(shard as usize).ok_or(StoreError::NotFound("body"))?;
-            let part = shard.readers.read(move |db| summaries(db, wanted)).await?;
-            for (index, summary) in part {
-                if let Some(slot) = found.get_mut(index) {
-                    *slot = Some(summary);
-                }
-            }
-        }
-        found.into_iter().map(|value| value.ok_or(StoreError::NotFound("body"))).collect()
-    }
-}
-
-/// Summaries are gathered in blocks of this many octets, which they share.
-const BLOCK: usize = 256 * 1024;
-/// Ids that are this dense (one in so many) are read in one sweep of the table.
-const DENSE: u64 = 4;
-
-/// Copies summaries one behind the other, so that thousands of them cost few allocations.
-struct Blocks {
-    full: Vec<(Bytes, Vec<Stretch>)>,
-    block: Vec<u8>,
-    places: Vec<Stretch>,
-}
-
-/// Which summary, and where in its block it begins and ends.
-type Stretch = (usize, usize, usize);
-
-impl Blocks {
-    fn new() -> Self {
-        Self { full: Vec::new(), block: Vec::with_capacity(BLOCK), places: Vec::new() }
+        self.0.summaries(bodies).await
     }
 
-    fn add(&mut self, index: usize, summary: &[u8]) {
-        if !self.block.is_empty() && self.block.len() + summary.len() > BLOCK {
-            self.seal();
-        }
-        let start = self.block.len();
-        self.block.extend_from_slice(summary);
-        self.places.push((index, start, self.block.len()));
+    async fn tops(&self, bodies: &[BodyId], head: HeadLength, room: usize) -> Result<Vec<Top>> {
+        self.0.tops(bodies, head, room).await
     }
-
-    fn seal(&mut self) {
-        let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK));
-        self.full.push((block.into(), std::mem::take(&mut self.places)));
-    }
-
-    fn finish(mut self) -> Vec<(usize, Bytes)> {
-        self.seal();
-        let cut = |(block, places): (Bytes, Vec<Stretch>)| {
-            places.into_iter().map(move |(index, start, end)| (index, block.slice(start..end)))
-        };
-        self.full.into_iter().flat_map(cut).collect()
-    }
-}
-
-/// The summaries of bodies of one shard; the number beside each says which it is.
-fn summaries(db: &Connection, mut wanted: Vec<(BodyId, usize)>) -> Result<Vec<(usize, Bytes)>> {
-    wanted.sort_unstable();
-    let mut blocks = Blocks::new();
-    let (Some((first, _)), Some((last, _))) = (wanted.first(), wanted.last()) else {
-        return Ok(Vec::new());
-    };
-    let gone = || StoreError::NotFound("body");
-    let damaged = |_| StoreError::Damaged("an unreadable summary".to_owned());
-    if (last.0 - first.0) / DENSE < wanted.len() as u64 {
-        let text = "SELECT id, summary FROM bodies WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
-        let mut statement = db.prepare_cached(text).map_err(sql)?;
-        let mut rows = statement.query((first.0, last.0)).map_err(sql)?;
-        let mut row = rows.next().map_err(sql)?;
-        for (body, index) in &wanted {
-            loop {
-                let here = row.ok_or_else(gone)?;
-                let id: u64 = here.get(0).map_err(sql)?;
-                if id == body.0 {
-                    let summary = here.get_ref(1).map_err(sql)?;
-                    blocks.add(*index, summary.as_blob().map_err(damaged)?);
-                    break;
-                }
-                if id > body.0 {
-                    return Err(gone());
-                }
-                row = rows.next().map_err(sql)?;
-            }
-        }
-    } else {
-        let mut statement =
-            db.prepare_cached("SELECT summary FROM bodies WHERE id=?1").map_err(sql)?;
-        for (body, index) in &wanted {
-            let mut rows = statement.query([body.0]).map_err(sql)?;
-            let row = rows.next().map_err(sql)?.ok_or_else(gone)?;
-            let summary = row.get_ref(0).map_err(sql)?;
-            blocks.add(*index, summary.as_blob().map_err(damaged)?);
-        }
-    }
-    Ok(blocks.finish())
 }
 
 /// Size and summary of a body.

@@ -31,6 +31,7 @@ mod lock;
 mod mailboxes;
 mod queue;
 mod reader;
+mod reading;
 mod record;
 mod recovery;
 mod schedule;

@@ -189,6 +189,14 @@ impl Mailboxes for EmbeddedMailboxes {
         self.0.read_mail(account, read).await
     }
 
+    async fn vanished(&self, account: AccountId, id: MailboxId, since: ModSeq) -> Result<Vec<Uid>> {
+        let read = move |db: &Connection| {
+            mailbox(db, account, id)?;
+            mail_rows::vanished(db, id, since)
+        };
+        self.0.read_mail(account, read).await
+    }
+
     async fn change_flags(
         &self,
         account: AccountId,

@@ -106,7 +106,7 @@ impl Segments {
         Self { directory, open: Mutex::default() }
     }
 
-    fn file(&self, number: u64) -> Result<Arc<File>> {
+    pub(crate) fn file(&self, number: u64) -> Result<Arc<File>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = open.0.get(&number) {
             return Ok(file.clone());
@@ -135,20 +135,25 @@ impl Segments {
         let length = lay.size.saturating_sub(offset).min(length);
         let mut bytes = vec![0; usize::try_from(length).map_err(|_| too_long())?];
         if length > 0 {
-            let file = self.file(lay.segment)?;
-            file.read_exact_at(&mut bytes, lay.offset + offset).map_err(|error| {
-                if error.kind() == std::io::ErrorKind::UnexpectedEof {
-                    StoreError::Damaged(format!("segment {} is cut", lay.segment))
-                } else {
-                    unavailable(&error)
-                }
-            })?;
+            let from = Lay { offset: lay.offset + offset, ..lay };
+            read_at(&*self.file(lay.segment)?, from, &mut bytes)?;
         }
         Ok(bytes)
     }
 }
 
-fn too_long() -> StoreError {
+/// Fills `bytes` from where a body lies.
+pub(crate) fn read_at(file: &File, lay: Lay, bytes: &mut [u8]) -> Result<()> {
+    file.read_exact_at(bytes, lay.offset).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::UnexpectedEof {
+            StoreError::Damaged(format!("segment {} is cut", lay.segment))
+        } else {
+            unavailable(&error)
+        }
+    })
+}
+
+pub(crate) fn too_long() -> StoreError {
     StoreError::Invalid("the body does not fit in memory".to_owned())
 }
 

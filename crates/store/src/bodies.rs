@@ -58,6 +58,19 @@ pub trait BodyWriter: Send {
     async fn finish(self: Box<Self>) -> Result<StagedBody>;
 }
 
+/// What lists of messages are made of: the summary of a body and octets from its front.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Top {
+    /// The summary given when the body was stored.
+    pub summary: Bytes,
+    /// As many octets from the front as were asked for; not checksummed.
+    pub head: Bytes,
+}
+
+/// Tells from a summary how many octets of the front are wanted. A function that knows summaries
+/// is handed in because the store does not.
+pub type HeadLength = fn(&[u8]) -> u32;
+
 /// Reading and staging bodies.
 #[async_trait]
 pub trait Bodies: Send + Sync {
@@ -88,4 +101,11 @@ pub trait Bodies: Send + Sync {
     /// # Errors
     /// As [`Bodies::read`], for the first that fails.
     async fn summaries(&self, bodies: &[BodyId]) -> Result<Vec<Bytes>>;
+    /// Summaries and heads of bodies from the front of the list, in the given order, until about
+    /// `room` octets are read: at least one (for a list that is not empty), perhaps fewer than
+    /// asked for. The caller asks again for the rest.
+    ///
+    /// # Errors
+    /// As [`Bodies::read`], for the first that fails.
+    async fn tops(&self, bodies: &[BodyId], head: HeadLength, room: usize) -> Result<Vec<Top>>;
 }

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::Store;
-use crate::bodies::{Bodies, BodyWriter, StagedBody};
+use crate::bodies::{Bodies, BodyWriter, HeadLength, StagedBody, Top};
 use crate::directory::{
     AccountRecord, Directory, DomainObject, DomainRecord, ObjectPage, SettingsKey, Versioned,
 };
@@ -206,6 +206,7 @@ family! { Mailboxes, mailboxes, {},
     was_delivered(account: AccountId, origin: Origin) -> bool;
     snapshot(account: AccountId, mailbox: MailboxId) -> Snapshot;
     changes(account: AccountId, mailbox: MailboxId, since: ModSeq) -> Changes;
+    vanished(account: AccountId, mailbox: MailboxId, since: ModSeq) -> Vec<Uid>;
     change_flags(account: AccountId, mailbox: MailboxId, update: FlagUpdate) -> FlagOutcome;
     copy(account: AccountId, from: MailboxId, uids: &[Uid], to: MailboxId, save_date: i64)
         -> Copied;
@@ -262,6 +263,7 @@ family! { Bodies, bodies, {
     read_range(body: BodyId, offset: u64, length: u64) -> Bytes;
     read_heads(bodies: &[(BodyId, u32)]) -> Vec<Bytes>;
     summaries(bodies: &[BodyId]) -> Vec<Bytes>;
+    tops(bodies: &[BodyId], head: HeadLength, room: usize) -> Vec<Top>;
 }
 
 family! { Search, search, {},

@@ -25,7 +25,7 @@ pub mod suite;
 use std::sync::Arc;
 
 pub use annotations::{AnnotationBound, AnnotationChanges, Annotations};
-pub use bodies::{Bodies, BodyWriter, MessageBody, StagedBody};
+pub use bodies::{Bodies, BodyWriter, HeadLength, MessageBody, StagedBody, Top};
 pub use directory::{
     AccountKind, AccountRecord, Directory, DomainObject, DomainRecord, ObjectPage, SettingsKey,
     Versioned,

@@ -212,6 +212,13 @@ pub trait Mailboxes: Send + Sync {
         mailbox: MailboxId,
         since: ModSeq,
     ) -> Result<Changes>;
+    /// The UIDs that went away after `since`, as [`Changes::vanished`].
+    async fn vanished(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        since: ModSeq,
+    ) -> Result<Vec<Uid>>;
     /// Changes flags; a change that changes nothing costs no MODSEQ.
     async fn change_flags(
         &self,

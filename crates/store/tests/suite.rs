@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use angarium_store::faulty::{Family, Fault, Plan, wrap};
 use angarium_store::suite::{Edition, model, run};
-use angarium_store::{Bodies, BodyId, BodyWriter, Result, Store, memory};
+use angarium_store::{Bodies, BodyId, BodyWriter, HeadLength, Result, Store, Top, memory};
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -121,6 +121,9 @@ impl Bodies for Reversed {
     }
     async fn summaries(&self, bodies: &[BodyId]) -> Result<Vec<Bytes>> {
         self.0.summaries(bodies).await
+    }
+    async fn tops(&self, bodies: &[BodyId], head: HeadLength, room: usize) -> Result<Vec<Top>> {
+        self.0.tops(bodies, head, room).await
     }
 }
 

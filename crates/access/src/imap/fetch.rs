@@ -2,7 +2,9 @@
 //! batch, none for what is in memory. It must never know how an item looks.
 
 use angarium_accounts::mailboxes::{MailError, MailRights, Reader, Shared, batches};
-use angarium_accounts::{BodyId, FlagBits, FlagChange, FlagUpdate, Flags, ModSeq, Uid};
+use angarium_accounts::{
+    BodyId, FlagBits, FlagChange, FlagUpdate, Flags, HeadLength, ModSeq, Top, Uid,
+};
 use angarium_imap::encode::{self, FetchWriter};
 use angarium_imap::types::{Fetch, FetchItem, OctetRange, SectionText, UidSet};
 use angarium_imap::view::Resolved;
@@ -18,8 +20,15 @@ use crate::connection::ConnectionError;
 
 /// Messages in one request to the store.
 const BATCH: usize = 200;
-/// Octets of bodies in one request to the store.
-const BATCH_BYTES: u64 = 2 << 20;
+/// Octets of bodies in one request to the store. What is read is still in the processor's cache
+/// when it is written.
+const BATCH_BYTES: u64 = 512 << 10;
+/// Messages in the first request for summaries: something is on its way soon.
+const FIRST_TOPS: usize = 64;
+/// Messages in the later ones.
+const TOPS: usize = 1024;
+/// Octets of summaries and headers in one request to the store; one message may go beyond.
+const TOPS_BYTES: usize = 512 << 10;
 /// Larger messages are sent piece by piece.
 const STREAM_FROM: u64 = 2 << 20;
 /// Octets of such a piece.
@@ -98,6 +107,71 @@ pub(super) async fn heads(
     }
 }
 
+/// Octets of the header as a summary says, none if it cannot be read.
+fn header_size(summary: &[u8]) -> u32 {
+    SummaryView::new(summary).map_or(0, |view| view.header_size())
+}
+
+/// Summaries and, if asked for, headers from the front of the list, of one message at least;
+/// those that went away meanwhile are `None`. A summary may be unreadable: see [`made_anew`].
+async fn tops(reader: &Reader, ids: &[BodyId], head: bool) -> Result<Vec<Option<Top>>, MailError> {
+    let wanted: HeadLength = if head { header_size } else { |_| 0 };
+    match reader.tops(ids, wanted, TOPS_BYTES).await {
+        Ok(all) => Ok(all.into_iter().map(Some).collect()),
+        Err(error) if error.is_temporary() => Err(error),
+        // Something is amiss with one of them: the slow way, a few at a time.
+        Err(_) => {
+            let mut found = Vec::new();
+            for id in ids.iter().take(FIRST_TOPS) {
+                found.push(made_anew(reader, *id, head).await?);
+            }
+            Ok(found)
+        }
+    }
+}
+
+/// As [`tops`] for one message, with a summary made from its bytes if the stored one is no good.
+async fn made_anew(reader: &Reader, id: BodyId, head: bool) -> Result<Option<Top>, MailError> {
+    let Some(summary) = summaries(reader, &[id]).await?.pop().flatten() else { return Ok(None) };
+    if !head {
+        return Ok(Some(Top { summary, head: Bytes::new() }));
+    }
+    let size = header_size(&summary);
+    let head = heads(reader, &[(id, size)]).await?.pop().flatten();
+    Ok(head.map(|head| Top { summary, head }))
+}
+
+/// What was read of a run of messages that are needed whole.
+struct Wholes {
+    summaries: Vec<Option<Bytes>>,
+    bodies: Vec<Option<Bytes>>,
+    /// Too large to be taken apart: not read.
+    too_large: bool,
+}
+
+/// Reads what is needed of a run. Nothing is read of a message that is sent piece by piece.
+async fn wholes(reader: &Reader, plan: &Plan, batch: &[Message<'_>]) -> Result<Wholes, MailError> {
+    if batch.is_empty() {
+        return Ok(Wholes { summaries: Vec::new(), bodies: Vec::new(), too_large: false });
+    }
+    let ids: Vec<BodyId> = batch.iter().map(|m| m.row.body()).collect();
+    let too_large = batch.iter().any(|m| m.row.size() > MAX_TAKEN_APART);
+    let summaries = if plan.needs.summary { summaries(reader, &ids).await? } else { Vec::new() };
+    let bodies = if too_large || plan.streams(batch) {
+        vec![Some(Bytes::new()); batch.len()]
+    } else {
+        bodies(reader, &ids).await?
+    };
+    Ok(Wholes { summaries, bodies, too_large })
+}
+
+impl Plan {
+    /// True for a run of one message that is sent piece by piece.
+    fn streams(&self, batch: &[Message<'_>]) -> bool {
+        matches!(batch, [message] if self.can_stream() && message.row.size() > STREAM_FROM)
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     pub(super) async fn fetch(&mut self, fetch: Fetch) -> Outcome {
         let reader = self.mail()?.accounts().reader();
@@ -142,7 +216,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let known = if plan.needs.body {
             Box::pin(self.fetch_bodies(&reader, &plan, &messages)).await?
         } else if plan.needs.summary {
-            Box::pin(self.fetch_summaries(&reader, &plan, &messages)).await?
+            Box::pin(self.fetch_tops(&reader, &plan, &messages)).await?
         } else {
             let mut joined = Joined::default();
             for message in &messages {
@@ -215,56 +289,70 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         Ok(())
     }
 
-    async fn fetch_summaries(
+    /// Answers from summaries and headers. While one batch is written the next one is read.
+    async fn fetch_tops(
         &mut self,
         reader: &Reader,
         plan: &Plan,
         messages: &[Message<'_>],
     ) -> Result<bool, Halt> {
+        let ids = |of: &[Message<'_>], most: usize| -> Vec<BodyId> {
+            of.iter().take(most).map(|m| m.row.body()).collect()
+        };
+        let head = plan.needs.head;
         let mut joined = Joined::default();
-        for batch in messages.chunks(BATCH) {
-            let ids: Vec<BodyId> = batch.iter().map(|m| m.row.body()).collect();
-            let found = summaries(reader, &ids).await?;
-            let views: Vec<Option<SummaryView<'_>>> = found
-                .iter()
-                .map(|one| one.as_ref().and_then(|bytes| SummaryView::new(bytes).ok()))
-                .collect();
-            if !plan.needs.head {
-                for (message, view) in batch.iter().zip(&views) {
-                    if view.is_none() {
-                        continue;
+        let mut rest = messages;
+        let mut read = tops(reader, &ids(rest, FIRST_TOPS), head).await?;
+        while !rest.is_empty() {
+            let (batch, later) = rest.split_at(read.len().clamp(1, rest.len()));
+            rest = later;
+            let wanted = ids(later, TOPS);
+            let (next, written) = tokio::join!(
+                async {
+                    if wanted.is_empty() {
+                        return Ok(Vec::new());
                     }
-                    let read = Read { summary: *view, ..Read::default() };
-                    message.write(self.connection.out(), plan, &mut joined, &read);
-                    self.connection.flush_full().await?;
-                }
-                continue;
-            }
-            let wanted: Vec<(BodyId, u32)> = ids
-                .iter()
-                .zip(&views)
-                .map(|(id, view)| (*id, view.map_or(0, |v| v.header_size())))
-                .collect();
-            let sizes = wanted.iter().map(|(_, size)| u64::from(*size));
-            let mut at = 0;
-            for run in batches(sizes, BATCH, BATCH_BYTES) {
-                let range = at..at + run;
-                at += run;
-                let asked = wanted.get(range.clone()).unwrap_or_default();
-                let heads = heads(reader, asked).await?;
-                let here = batch.get(range.clone()).unwrap_or_default();
-                let views = views.get(range).unwrap_or_default();
-                for ((message, view), head) in here.iter().zip(views).zip(&heads) {
-                    let (Some(view), Some(head)) = (view, head) else { continue };
-                    let read = Read { summary: Some(*view), head: Some(head), ..Read::default() };
-                    message.write(self.connection.out(), plan, &mut joined, &read);
-                    self.connection.flush_full().await?;
-                }
-            }
+                    tops(reader, &wanted, head).await
+                },
+                self.write_tops(reader, plan, &mut joined, batch, &read)
+            );
+            written?;
+            read = next?;
         }
         Ok(true)
     }
 
+    async fn write_tops(
+        &mut self,
+        reader: &Reader,
+        plan: &Plan,
+        joined: &mut Joined,
+        batch: &[Message<'_>],
+        read: &[Option<Top>],
+    ) -> Result<(), Halt> {
+        for (message, top) in batch.iter().zip(read) {
+            let Some(mut top) = top.as_ref() else { continue };
+            let anew;
+            let view = match SummaryView::new(&top.summary) {
+                Ok(view) => view,
+                Err(_) => {
+                    let id = message.row.body();
+                    anew = Box::pin(made_anew(reader, id, plan.needs.head)).await?;
+                    let Some(made) = &anew else { continue };
+                    let Ok(view) = SummaryView::new(&made.summary) else { continue };
+                    top = made;
+                    view
+                }
+            };
+            let head = plan.needs.head.then_some(&*top.head);
+            let read = Read { summary: Some(view), head, ..Read::default() };
+            message.write(self.connection.out(), plan, joined, &read);
+            self.connection.flush_full().await?;
+        }
+        Ok(())
+    }
+
+    /// Answers from whole messages. While one run is written the next one is read.
     async fn fetch_bodies(
         &mut self,
         reader: &Reader,
@@ -274,38 +362,53 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let mut joined = Joined::default();
         let mut known = true;
         let mut rest = messages;
+        let mut runs = Vec::new();
         for run in batches(messages.iter().map(|m| m.row.size()), BATCH, BATCH_BYTES) {
             let (batch, later) = rest.split_at(run.min(rest.len()));
             rest = later;
-            let ids: Vec<BodyId> = batch.iter().map(|m| m.row.body()).collect();
-            let summaries =
-                if plan.needs.summary { summaries(reader, &ids).await? } else { Vec::new() };
-            if let ([message], true) = (batch, plan.can_stream())
-                && message.row.size() > STREAM_FROM
-            {
-                let summary = summaries.first().and_then(Option::as_ref);
-                Box::pin(self.stream(reader, plan, message, summary, &mut joined)).await?;
-                continue;
-            }
-            let too_large = batch.iter().any(|m| m.row.size() > MAX_TAKEN_APART);
-            let bodies = if too_large {
-                vec![Some(Bytes::new()); batch.len()]
-            } else {
-                bodies(reader, &ids).await?
+            runs.push(batch);
+        }
+        let Some(first) = runs.first() else { return Ok(known) };
+        let mut read = wholes(reader, plan, first).await?;
+        for (at, batch) in runs.iter().enumerate() {
+            let following = runs.get(at + 1).copied().unwrap_or_default();
+            let (next, written) = tokio::join!(
+                wholes(reader, plan, following),
+                self.write_wholes(reader, plan, &mut joined, batch, &read)
+            );
+            known &= written?;
+            read = next?;
+        }
+        Ok(known)
+    }
+
+    /// False when a part's encoding is not known.
+    async fn write_wholes(
+        &mut self,
+        reader: &Reader,
+        plan: &Plan,
+        joined: &mut Joined,
+        batch: &[Message<'_>],
+        read: &Wholes,
+    ) -> Result<bool, Halt> {
+        if let ([message], true) = (batch, plan.streams(batch)) {
+            let summary = read.summaries.first().and_then(Option::as_ref);
+            Box::pin(self.stream(reader, plan, message, summary, joined)).await?;
+            return Ok(true);
+        }
+        let mut known = true;
+        for (at, (message, body)) in batch.iter().zip(&read.bodies).enumerate() {
+            let Some(body) = body else { continue };
+            let summary = read.summaries.get(at).and_then(Option::as_ref);
+            let part = (plan.needs.parts && !read.too_large).then(|| Part::of(body));
+            let read = Read {
+                summary: summary.and_then(|bytes| SummaryView::new(bytes).ok()),
+                head: None,
+                body: (!read.too_large).then_some(body.as_ref()),
+                part: part.as_ref(),
             };
-            for (at, (message, body)) in batch.iter().zip(&bodies).enumerate() {
-                let Some(body) = body else { continue };
-                let summary = summaries.get(at).and_then(Option::as_ref);
-                let part = (plan.needs.parts && !too_large).then(|| Part::of(body));
-                let read = Read {
-                    summary: summary.and_then(|bytes| SummaryView::new(bytes).ok()),
-                    head: None,
-                    body: (!too_large).then_some(body.as_ref()),
-                    part: part.as_ref(),
-                };
-                known &= message.write(self.connection.out(), plan, &mut joined, &read);
-                self.connection.flush_full().await?;
-            }
+            known &= message.write(self.connection.out(), plan, joined, &read);
+            self.connection.flush_full().await?;
         }
         Ok(known)
     }

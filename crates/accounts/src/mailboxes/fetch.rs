@@ -2,7 +2,7 @@
 //! what is shown of it.
 
 use angarium_message::search::Probe;
-use angarium_store::{AccountId, BodyId, FuzzyText, Sifted, Store};
+use angarium_store::{AccountId, BodyId, FuzzyText, HeadLength, Sifted, Store, Top};
 use bytes::Bytes;
 
 use super::error::MailError;
@@ -87,6 +87,20 @@ impl Reader {
     /// As [`Reader::body`].
     pub async fn summaries(&self, bodies: &[BodyId]) -> Result<Vec<Bytes>, MailError> {
         Ok(self.store.bodies.summaries(bodies).await?)
+    }
+
+    /// Summaries and headers from the front of the list until about `room` octets are read; at
+    /// least one. `head` tells from a summary how many octets of the front are wanted.
+    ///
+    /// # Errors
+    /// As [`Reader::body`].
+    pub async fn tops(
+        &self,
+        bodies: &[BodyId],
+        head: HeadLength,
+        room: usize,
+    ) -> Result<Vec<Top>, MailError> {
+        Ok(self.store.bodies.tops(bodies, head, room).await?)
     }
 }
 

@@ -333,8 +333,7 @@ impl MailAccount {
         since: angarium_store::ModSeq,
     ) -> Result<Vec<Uid>, MailError> {
         let mailboxes = &self.accounts.store().mailboxes;
-        let changes = mailboxes.changes(opened.owner.id, opened.mailbox.id(), since).await?;
-        Ok(changes.vanished)
+        Ok(mailboxes.vanished(opened.owner.id, opened.mailbox.id(), since).await?)
     }
 
     /// Octets and messages an account holds.

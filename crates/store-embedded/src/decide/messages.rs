@@ -9,7 +9,7 @@ use angarium_store::{
 
 use super::{Intake, invalid, mailbox};
 use crate::bodies::Source;
-use crate::index::mail_rows::{self, KeywordSets};
+use crate::index::sweep;
 use crate::record::{Arrival, Record};
 use crate::writer::Batch;
 
@@ -107,23 +107,21 @@ pub(crate) fn change_flags(
     update: &FlagUpdate,
 ) -> Result<FlagOutcome> {
     let modseq = following(mailbox(batch, account, id)?.highest_modseq);
-    let mut sets = KeywordSets::default();
     let mut outcome = FlagOutcome::default();
     let mut changed = Vec::new();
-    for uid in &update.uids {
-        let Some(entry) = mail_rows::message(batch.tx.db, id, *uid, &mut sets)? else { continue };
-        if update.unchanged_since.is_some_and(|since| entry.modseq > since) {
-            outcome.modified.push(*uid);
+    for (uid, old, changed_at) in sweep::flags(batch.tx.db, id, &update.uids)? {
+        if update.unchanged_since.is_some_and(|since| changed_at > since) {
+            outcome.modified.push(uid);
             continue;
         }
         let flags = match update.change {
-            FlagChange::Add => entry.flags.plus(&update.flags),
-            FlagChange::Remove => entry.flags.minus(&update.flags),
+            FlagChange::Add => old.plus(&update.flags),
+            FlagChange::Remove => old.minus(&update.flags),
             FlagChange::Replace => update.flags.clone(),
         };
-        if !entry.flags.is_same(&flags) {
-            outcome.changed.push((*uid, flags.clone(), modseq));
-            changed.push((*uid, flags));
+        if !old.is_same(&flags) {
+            outcome.changed.push((uid, flags.clone(), modseq));
+            changed.push((uid, flags));
         }
     }
     if !changed.is_empty() {
@@ -186,12 +184,11 @@ pub(crate) fn transfer(batch: &mut Batch<'_>, way: Way, uids: &[Uid]) -> Result<
     let source = mailbox(batch, way.account, way.from)?.clone();
     let target = mailbox(batch, way.account, way.to)?.clone();
     must_be_selectable(&target)?;
-    let mut seen = HashSet::new();
-    let mut there = Vec::with_capacity(uids.len());
-    for uid in uids {
-        if seen.insert(*uid) && exists(batch, way.from, *uid)? {
-            there.push(*uid);
-        }
+    let there = sweep::flags(batch.tx.db, way.from, uids)?;
+    let mut there: Vec<Uid> = there.into_iter().map(|(uid, ..)| uid).collect();
+    if !there.is_sorted_by(|a, b| a < b) {
+        let mut seen = HashSet::new();
+        there.retain(|uid| seen.insert(*uid));
     }
     let pairs = pairs(&there, &target)?;
     let mut records = Vec::new();
@@ -202,15 +199,6 @@ pub(crate) fn transfer(batch: &mut Batch<'_>, way: Way, uids: &[Uid]) -> Result<
     Ok(Copied { pairs })
 }
 
-fn exists(batch: &Batch<'_>, id: MailboxId, uid: Uid) -> Result<bool> {
-    Ok(flags_of(batch, id, uid)?.is_some())
-}
-
-fn flags_of(batch: &Batch<'_>, id: MailboxId, uid: Uid) -> Result<Option<FlagBits>> {
-    let text = "SELECT flags FROM messages WHERE mailbox=?1 AND uid=?2";
-    batch.tx.one(text, (id.0, uid.0), |row| row.get(0).map(FlagBits))
-}
-
 pub(crate) fn expunge(
     batch: &mut Batch<'_>,
     account: AccountId,
@@ -219,14 +207,11 @@ pub(crate) fn expunge(
     only_deleted: bool,
 ) -> Result<Vec<Uid>> {
     let modseq = following(mailbox(batch, account, id)?.highest_modseq);
-    let mut gone = BTreeSet::new();
-    for uid in uids {
-        let flags = flags_of(batch, id, *uid)?;
-        if flags.is_some_and(|bits| !only_deleted || bits.contains(FlagBits::DELETED)) {
-            gone.insert(*uid);
-        }
-    }
-    let uids: Vec<Uid> = gone.into_iter().collect();
+    let there = sweep::flags(batch.tx.db, id, uids)?.into_iter();
+    let going = there.filter(|(_, f, _)| !only_deleted || f.bits.contains(FlagBits::DELETED));
+    let mut uids: Vec<Uid> = going.map(|(uid, ..)| uid).collect();
+    uids.sort_unstable();
+    uids.dedup();
     if !uids.is_empty() {
         let record = Record::Expunged { account, mailbox: id, modseq, uids: uids.clone() };
         batch.write(&[record], Vec::new())?;

@@ -5,10 +5,11 @@ use angarium_store::{
     StoreError, Uid,
 };
 
-use super::mail_rows::{self, KeywordSets};
+use super::mail_rows;
+use super::sweep;
 use super::{HotMailbox, IndexTx, Place, misfit};
-use crate::record::Arrival;
 use crate::record::code::Put;
+use crate::record::{Arrival, Record};
 
 /// More rows of vanished UIDs than this in a mailbox are drawn together.
 const VANISHED_ROWS: u64 = 1000;
@@ -80,9 +81,8 @@ impl IndexTx<'_> {
 
     /// Removes a mailbox with its messages.
     fn remove_mailbox(&mut self, id: MailboxId) -> Result<(), StoreError> {
-        for entry in mail_rows::messages(self.db, id, ModSeq(0), 0)? {
-            self.drop_reference(entry.body)?;
-        }
+        let entries = mail_rows::messages(self.db, id, ModSeq(0), 0)?;
+        self.drop_references(entries.into_iter().map(|entry| entry.body).collect())?;
         self.run("DELETE FROM messages WHERE mailbox=?1", [id.0])?;
         self.run("DELETE FROM vanished WHERE mailbox=?1", [id.0])?;
         self.run("DELETE FROM mailboxes WHERE id=?1", [id.0])?;
@@ -131,7 +131,7 @@ impl IndexTx<'_> {
         arrivals: &[Arrival],
         place: &Place<'_>,
     ) -> Result<(), StoreError> {
-        let mut entries = Vec::with_capacity(if self.heard { arrivals.len() } else { 0 });
+        let mut entries = Vec::with_capacity(arrivals.len());
         for arrival in arrivals {
             self.refer(&arrival.body, place)?;
             let entry = MessageEntry {
@@ -145,21 +145,31 @@ impl IndexTx<'_> {
                 digest: arrival.body.digest(),
                 original_uid: arrival.original_uid,
             };
-            mail_rows::put_message(self.db, mailbox, &entry)?;
             if let Some(origin) = arrival.origin {
                 self.run(
                     "INSERT OR IGNORE INTO origins VALUES(?1,?2,?3)",
                     (origin.queue.0, origin.recipient, account.0),
                 )?;
             }
-            let record = self.mailbox_to_change(account, mailbox)?;
+            entries.push(entry);
+        }
+        mail_rows::put_messages(self.db, mailbox, &entries)?;
+        self.came(account, mailbox, modseq, entries)
+    }
+
+    /// Counts messages that came into a mailbox and tells of them.
+    fn came(
+        &mut self,
+        account: AccountId,
+        mailbox: MailboxId,
+        modseq: ModSeq,
+        entries: Vec<MessageEntry>,
+    ) -> Result<(), StoreError> {
+        let record = self.mailbox_to_change(account, mailbox)?;
+        for entry in &entries {
             record.uid_next = Uid(record.uid_next.0.max(entry.uid.0.saturating_add(1)));
             count(record, entry.flags.bits, entry.size, true);
-            if self.heard {
-                entries.push(entry);
-            }
         }
-        let record = self.mailbox_to_change(account, mailbox)?;
         record.highest_modseq = modseq;
         let mailbox = record.clone();
         self.tell(|| Change::Appended { account, mailbox, entries });
@@ -173,22 +183,14 @@ impl IndexTx<'_> {
         modseq: ModSeq,
         changed: &[(Uid, Flags)],
     ) -> Result<(), StoreError> {
-        for (uid, flags) in changed {
-            let old: Option<u32> = self.one(
-                "SELECT flags FROM messages WHERE mailbox=?1 AND uid=?2",
-                (mailbox.0, uid.0),
-                |row| row.get(0),
-            )?;
-            let old = FlagBits(old.ok_or_else(|| misfit("flags of no message"))?);
-            self.run(
-                "UPDATE messages SET modseq=?3, flags=?4, keywords=?5 WHERE mailbox=?1 AND uid=?2",
-                (mailbox.0, uid.0, modseq.0, flags.bits.0, mail_rows::keywords_column(flags)),
-            )?;
-            let record = self.mailbox_to_change(account, mailbox)?;
-            count(record, old, 0, false);
-            count(record, flags.bits, 0, true);
-        }
+        let (unseen, deleted) = self.set_flags(mailbox, modseq, changed)?;
         let record = self.mailbox_to_change(account, mailbox)?;
+        record.unseen = record.unseen.saturating_sub(unseen);
+        record.deleted = record.deleted.saturating_sub(deleted);
+        for (_, flags) in changed {
+            record.unseen += u32::from(!flags.bits.contains(FlagBits::SEEN));
+            record.deleted += u32::from(flags.bits.contains(FlagBits::DELETED));
+        }
         record.highest_modseq = modseq;
         let mailbox = record.clone();
         self.tell(|| {
@@ -208,26 +210,55 @@ impl IndexTx<'_> {
         save_date: i64,
         pairs: &[(Uid, Uid)],
     ) -> Result<(), StoreError> {
-        let mut sets = KeywordSets::default();
-        let mut entries = Vec::with_capacity(if self.heard { pairs.len() } else { 0 });
-        for (source, target) in pairs {
-            let entry = mail_rows::message(self.db, from, *source, &mut sets)?
-                .ok_or_else(|| misfit("a copy of no message"))?;
-            self.add_reference(entry.body)?;
-            let entry = MessageEntry { uid: *target, modseq, save_date, ..entry };
-            mail_rows::put_message(self.db, to, &entry)?;
-            let record = self.mailbox_to_change(account, to)?;
-            record.uid_next = Uid(record.uid_next.0.max(target.0.saturating_add(1)));
-            count(record, entry.flags.bits, entry.size, true);
-            if self.heard {
-                entries.push(entry);
-            }
+        let entries = self.copies(from, modseq, save_date, pairs)?;
+        self.add_references(entries.iter().map(|entry| entry.body))?;
+        mail_rows::put_messages(self.db, to, &entries)?;
+        self.came(account, to, modseq, entries)
+    }
+
+    /// The messages of a copy as they will be in the target.
+    fn copies(
+        &self,
+        from: MailboxId,
+        modseq: ModSeq,
+        save_date: i64,
+        pairs: &[(Uid, Uid)],
+    ) -> Result<Vec<MessageEntry>, StoreError> {
+        let sources: Vec<Uid> = pairs.iter().map(|(source, _)| *source).collect();
+        let mut entries = sweep::entries(self.db, from, &sources)?;
+        if entries.len() != pairs.len() {
+            return Err(misfit("a copy of no message"));
         }
-        let record = self.mailbox_to_change(account, to)?;
-        record.highest_modseq = modseq;
-        let mailbox = record.clone();
-        self.tell(|| Change::Appended { account, mailbox, entries });
-        Ok(())
+        for (entry, (_, target)) in entries.iter_mut().zip(pairs) {
+            (entry.uid, entry.modseq, entry.save_date) = (*target, modseq, save_date);
+        }
+        Ok(entries)
+    }
+
+    /// A copy whose originals go in the same frame: each body has as many references after it as
+    /// before.
+    pub(crate) fn moved(&mut self, copy: &Record, removal: &Record) -> Result<bool, StoreError> {
+        let (
+            Record::Copied { account, from, to, modseq, save_date, pairs },
+            Record::Expunged { mailbox, modseq: went, uids, .. },
+        ) = (copy, removal)
+        else {
+            return Ok(false);
+        };
+        let same = from == mailbox
+            && from != to
+            && pairs.len() == uids.len()
+            && pairs.iter().map(|(source, _)| source).eq(uids);
+        if !same {
+            return Ok(false);
+        }
+        let entries = self.copies(*from, *modseq, *save_date, pairs)?;
+        mail_rows::put_messages(self.db, *to, &entries)?;
+        self.remove_rows(*from, uids)?;
+        let gone: Vec<(FlagBits, u64)> = entries.iter().map(|e| (e.flags.bits, e.size)).collect();
+        self.came(*account, *to, *modseq, entries)?;
+        self.went(*account, *from, *went, uids, &gone)?;
+        Ok(true)
     }
 
     pub(crate) fn expunged(
@@ -237,15 +268,25 @@ impl IndexTx<'_> {
         modseq: ModSeq,
         uids: &[Uid],
     ) -> Result<(), StoreError> {
-        let mut sets = KeywordSets::default();
-        for uid in uids {
-            let entry = mail_rows::message(self.db, mailbox, *uid, &mut sets)?
-                .ok_or_else(|| misfit("an expunge of no message"))?;
-            self.run("DELETE FROM messages WHERE mailbox=?1 AND uid=?2", (mailbox.0, uid.0))?;
-            self.drop_reference(entry.body)?;
-            let record = self.mailbox_to_change(account, mailbox)?;
-            count(record, entry.flags.bits, entry.size, false);
+        let entries = sweep::entries(self.db, mailbox, uids)?;
+        if entries.len() != uids.len() {
+            return Err(misfit("an expunge of no message"));
         }
+        self.remove_rows(mailbox, uids)?;
+        self.drop_references(entries.iter().map(|entry| entry.body).collect())?;
+        let gone: Vec<(FlagBits, u64)> = entries.iter().map(|e| (e.flags.bits, e.size)).collect();
+        self.went(account, mailbox, modseq, uids, &gone)
+    }
+
+    /// Counts messages (flags and sizes) that went from a mailbox, remembers and tells it.
+    fn went(
+        &mut self,
+        account: AccountId,
+        mailbox: MailboxId,
+        modseq: ModSeq,
+        uids: &[Uid],
+        messages: &[(FlagBits, u64)],
+    ) -> Result<(), StoreError> {
         let mut gone = Put::new();
         gone.deltas(uids.iter().map(|uid| uid.0));
         self.run("INSERT INTO vanished VALUES(?1,?2,?3)", (mailbox.0, modseq.0, &gone.bytes))?;
@@ -253,6 +294,9 @@ impl IndexTx<'_> {
             self.draw_vanished_together(mailbox)?;
         }
         let record = self.mailbox_to_change(account, mailbox)?;
+        for (flags, size) in messages {
+            count(record, *flags, *size, false);
+        }
         record.highest_modseq = modseq;
         let record = record.clone();
         self.tell(|| Change::Expunged { account, mailbox: record, uids: uids.to_vec(), modseq });

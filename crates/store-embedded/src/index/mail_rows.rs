@@ -191,15 +191,14 @@ pub(crate) fn update_counters(db: &Connection, m: &MailboxRecord) -> Result<(), 
 }
 
 /// The constant part of a message.
-fn pack(entry: &MessageEntry) -> Vec<u8> {
-    let mut put = Put { bytes: Vec::with_capacity(64) };
+fn pack(put: &mut Put, entry: &MessageEntry) {
+    put.bytes.clear();
     put.date(entry.internal_date);
     put.int(entry.save_date);
     put.uint(entry.size);
     put.uint(entry.body.0);
     put.uint(u64::from(entry.original_uid));
     put.raw(&entry.digest);
-    put.bytes
 }
 
 fn unpack(packed: &[u8], entry: &mut MessageEntry) -> Decoded<()> {
@@ -234,20 +233,29 @@ impl KeywordSets {
     }
 }
 
-/// Columns `uid, modseq, flags, keywords, packed` as a message.
-pub(crate) fn read_message(
+/// Columns `uid, modseq, flags, keywords`.
+pub(crate) fn read_flags(
     row: &Row<'_>,
     sets: &mut KeywordSets,
-) -> rusqlite::Result<MessageEntry> {
+) -> rusqlite::Result<(Uid, Flags, ModSeq)> {
     let keywords = match row.get_ref(3)? {
         rusqlite::types::ValueRef::Null => None,
         text => Some(sets.get(text.as_str()?)),
     };
     let bits = angarium_store::FlagBits(row.get(2)?);
+    Ok((Uid(row.get(0)?), Flags { bits, keywords }, ModSeq(row.get(1)?)))
+}
+
+/// Columns `uid, modseq, flags, keywords, packed` as a message.
+pub(crate) fn read_message(
+    row: &Row<'_>,
+    sets: &mut KeywordSets,
+) -> rusqlite::Result<MessageEntry> {
+    let (uid, flags, modseq) = read_flags(row, sets)?;
     let mut entry = MessageEntry {
-        uid: Uid(row.get(0)?),
-        flags: Flags { bits, keywords },
-        modseq: ModSeq(row.get(1)?),
+        uid,
+        flags,
+        modseq,
         internal_date: Default::default(),
         save_date: 0,
         size: 0,
@@ -257,21 +265,6 @@ pub(crate) fn read_message(
     };
     unpack(row.get_ref(4)?.as_blob()?, &mut entry).map_err(|_| bad_column(4))?;
     Ok(entry)
-}
-
-/// One message.
-pub(crate) fn message(
-    db: &Connection,
-    mailbox: MailboxId,
-    uid: Uid,
-    sets: &mut KeywordSets,
-) -> Result<Option<MessageEntry>, StoreError> {
-    one(
-        db,
-        "SELECT uid, modseq, flags, keywords, packed FROM messages WHERE mailbox=?1 AND uid=?2",
-        (mailbox.0, uid.0),
-        |row| read_message(row, sets),
-    )
 }
 
 /// The messages of a mailbox changed after a MODSEQ (0 for all), ascending.
@@ -296,27 +289,29 @@ pub(crate) fn messages(
     Ok(found)
 }
 
-/// Writes a new message.
-pub(crate) fn put_message(
+/// Writes new messages.
+pub(crate) fn put_messages(
     db: &Connection,
     mailbox: MailboxId,
-    entry: &MessageEntry,
+    entries: &[MessageEntry],
 ) -> Result<(), StoreError> {
-    db.prepare_cached(
-        "INSERT INTO messages(mailbox, uid, modseq, flags, keywords, packed)
-         VALUES(?1,?2,?3,?4,?5,?6)",
-    )
-    .and_then(|mut s| {
-        s.execute((
-            mailbox.0,
-            entry.uid.0,
-            entry.modseq.0,
-            entry.flags.bits.0,
-            keywords_column(&entry.flags),
-            pack(entry),
-        ))
-    })
-    .map_err(sql)?;
+    let text = "INSERT INTO messages(mailbox, uid, modseq, flags, keywords, packed)
+                VALUES(?1,?2,?3,?4,?5,?6)";
+    let mut statement = db.prepare_cached(text).map_err(sql)?;
+    let mut put = Put { bytes: Vec::with_capacity(64) };
+    for entry in entries {
+        pack(&mut put, entry);
+        statement
+            .execute((
+                mailbox.0,
+                entry.uid.0,
+                entry.modseq.0,
+                entry.flags.bits.0,
+                keywords_column(&entry.flags),
+                &put.bytes,
+            ))
+            .map_err(sql)?;
+    }
     Ok(())
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod directory_rows;
 pub(crate) mod mail_rows;
 pub(crate) mod references;
 pub(crate) mod schema;
+pub(crate) mod sweep;
 
 use std::collections::HashMap;
 
@@ -175,8 +176,13 @@ impl<'a> IndexTx<'a> {
         records: &[Record],
         place: &Place<'_>,
     ) -> Result<(), StoreError> {
-        for record in records {
-            self.apply_one(record, place)?;
+        let mut rest = records;
+        while let Some((record, mut later)) = rest.split_first() {
+            match later.split_first() {
+                Some((next, after)) if self.moved(record, next)? => later = after,
+                _ => self.apply_one(record, place)?,
+            }
+            rest = later;
         }
         Ok(())
     }

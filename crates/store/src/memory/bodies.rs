@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 
 use super::{Ids, Memory, invalid};
-use crate::bodies::{Bodies, BodyWriter, MessageBody, StagedBody};
+use crate::bodies::{Bodies, BodyWriter, HeadLength, MessageBody, StagedBody, Top};
 use crate::error::{Result, StoreError};
 use crate::ids::BodyId;
 use crate::message::{Digest, NewMessage};
@@ -160,6 +160,23 @@ impl Bodies for Memory {
     async fn summaries(&self, bodies: &[BodyId]) -> Result<Vec<Bytes>> {
         self.read(|state| {
             bodies.iter().map(|id| Ok(state.bodies.get(*id)?.summary.clone())).collect()
+        })
+    }
+
+    async fn tops(&self, bodies: &[BodyId], head: HeadLength, room: usize) -> Result<Vec<Top>> {
+        self.read(|state| {
+            let mut tops: Vec<Top> = Vec::new();
+            let mut taken = 0;
+            for id in bodies {
+                if taken >= room && !tops.is_empty() {
+                    break;
+                }
+                let summary = state.bodies.get(*id)?.summary.clone();
+                let head = state.bodies.part(*id, 0, head(&summary).into())?;
+                taken += summary.len() + head.len();
+                tops.push(Top { summary, head });
+            }
+            Ok(tops)
         })
     }
 }

@@ -373,6 +373,15 @@ impl Mailboxes for Memory {
         self.read(|state| Ok(state.mail(account)?.get(mailbox)?.changes(since)))
     }
 
+    async fn vanished(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        since: ModSeq,
+    ) -> Result<Vec<Uid>> {
+        self.read(|state| Ok(state.mail(account)?.get(mailbox)?.changes(since).vanished))
+    }
+
     async fn change_flags(
         &self,
         account: AccountId,

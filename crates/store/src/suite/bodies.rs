@@ -128,6 +128,58 @@ pub async fn summaries_are_given_back(store: Store) {
     assert_eq!(summaries, ["summary of 3 octets", "summary of 2 octets", "summary of 1 octets"]);
 }
 
+/// The number of octets that a summary of the suite's messages names.
+fn named(summary: &[u8]) -> u32 {
+    let text = std::str::from_utf8(summary).unwrap_or_default();
+    text.split(' ').nth(2).and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+pub async fn tops_are_read_in_the_order_asked_for(store: Store) {
+    let s = scene(&store).await;
+    s.fill(s.inbox, &["a", "bb", "ccc", "dddd"]).await;
+    let ids: Vec<_> = s.entries(s.inbox).await.iter().map(|entry| entry.body).collect();
+    let asked = [ids[2], ids[0], ids[3], ids[1], ids[2]];
+    let tops = store.bodies.tops(&asked, named, 1 << 20).await.unwrap();
+    assert_eq!(
+        tops.iter().map(|top| &top.head[..]).collect::<Vec<_>>(),
+        [b"ccc".as_slice(), b"a", b"dddd", b"bb", b"ccc"]
+    );
+    let summaries = store.bodies.summaries(&asked).await.unwrap();
+    assert!(tops.iter().map(|top| &top.summary).eq(summaries.iter()));
+    let bare = store.bodies.tops(&ids, |_| 0, 1 << 20).await.unwrap();
+    assert!(bare.len() == 4 && bare.iter().all(|top| top.head.is_empty()));
+    let longer = store.bodies.tops(&ids[..1], |_| 99, 1 << 20).await.unwrap();
+    assert_eq!(longer[0].head, "a");
+    assert!(store.bodies.tops(&[], named, 1 << 20).await.unwrap().is_empty());
+    let nothing = BodyId(ids[0].0 ^ 0x7f00_0000);
+    let missing = Some(StoreError::NotFound("body"));
+    assert_eq!(store.bodies.tops(&[nothing], named, 1 << 20).await.err(), missing);
+}
+
+pub async fn tops_stop_when_the_room_is_full_but_never_at_nothing(store: Store) {
+    let s = scene(&store).await;
+    let bodies: Vec<String> = (0..40).map(|n| "x".repeat(n * 7 % 31)).collect();
+    let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
+    s.fill(s.inbox, &bodies).await;
+    let up: Vec<_> = s.entries(s.inbox).await.iter().map(|entry| entry.body).collect();
+    let down: Vec<_> = up.iter().rev().copied().collect();
+    for ids in [up, down] {
+        for room in [0, 1, 100, 700, 1 << 20] {
+            let mut read = Vec::new();
+            while read.len() < ids.len() {
+                let more = store.bodies.tops(&ids[read.len()..], named, room).await.unwrap();
+                assert!(!more.is_empty() && more.len() <= ids.len() - read.len());
+                // What goes beyond the room is one top at most.
+                let all = more.iter().map(|top| top.summary.len() + top.head.len());
+                assert!(all.take(more.len() - 1).sum::<usize>() <= room.max(1));
+                read.extend(more);
+            }
+            let heads = store.bodies.read_many(&ids).await.unwrap();
+            assert!(read.iter().map(|top| &top.head).eq(heads.iter()));
+        }
+    }
+}
+
 pub async fn an_unknown_body_is_not_found(store: Store) {
     let s = scene(&store).await;
     let known = append(&s, MessageBody::Bytes(Bytes::from_static(b"x"))).await;

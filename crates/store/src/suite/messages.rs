@@ -223,6 +223,8 @@ pub async fn changes_name_what_is_new_changed_and_gone(store: Store) {
     assert_eq!(changed, uids(&[3, 5]));
     assert!(changes.vanished.contains(&Uid(4)));
     assert!(changes.vanished.is_sorted());
+    let vanished = store.mailboxes.vanished(s.account, s.inbox, since).await.unwrap();
+    assert_eq!(vanished, changes.vanished);
     for uid in uids(&[2, 3, 5]) {
         assert!(!changes.vanished.contains(&uid), "{uid} is still there");
     }
@@ -237,6 +239,8 @@ pub async fn nothing_has_changed_since_the_highest_modseq(store: Store) {
     let highest = s.record(s.inbox).await.highest_modseq;
     let changes = store.mailboxes.changes(s.account, s.inbox, highest).await.unwrap();
     assert_eq!(changes, Changes::default());
+    let gone = store.mailboxes.vanished(s.account, s.inbox, highest).await.unwrap();
+    assert!(gone.is_empty());
     let all = store.mailboxes.changes(s.account, s.inbox, ModSeq(0)).await.unwrap();
     assert_eq!(all.changed, s.entries(s.inbox).await);
     assert!(all.vanished.contains(&Uid(1)));

@@ -283,6 +283,8 @@ macro_rules! every_promise {
                 heads_are_read_in_the_order_asked_for,
                 bodies_are_read_in_the_order_asked_for,
                 summaries_are_given_back,
+                tops_are_read_in_the_order_asked_for,
+                tops_stop_when_the_room_is_full_but_never_at_nothing,
                 an_unknown_body_is_not_found,
                 a_queued_body_can_be_appended_without_its_bytes,
                 a_delivered_body_outlives_its_queue_entry,
