@@ -155,7 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             }
         }
         if !candidates.is_empty() {
-            found.extend(Box::pin(read_and_test(&reader, &key, &candidates)).await?);
+            found.extend(self.working(read_and_test(&reader, &key, &candidates)).await??);
             found.sort_unstable();
         }
         let modseq = found.iter().map(|f| f.2).max().filter(|_| has_modseq);
