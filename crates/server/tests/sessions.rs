@@ -144,8 +144,11 @@ fn imap_05_channels_and_ports_follow_the_settings_without_a_restart() {
     wait_until("POP off", || TcpStream::connect(("127.0.0.1", pop)).is_err());
     cli(&house, "UpdateModule POP {Listener=default;}");
     wait_until("POP on", || greeting(pop).is_some());
-    let told = std::fs::read_to_string(house.base.join("run/listeners.json")).unwrap();
-    assert!(told.contains(&spare.to_string()) && told.contains(&pop.to_string()), "{told}");
+    // The list is written when all ports are open.
+    wait_until("the list of listeners", || {
+        let told = std::fs::read_to_string(house.base.join("run/listeners.json")).unwrap();
+        told.contains(&spare.to_string()) && told.contains(&pop.to_string())
+    });
     // What makes no sense is refused and changes nothing.
     let wrong = "UpdateModule IMAP {Listener={Ports=({PortNumber=0;});};}";
     assert_eq!(house.angarium(&["cli", wrong]).0, 1);
