@@ -14,6 +14,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::compression::Deflate;
+
 /// Reply bytes gathered before they are written although more follows.
 pub const WRITE_CHUNK: usize = 64 * 1024;
 /// An emptied reply buffer larger than this is given back, so that idle connections stay small.
@@ -26,6 +28,8 @@ const READ_LARGE: usize = 64 * 1024;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(300);
 /// A TLS handshake takes at most this long.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A compressed connection that is quiet for this long gives the compressor's memory back.
+const QUIET: Duration = Duration::from_secs(5);
 /// Saying goodbye (TLS close notification, FIN) takes at most this long.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -68,6 +72,7 @@ pub struct Connection<S> {
     stream: Stream<S>,
     info: ConnectionInfo,
     out: Vec<u8>,
+    deflate: Option<Box<Deflate>>,
     read_size: usize,
     received: u64,
     sent: u64,
@@ -129,6 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             stream: Stream::Plain(stream),
             info,
             out: Vec::new(),
+            deflate: None,
             read_size: READ_SMALL,
             received: 0,
             sent: 0,
@@ -147,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         self.info.tls
     }
 
-    /// Octets received and sent so far, inside TLS.
+    /// Octets received and sent so far, inside TLS, as they were on the way (compressed).
     #[must_use]
     pub fn counters(&self) -> (u64, u64) {
         (self.received, self.sent)
@@ -166,7 +172,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         if self.out.is_empty() {
             return Ok(());
         }
-        let mut rest = self.out.as_slice();
+        let mut rest = match self.deflate.as_mut() {
+            Some(deflate) => deflate.shrink(&self.out)?,
+            None => self.out.as_slice(),
+        };
         while !rest.is_empty() {
             // The time limit is for each step forward, not for the whole of a large reply.
             let step = timeout(WRITE_TIMEOUT, self.stream.write(rest));
@@ -225,9 +234,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         into: &mut BytesMut,
         idle: Duration,
     ) -> Result<usize, ConnectionError> {
-        into.reserve(self.read_size);
-        let got = timeout(idle, self.stream.read_buf(into)).await;
-        let got = got.map_err(|_| ConnectionError::TimedOut)??;
+        let Some(deflate) = self.deflate.as_mut() else {
+            into.reserve(self.read_size);
+            let got = timeout(idle, self.stream.read_buf(into)).await;
+            let got = got.map_err(|_| ConnectionError::TimedOut)??;
+            return self.count(got);
+        };
+        let mut quiet = false;
+        loop {
+            let given = deflate.expand(into)?;
+            if given > 0 {
+                return Ok(given);
+            }
+            let input = deflate.input();
+            input.reserve(self.read_size);
+            let patience = if quiet { idle.saturating_sub(QUIET) } else { idle.min(QUIET) };
+            match timeout(patience, self.stream.read_buf(input)).await {
+                Ok(got) => {
+                    let got = got?;
+                    if got == 0 {
+                        return Err(ConnectionError::Closed);
+                    }
+                    self.received += got as u64;
+                }
+                Err(_) if quiet || idle <= QUIET => return Err(ConnectionError::TimedOut),
+                Err(_) => {
+                    quiet = true;
+                    deflate.rest();
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, got: usize) -> Result<usize, ConnectionError> {
         if got == 0 {
             return Err(ConnectionError::Closed);
         }
@@ -236,6 +275,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             self.read_size = (self.read_size * 4).min(READ_LARGE);
         }
         Ok(got)
+    }
+
+    /// True when both directions are compressed.
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        self.deflate.is_some()
+    }
+
+    /// Compresses both directions from here on (RFC 4978). Replies gathered before are written
+    /// as they are; `early` holds what was received after the command that asked for it.
+    ///
+    /// # Errors
+    /// As [`Connection::flush`].
+    pub async fn start_deflate(&mut self, early: BytesMut) -> Result<(), ConnectionError> {
+        self.flush().await?;
+        if self.deflate.is_none() {
+            self.deflate = Some(Box::new(Deflate::new(early)));
+        }
+        Ok(())
     }
 
     /// Turns the connection into TLS. Replies gathered before are written first, in clear; the

@@ -4,6 +4,7 @@
 //! for, through `accounts` and `transfer`'s submit. They must never know the store.
 
 pub mod cli;
+mod compression;
 pub mod connection;
 pub mod imap;
 pub mod pop;

@@ -6,6 +6,7 @@
 //! through here, so that rights, name rules and quota are checked in one place.
 
 pub mod actor;
+pub mod alerts;
 pub mod directory;
 pub mod login;
 pub mod mailboxes;
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 pub use actor::Actor;
+pub use alerts::{AlertScope, AlertWatch};
 pub use angarium_objects::rights::Rights;
 pub use angarium_objects::value::{Dictionary, Value};
 pub use angarium_store::{
@@ -50,6 +52,7 @@ pub struct Accounts {
     pub(crate) gate: login::gate::Gate,
     listeners: Mutex<Vec<Arc<dyn ChangeListener>>>,
     clear_text: AtomicBool,
+    pub(crate) alert_bell: alerts::AlertBell,
 }
 
 impl Accounts {
@@ -65,6 +68,7 @@ impl Accounts {
             gate: login::gate::Gate::new(options.hashing),
             listeners: Mutex::new(Vec::new()),
             clear_text: AtomicBool::new(false),
+            alert_bell: alerts::AlertBell::default(),
         });
         let heard = feed.listen(Arc::new(FeedListener(Arc::downgrade(&accounts))));
         if !heard {
@@ -123,6 +127,7 @@ impl ChangeListener for FeedListener {
         let Some(accounts) = self.0.upgrade() else { return };
         accounts.facts.changed(change);
         accounts.registry.changed(change);
+        accounts.alert_bell.changed(change);
         let listeners: Vec<_> =
             accounts.listeners.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for listener in listeners {

@@ -51,6 +51,8 @@ pub const CAN_CREATE_FORWARDERS: &str = "CanCreateForwarders";
 pub const CAN_CREATE_LISTS: &str = "CanCreateLists";
 /// Domain right: any list's settings and subscribers.
 pub const CAN_ACCESS_LISTS: &str = "CanAccessLists";
+/// Domain right: alerts for the domain and its accounts.
+pub const CAN_POST_ALERTS: &str = "CanPostAlerts";
 /// Domain right: all mailboxes of the domain's accounts.
 pub const CAN_ACCESS_MAILBOXES: &str = "CanAccessMailboxes";
 /// Domain right: log in as another user, account access lists.

@@ -6,11 +6,13 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use angarium_access::cli::{Cli, ServerControl, SessionEnder};
+use angarium_access::imap::{ImapContext, ImapOptions};
+use angarium_access::sessions::SessionTable;
 use angarium_accounts::{Accounts, Value};
 use angarium_objects::text;
 
 use crate::base::BaseDirectory;
-use crate::services::VERSION;
+use crate::services::{Numbers, VERSION};
 use crate::socket::Administration;
 
 /// The answer of one command.
@@ -62,7 +64,53 @@ impl Administrator {
         let accounts =
             runtime.block_on(async { Accounts::new(store, angarium_accounts::Options::default()) });
         let cli = Cli::new(accounts.clone(), SessionEnder::default(), Arc::new(NoServer), VERSION);
-        Ok(Self::Here { runtime, administration: Administration { cli, accounts, embedded } })
+        let imap = Arc::new(ImapContext {
+            accounts: accounts.clone(),
+            options: ImapOptions::default(),
+            sessions: SessionTable::default(),
+            acceptor: None,
+        });
+        let numbers = Numbers::default();
+        let administration = Administration { cli, accounts, embedded, imap, numbers };
+        Ok(Self::Here { runtime, administration })
+    }
+
+    /// Serves one IMAP session of an account on standard input and output; `Ok` with the answer
+    /// when there is none.
+    pub(crate) fn imap_session(mut self, account: &str) -> io::Result<Option<Answer>> {
+        match &mut self {
+            Self::Running { .. } => {
+                let answer = self.execute(&format!("IMAP {}", parameter(account)))?;
+                if matches!(answer, Answer::Failed(..)) {
+                    return Ok(Some(answer));
+                }
+                let Self::Running { write, mut read } = self else { return Ok(None) };
+                carry(write, &mut read)?;
+                Ok(None)
+            }
+            Self::Here { .. } => {
+                let Self::Here { runtime, administration } = self else { return Ok(None) };
+                let actor = match runtime.block_on(administration.accounts.act_at_console(account))
+                {
+                    Ok(actor) => actor,
+                    Err(e) => return Ok(Some(Answer::Failed(e.code(), e.text()))),
+                };
+                let (near, far) = UnixStream::pair()?;
+                far.set_nonblocking(true)?;
+                let administration = Arc::new(administration);
+                let serving = Arc::clone(&administration);
+                let session = runtime.spawn(async move {
+                    if let Ok(stream) = tokio::net::UnixStream::from_std(far) {
+                        serving.serve_imap(stream, actor).await;
+                    }
+                });
+                let carried = carry(near.try_clone()?, &mut BufReader::new(near));
+                // Ended already, or ended by nobody reading any more.
+                let _ = runtime.block_on(session);
+                administration.embedded.close();
+                carried.map(|()| None)
+            }
+        }
     }
 
     /// Executes one command line.
@@ -91,6 +139,29 @@ impl Administrator {
             },
             _ => Ok(Answer::Failed(code.parse().unwrap_or(599), rest.to_owned())),
         }
+    }
+}
+
+/// Carries bytes between standard input and output and a session of the server, until the server
+/// closes it.
+fn carry(mut write: UnixStream, read: &mut BufReader<UnixStream>) -> io::Result<()> {
+    // Ends with the process when nothing more comes from standard input.
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin(), &mut write);
+        let _ = write.shutdown(std::net::Shutdown::Write);
+    });
+    let mut out = io::stdout().lock();
+    loop {
+        let got = read.fill_buf()?;
+        if got.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = out.write_all(got).and_then(|()| out.flush()) {
+            let _ = read.get_ref().shutdown(std::net::Shutdown::Both);
+            return Err(error);
+        }
+        let length = got.len();
+        read.consume(length);
     }
 }
 

@@ -97,6 +97,21 @@ pub(crate) enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<String>,
     },
+    /// Serve one session of a protocol on standard input and output, for tunnels and mbsync.
+    Exec {
+        #[command(flatten)]
+        base: Base,
+        #[command(subcommand)]
+        action: ExecAction,
+    },
+    /// Show the sessions of the running server.
+    Sessions {
+        #[command(flatten)]
+        base: Base,
+        /// Only those of a service: imap, pop, pwd.
+        #[arg(long, value_name = "NAME")]
+        service: Option<String>,
+    },
     /// Copy the base directory, also of a running server, to an empty directory.
     Backup {
         #[command(flatten)]
@@ -181,6 +196,15 @@ pub(crate) struct Serve {
     /// Take passwords in clear also from other machines without TLS. Unsafe.
     #[arg(long)]
     pub(crate) clear_text_logins: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExecAction {
+    /// An IMAP session that is logged in already (PREAUTH).
+    Imap {
+        /// The account, such as joe@example.com.
+        account: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

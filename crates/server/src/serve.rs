@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use crate::arguments::Serve;
 use crate::base::BaseDirectory;
 use crate::first_start::{self, FirstPassword};
-use crate::listeners::{self, Listening};
+use crate::listeners::{Listeners, Listening};
 use crate::services::{PRODUCT, Services, VERSION};
 use crate::socket::{self, Administration};
 use crate::{certificates, logs, own_addresses};
@@ -44,9 +44,9 @@ pub(crate) fn run(arguments: &Serve) -> io::Result<()> {
         angarium_store_embedded::open(angarium_store_embedded::Options::new(base.store()))
             .map_err(|e| io::Error::other(format!("{}: {e}", base.root().display())))?,
     );
-    let _log = logs::start(&base.logs(), arguments.log_level)?;
+    let (_log, levels) = logs::start(&base.logs(), arguments.log_level)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let outcome = runtime.block_on(Box::pin(live(arguments, &base, embedded.clone())));
+    let outcome = runtime.block_on(Box::pin(live(arguments, &base, embedded.clone(), levels)));
     runtime.shutdown_timeout(FAREWELL);
     embedded.close();
     let _ = std::fs::remove_file(base.socket());
@@ -63,7 +63,12 @@ fn raise_descriptors() {
     let _ = setrlimit(Resource::Nofile, limit);
 }
 
-async fn live(arguments: &Serve, base: &BaseDirectory, embedded: Arc<Embedded>) -> io::Result<()> {
+async fn live(
+    arguments: &Serve,
+    base: &BaseDirectory,
+    embedded: Arc<Embedded>,
+    levels: logs::Levels,
+) -> io::Result<()> {
     let accounts = Accounts::new(embedded.store(), angarium_accounts::Options::default());
     if arguments.clear_text_logins {
         accounts.allow_clear_text_logins();
@@ -83,41 +88,51 @@ async fn live(arguments: &Serve, base: &BaseDirectory, embedded: Arc<Embedded>) 
     let (stop, stopping) = watch::channel(false);
     let ender = SessionEnder::default();
     let sessions = SessionTable::default();
-    let cli = Cli::new(accounts.clone(), ender.clone(), Arc::new(Control(stop.clone())), VERSION);
+    let cli = Cli::new(accounts.clone(), ender.clone(), Arc::new(Control(stop.clone())), VERSION)
+        .with_sessions(sessions.clone());
     let transfer = Transfer::start(accounts.clone(), DequeuerOptions::default());
     let services = Services::new(
         accounts.clone(),
         transfer.clone(),
         cli.clone(),
         ender,
-        sessions,
+        sessions.clone(),
         main_domain.clone(),
         tls,
         arguments.clear_text_logins,
     );
-    let open = listeners::open_all(arguments.bind, arguments.port_offset)?;
+    let (imap, numbers) = (services.imap_context(), services.numbers("IMAP"));
+    let (bind, offset) = (arguments.bind, arguments.port_offset);
+    let mut listeners = Listeners::new(services, base, levels, bind, offset);
+    listeners.apply(true).await?;
+    let open = listeners.open();
     accounts.set_own_addresses(own_addresses::all(open.iter().map(|l| l.address.ip())));
     let admin = socket::open(&base.socket())?;
-    let told: Vec<_> = open.iter().map(Listening::told).collect();
-    let text = serde_json::to_vec_pretty(&told)?;
-    crate::base::write_private(&base.listeners(), &text)?;
-    say(base, &main_domain, &first, &open)?;
-    let administration = Arc::new(Administration { cli, accounts: accounts.clone(), embedded });
+    say(base, &main_domain, &first, open)?;
+    let administration =
+        Arc::new(Administration { cli, accounts: accounts.clone(), embedded, imap, numbers });
     tokio::spawn(socket::serve(admin, administration, stopping.clone()));
-    for listening in open {
-        tracing::info!(tag = listening.kind.name, "{} listener ready", listening.address);
-        let numbers = services.numbers(&listening);
-        let driver = services.driver(&listening);
-        tokio::spawn(listeners::accept(listening, numbers, driver, stopping.clone()));
-    }
+    let listening = tokio::spawn(listeners.follow(stopping.clone()));
     println!("ready");
     io::stdout().flush()?;
     tracing::info!(tag = "SYSTEM", "{PRODUCT} {VERSION} serves {main_domain}");
     until_told(stopping).await?;
     tracing::info!(tag = "SYSTEM", "stopping");
     stop.send_replace(true);
-    let _ = tokio::time::timeout(FAREWELL, transfer.stop()).await;
+    sessions.stop();
+    let _ = listening.await;
+    let farewell = async {
+        tokio::join!(transfer.stop(), everybody_gone(&sessions));
+    };
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
     Ok(())
+}
+
+/// Waits until every session has said goodbye.
+async fn everybody_gone(sessions: &SessionTable) {
+    while sessions.count() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 async fn until_told(mut stopping: watch::Receiver<bool>) -> io::Result<()> {
@@ -146,14 +161,14 @@ fn say(
     )?;
     writeln!(out, "  {:<18} {:<28} {:<9}", "service", "address", "")?;
     for listening in open {
-        let kind = listening.kind;
+        let kind = listening.wanted.kind;
         let tls = match kind.name {
             _ if kind.tls => "TLS",
             "POP" | "PWD" => "STLS",
             _ => "STARTTLS",
         };
         let moved = if listening.moved {
-            format!("  (port {} is not to be had)", kind.port)
+            format!("  (port {} is not to be had)", listening.wanted.port)
         } else {
             String::new()
         };
@@ -170,7 +185,7 @@ fn say(
         }
     }
     let port = |name: &str, tls: bool| {
-        let found = open.iter().find(|l| l.kind.name == name && l.kind.tls == tls);
+        let found = open.iter().find(|l| l.wanted.kind.name == name && l.wanted.kind.tls == tls);
         found.map_or(0, |l| l.address.port())
     };
     writeln!(out, "\nTry next, in another terminal:")?;

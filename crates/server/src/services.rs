@@ -1,7 +1,9 @@
 //! Which driver serves which listener: the wiring of sockets to `access` and `transfer`.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -16,7 +18,17 @@ use angarium_transfer::{ReceiverSettings, Transfer};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use crate::listeners::{Driver, Listening, Numbers};
+use crate::listeners::ServiceKind;
+
+/// What runs one connection: stream, number, peer, local address.
+pub(crate) type Driver = Arc<
+    dyn Fn(TcpStream, u64, SocketAddr, SocketAddr) -> Pin<Box<dyn Future<Output = ()> + Send>>
+        + Send
+        + Sync,
+>;
+
+/// Numbers sessions of one module.
+pub(crate) type Numbers = Arc<AtomicU64>;
 
 /// A TLS handshake on a TLS port takes at most this long, seconds.
 const HANDSHAKE: u64 = 30;
@@ -68,26 +80,25 @@ impl Services {
     }
 
     /// The counter of a module's sessions: all its listeners share one, so that a tag is unique.
-    pub(crate) fn numbers(&self, listening: &Listening) -> Numbers {
-        let module =
-            if listening.kind.name.starts_with("SMTP") { "SMTP" } else { listening.kind.name };
+    pub(crate) fn numbers(&self, module: &'static str) -> Numbers {
         let mut all = self.numbers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         all.entry(module).or_insert_with(|| Arc::new(AtomicU64::new(1))).clone()
     }
 
     /// The driver of a listener.
-    pub(crate) fn driver(&self, listening: &Listening) -> Driver {
-        match listening.kind.name {
-            "IMAP" => self.imap(listening.kind.tls),
-            "POP" => self.pop(listening.kind.tls),
-            "PWD" => self.pwd(),
-            "SMTP" => self.smtp(false, listening.kind.tls),
-            _ => self.smtp(true, listening.kind.tls),
+    pub(crate) fn driver(&self, kind: ServiceKind) -> Driver {
+        match kind.name {
+            "IMAP" => self.imap(kind.tls),
+            "POP" => self.pop(kind.tls),
+            "PWD" => self.pwd(kind.tls),
+            "SMTP" => self.smtp(false, kind.tls),
+            _ => self.smtp(true, kind.tls),
         }
     }
 
-    fn imap(&self, tls: bool) -> Driver {
-        let context = Arc::new(ImapContext {
+    /// What IMAP sessions share, also those of the administration socket.
+    pub(crate) fn imap_context(&self) -> Arc<ImapContext> {
+        Arc::new(ImapContext {
             accounts: self.accounts.clone(),
             options: ImapOptions {
                 host: self.host.clone(),
@@ -96,7 +107,11 @@ impl Services {
             },
             sessions: self.sessions.clone(),
             acceptor: Some(self.tls.clone()),
-        });
+        })
+    }
+
+    fn imap(&self, tls: bool) -> Driver {
+        let context = self.imap_context();
         let acceptor = self.tls.clone();
         Arc::new(move |stream, session, peer, local| {
             let (context, acceptor) = (context.clone(), acceptor.clone());
@@ -143,7 +158,7 @@ impl Services {
         })
     }
 
-    fn pwd(&self) -> Driver {
+    fn pwd(&self, tls: bool) -> Driver {
         let context = PwdContext {
             cli: self.cli.clone(),
             host: self.host.clone(),
@@ -155,11 +170,19 @@ impl Services {
             tls: Some(self.tls.clone()),
         };
         let always = self.clear_text_logins;
+        let acceptor = self.tls.clone();
         Arc::new(move |stream, session, peer, local| {
             let clear_text = in_clear(always, peer.ip());
             let context = Arc::new(PwdContext { clear_text, ..context.clone() });
-            let info = ConnectionInfo { session, peer, local, tls: false };
-            Box::pin(pwd::serve(stream, info, context))
+            let acceptor = acceptor.clone();
+            let info = ConnectionInfo { session, peer, local, tls };
+            Box::pin(async move {
+                if !tls {
+                    pwd::serve(stream, info, context).await;
+                } else if let Some(stream) = handshake(stream, &acceptor, peer.ip()).await {
+                    pwd::serve(stream, info, context).await;
+                }
+            })
         })
     }
 

@@ -3,20 +3,26 @@
 //! reach a running server.
 //!
 //! A line is a CLI command; the answer is one line, `200 OK`, `201 object` or a failure, as on the
-//! PWD port in INLINE mode. `BACKUP path`, `COMPACT` and `TRACE address kind` (the Router's answer
-//! with its steps) are known here only.
+//! PWD port in INLINE mode. `BACKUP path`, `COMPACT`, `TRACE address kind` (the Router's answer
+//! with its steps), `SESSIONS [protocol]` and `IMAP account` are known here only. After the
+//! `200 OK` of the last one the connection is an IMAP session of that account (PREAUTH).
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use angarium_access::cli::{Cli, CliAnswer};
+use angarium_access::cli::{Cli, CliAnswer, describe_session};
+use angarium_access::connection::ConnectionInfo;
+use angarium_access::imap::{self, ImapContext};
 use angarium_accounts::{Accounts, Actor, Dictionary, RouteKind, Value};
 use angarium_objects::text;
 use angarium_store_embedded::Embedded;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
+
+use crate::services::Numbers;
 
 /// Longest line, octets.
 const LONGEST: u64 = 1 << 20;
@@ -26,6 +32,9 @@ pub(crate) struct Administration {
     pub(crate) cli: Cli,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) embedded: Arc<Embedded>,
+    /// For sessions on the socket.
+    pub(crate) imap: Arc<ImapContext>,
+    pub(crate) numbers: Numbers,
 }
 
 /// Opens the socket, for this user alone.
@@ -74,6 +83,22 @@ async fn session(stream: UnixStream, administration: Arc<Administration>) {
             _ => return,
         }
         let command = line.trim_ascii_end();
+        if let Some(account) = imap_account(command) {
+            match administration.accounts.act_at_console(&account).await {
+                Ok(actor) => {
+                    let stream = tokio::io::join(read.into_inner(), write);
+                    administration.imap_session(stream, actor).await;
+                    return;
+                }
+                Err(e) => {
+                    let answer = format!("{} {}\n", e.code(), e.text());
+                    if write.write_all(answer.as_bytes()).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+            }
+        }
         let answer = administration.execute(command).await;
         if write.write_all(format!("{answer}\n").as_bytes()).await.is_err() {
             return;
@@ -81,7 +106,48 @@ async fn session(stream: UnixStream, administration: Arc<Administration>) {
     }
 }
 
+/// The account of `IMAP account`.
+fn imap_account(command: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(command).ok()?;
+    let (word, account) = text.split_once(' ')?;
+    if !word.eq_ignore_ascii_case("IMAP") {
+        return None;
+    }
+    text::parse_line(account).ok()?.as_str().map(str::to_owned)
+}
+
 impl Administration {
+    /// Serves one IMAP session of `actor` on a stream to its end; the first bytes are `200 OK`.
+    pub(crate) async fn imap_session<S>(&self, mut stream: S, actor: Arc<Actor>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        if stream.write_all(b"200 OK\n").await.is_ok() {
+            self.serve_imap(stream, actor).await;
+        }
+    }
+
+    /// Serves one IMAP session of `actor` on a stream to its end.
+    pub(crate) async fn serve_imap<S>(&self, stream: S, actor: Arc<Actor>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let session = self.numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let here = SocketAddr::from(([127, 0, 0, 1], 0));
+        let info = ConnectionInfo { session, peer: here, local: here, tls: false };
+        Box::pin(imap::serve_preauthenticated(stream, info, self.imap.clone(), actor)).await;
+    }
+
+    /// The sessions of all services, or of one.
+    fn sessions(&self, protocol: &[u8]) -> String {
+        let protocol = protocol.trim_ascii();
+        let rows = self.imap.sessions.list().into_iter().filter(|row| {
+            protocol.is_empty() || protocol.eq_ignore_ascii_case(row.service.as_bytes())
+        });
+        let rows = rows.map(|row| Value::Dictionary(describe_session(&row))).collect();
+        format!("201 {}", text::line_text(&Value::Array(rows)))
+    }
+
     /// Executes one line; the answer is one line.
     pub(crate) async fn execute(&self, line: &[u8]) -> String {
         let (word, rest) = match line.iter().position(|b| *b == b' ') {
@@ -94,6 +160,9 @@ impl Administration {
         if word.eq_ignore_ascii_case(b"COMPACT") {
             let embedded = self.embedded.clone();
             return blocking(move || embedded.compact().map(|_| ())).await;
+        }
+        if word.eq_ignore_ascii_case(b"SESSIONS") {
+            return self.sessions(rest);
         }
         if word.eq_ignore_ascii_case(b"TRACE") {
             return self.trace(rest).await;

@@ -5,12 +5,14 @@
 //! `accounts`, which check rights. It must never know a socket.
 
 mod accounts;
+mod alerts;
 mod arguments;
 mod domains;
 mod ending;
 mod mailboxes;
 mod objects;
 mod server;
+mod sessions;
 mod table;
 
 use std::sync::Arc;
@@ -18,7 +20,9 @@ use std::sync::Arc;
 use angarium_accounts::{Accounts, Actor, OperationError, Value};
 use angarium_objects::text;
 
+use crate::sessions::SessionTable;
 pub use ending::{EndSignal, SessionEnder};
+pub use sessions::describe as describe_session;
 use table::{Family, Known};
 
 /// What commands ask of the running server.
@@ -83,6 +87,7 @@ pub struct Cli {
     ender: SessionEnder,
     control: Arc<dyn ServerControl>,
     version: String,
+    sessions: SessionTable,
 }
 
 impl Cli {
@@ -95,7 +100,20 @@ impl Cli {
         control: Arc<dyn ServerControl>,
         version: &str,
     ) -> Self {
-        Self { accounts, ender, control, version: version.to_owned() }
+        Self {
+            accounts,
+            ender,
+            control,
+            version: version.to_owned(),
+            sessions: SessionTable::default(),
+        }
+    }
+
+    /// Shows the sessions of this table.
+    #[must_use]
+    pub fn with_sessions(mut self, sessions: SessionTable) -> Self {
+        self.sessions = sessions;
+        self
     }
 
     /// Names of the commands that can be executed, upper case, sorted.
@@ -127,6 +145,8 @@ impl Cli {
             Family::Accounts => Box::pin(accounts::run(self, actor, name, left)).await,
             Family::Objects => Box::pin(objects::run(self, actor, name, left)).await,
             Family::Mailboxes => Box::pin(mailboxes::run(self, actor, name, left)).await,
+            Family::Alerts => Box::pin(alerts::run(self, actor, name, left)).await,
+            Family::Sessions => Box::pin(sessions::run(self, actor, name, left)).await,
             Family::Server => Box::pin(server::run(self, actor, name, left)).await,
         }
     }

@@ -246,6 +246,59 @@ async fn mailboxes_of_an_account() {
 }
 
 #[tokio::test]
+async fn alerts_are_posted_read_and_removed_by_those_who_may() {
+    let world = World::new().await;
+    world.prepare(&["CreateAccount bob {Password=x;}", "CreateAccount eve {Password=x;}"]).await;
+    let master = world.login("postmaster", "master").await;
+    let bob = world.login("bob", "x").await;
+    let eve = world.login("eve", "x").await;
+    world
+        .check(
+            &master,
+            &[
+                ("PostAccountAlert bob ALERT \"call me\"", "200 OK"),
+                ("PostAccountAlert bob ALERT again", "200 OK"),
+                (
+                    "GetAccountAlerts bob",
+                    "200 {\"14-11-2023_22:13:20\"=\"call me\";\"14-11-2023_22:13:21\"=again;}",
+                ),
+                ("PostDomainAlert mail.servername.com ALERT soon", "200 OK"),
+                ("GetDomainAlerts", "200 {\"14-11-2023_22:13:20\"=soon;}"),
+                ("RemoveDomainAlert mail.servername.com ALERT #T14-11-2023_22:13:20", "200 OK"),
+                ("GetDomainAlerts", "200 {}"),
+                ("PostServerAlert now", "200 OK"),
+                ("GetServerAlerts", "200 {\"14-11-2023_22:13:21\"=now;}"),
+                ("SetServerAlerts {\"14-11-2023_10:00:00\"=old;}", "200 OK"),
+                ("RemoveServerAlert 14-11-2023_10:00:00", "200 OK"),
+                ("GetServerAlerts", "200 {}"),
+            ],
+        )
+        .await;
+    world
+        .check(
+            &bob,
+            &[
+                ("RemoveAccountAlert * ALERT 14-11-2023_22:13:20", "200 OK"),
+                ("GetAccountAlerts *", "200 {\"14-11-2023_22:13:21\"=again;}"),
+                ("PostAccountAlert * ALERT self", "510 insufficient access rights"),
+                ("GetServerAlerts", "510 insufficient access rights"),
+            ],
+        )
+        .await;
+    for line in ["GetAccountAlerts bob", "PostAccountAlert bob ALERT x", "PostServerAlert x"] {
+        assert_eq!(world.run(&eve, line).await, "510 insufficient access rights", "{line}");
+    }
+    let console = Actor::console_in("mail.servername.com");
+    for wrong in [
+        "SetAccountAlerts bob {yesterday=x;}",
+        "PostAccountAlert bob ALERT \"\"",
+        "PostAccountAlert bob text",
+    ] {
+        assert!(world.run(&console, wrong).await.starts_with("500 "), "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn server_settings_and_the_router() {
     let world = World::new().await;
     let master = world.login("postmaster", "master").await;

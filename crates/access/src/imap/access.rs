@@ -28,7 +28,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
         let entries: Vec<(&str, &str)> =
             entries.iter().map(|(i, r)| (i.as_str(), r.as_str())).collect();
-        let utf8 = self.enabled.rev2;
+        let utf8 = self.enabled.utf8_names();
         encode::acl(self.connection.out(), mailbox, utf8, &entries);
         Ok(Answer::ok("completed"))
     }
@@ -64,7 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if !rights.can(MailRights::ADMIN) {
             return Err(MailError::NoPermission.into());
         }
-        let utf8 = self.enabled.rev2;
+        let utf8 = self.enabled.utf8_names();
         let out = self.connection.out();
         if target.owner.is_named_by(identifier) {
             // The owner has everything and cannot lose it.
@@ -102,7 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     pub(super) async fn my_rights(&mut self, mailbox: &str) -> Outcome {
         let mail = self.mail()?;
         let (_, _, rights) = mail.look_up(mailbox).await?;
-        let utf8 = self.enabled.rev2;
+        let utf8 = self.enabled.utf8_names();
         encode::my_rights(self.connection.out(), mailbox, utf8, &rights.shown());
         Ok(Answer::ok("completed"))
     }

@@ -57,6 +57,8 @@ pub(super) struct Enabled {
     pub(super) condstore: bool,
     /// VANISHED instead of EXPUNGE.
     pub(super) qresync: bool,
+    /// UTF8=ACCEPT: names in UTF-8, no CHARSET in searches.
+    pub(super) utf8: bool,
     /// IMAP4rev2: no `\Recent`, ESEARCH, UTF-8 names.
     pub(super) rev2: bool,
     /// Annotations of the selected mailbox that others change are told (RFC 5464 section 4.1).
@@ -64,6 +66,16 @@ pub(super) struct Enabled {
     /// And shared ones of the server.
     pub(super) server_metadata: bool,
 }
+
+impl Enabled {
+    /// Names of mailboxes travel as UTF-8 (RFC 9755, RFC 9051) and not as modified UTF-7.
+    pub(super) fn utf8_names(self) -> bool {
+        self.utf8 || self.rev2
+    }
+}
+
+/// Announced after log-in: the session itself.
+const SESSION: [&str; 3] = ["UTF8=ACCEPT", "UNAUTHENTICATE", "INPROGRESS"];
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// The names to announce in the present state.
@@ -74,9 +86,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             names.extend(LOGGED_IN);
             names.extend(QUOTA);
             names.extend(MAKING);
+            names.extend(SESSION);
+            if !self.connection.is_compressed() {
+                names.push("COMPRESS=DEFLATE");
+            }
             return names;
         }
-        if !tls && self.context.acceptor.is_some() {
+        if !tls && self.context.acceptor.is_some() && !self.connection.is_compressed() {
             names.push("STARTTLS");
         }
         let clear = self.clear_text_allowed;
@@ -113,6 +129,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                     self.enabled.qresync = true;
                     self.enabled.condstore = true;
                     done.push("QRESYNC");
+                }
+                "UTF8=ACCEPT" => {
+                    self.enabled.utf8 = true;
+                    self.flow.set_utf8(true);
+                    done.push("UTF8=ACCEPT");
                 }
                 "IMAP4REV2" => {
                     self.enabled.rev2 = true;

@@ -9,8 +9,9 @@ use angarium_imap::view::Moment;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::{Answer, Halt};
+use super::calls::Call;
 use super::notify::watched;
-use super::session::{Session, ended};
+use super::session::Session;
 use crate::connection::ConnectionError;
 
 /// What woke an idling session.
@@ -19,8 +20,8 @@ pub(super) enum Waking {
     Client,
     /// The mailbox changed, or something NOTIFY asked for.
     Mailbox,
-    /// An administrator ends the session.
-    Ended,
+    /// Somebody calls from outside.
+    Call(Call),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
@@ -50,7 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 received?;
                 Ok(Waking::Client)
             }
-            () = ended(self.user.as_ref()) => Ok(Waking::Ended),
+            call = self.calls.next(&self.entry, false) => Ok(Waking::Call(call)),
             () = watched(self.notifying.as_deref()) => Ok(Waking::Mailbox),
             changed = changed => match changed {
                 Ok(()) => Ok(Waking::Mailbox),

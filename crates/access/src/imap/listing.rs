@@ -30,7 +30,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let lsub = list.kind == ListKind::Lsub;
         if !list.extended && list.patterns.iter().all(String::is_empty) {
             // Only the delimiter is asked for.
-            let utf8 = self.enabled.rev2;
+            let utf8 = self.enabled.utf8_names();
             let mut line = ListWriter::new(self.connection.out(), list.kind);
             line.attribute("\\NoSelect");
             line.finish("", true, utf8, &[]);
@@ -87,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 .collect();
             rest.sort();
             for name in rest {
-                let utf8 = self.enabled.rev2;
+                let utf8 = self.enabled.utf8_names();
                 let mut line = ListWriter::new(self.connection.out(), list.kind);
                 line.attribute(if lsub { "\\NoSelect" } else { "\\NonExistent" });
                 line.finish(name, true, utf8, child_info(&list, true));
@@ -124,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             let opened = mail.open(&listed.name).await?;
             looked = Some(look(&opened.mailbox.shared().table, opened.rights));
         }
-        let utf8 = self.enabled.rev2;
+        let utf8 = self.enabled.utf8_names();
         let mut line = ListWriter::new(self.connection.out(), list.kind);
         match record {
             None => line.attribute(if list.extended { "\\NonExistent" } else { "\\NoSelect" }),

@@ -2,16 +2,23 @@
 //! must never know how a password is checked.
 
 use angarium_accounts::{
-    Actor, Login, LoginContext, LoginError, SaslExchange, SaslStep, Secret, Service,
+    Accounts, Actor, Login, LoginContext, LoginError, SaslExchange, SaslStep, Secret, Service,
 };
 use angarium_imap::encode;
 use angarium_imap::types::Tag;
+use angarium_objects::spelling::Limit;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::ClearText;
 use super::answer::{Answer, Halt, Note, Outcome};
+use super::calls::Calls;
+use super::capability::Enabled;
 use super::session::{MAX_LOGIN_FAILURES, Session, User};
+
+/// Most sessions of one account at a time when the setting `MaxSessionsPerAccount` of the module
+/// `IMAP` says nothing.
+pub(super) const MAX_SESSIONS: usize = 200;
 
 /// A running SASL exchange.
 pub(super) struct Exchange {
@@ -58,6 +65,17 @@ fn refusal(error: &LoginError) -> Answer {
     }
 }
 
+/// Most sessions of one account at a time.
+async fn most_sessions(accounts: &Accounts) -> usize {
+    let module = accounts.read_module("IMAP").await.ok();
+    let set = module.as_deref().and_then(|all| all.get("MaxSessionsPerAccount"));
+    match set.and_then(angarium_objects::spelling::count) {
+        Some(Limit::Of(most)) => usize::try_from(most).unwrap_or(usize::MAX),
+        Some(Limit::Unlimited) => usize::MAX,
+        None => MAX_SESSIONS,
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     fn login_context(&self) -> LoginContext {
         let info = self.connection.info();
@@ -91,21 +109,75 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let accounts = Arc::clone(&self.context.accounts);
         match accounts.login(login).await {
             Ok(actor) => {
-                self.enter(actor);
+                self.admit(actor).await?;
                 Ok(self.logged_in_answer())
             }
             Err(error) => Ok(self.failed(&error)),
         }
     }
 
-    fn enter(&mut self, actor: Arc<Actor>) {
+    /// Lets somebody in who has proved who it is, unless the account has too many sessions
+    /// (ABU-30), and tells what waits.
+    async fn admit(&mut self, actor: Arc<Actor>) -> Result<(), Answer> {
+        let accounts = Arc::clone(&self.context.accounts);
+        let most = most_sessions(&accounts).await;
         let name = actor.full_name();
-        tracing::info!(account = %name, "logged in");
+        if self.entry.sessions_of(&name) >= most {
+            tracing::info!(account = %name, most, "too many sessions");
+            return Err(Answer::no("too many sessions of this account").word("LIMIT"));
+        }
+        self.enter(&actor, &actor);
+        self.tell_first_alerts().await;
+        Ok(())
+    }
+
+    /// The session is `actor`'s from here on; `authenticated` really logged in.
+    pub(super) fn enter(&mut self, actor: &Arc<Actor>, authenticated: &Arc<Actor>) {
+        let name = actor.full_name();
+        match &actor.authenticated_as {
+            None => tracing::info!(account = %name, "logged in"),
+            Some(by) => tracing::info!(account = %name, %by, "logged in for another"),
+        }
         self.entry.account(&name);
         self.flow.set_authenticated(true);
-        let mail = self.context.accounts.open_account(&actor);
-        let end = self.context.options.ender.as_ref().map(|ender| ender.enter(actor.account));
-        self.user = Some(User { mail, end });
+        let mail = self.context.accounts.open_account(actor);
+        self.calls.end = self.context.options.ender.as_ref().map(|e| e.enter(actor.account));
+        self.calls.alerts = Some(self.context.accounts.watch_alerts(actor.account));
+        self.user = Some(User { mail, authenticated: Arc::clone(authenticated) });
+    }
+
+    /// PROXYAUTH (`reference/imap.md` section 3): acts for another account, by the rights of the
+    /// one who logged in. What is not allowed and what does not exist are one answer (ABU-32).
+    pub(super) async fn proxy_auth(&mut self, name: &str) -> Outcome {
+        let authenticated = Arc::clone(&self.user()?.authenticated);
+        let accounts = Arc::clone(&self.context.accounts);
+        match accounts.act_for(&authenticated, name, self.login_context()).await {
+            Ok(actor) => {
+                self.leave_mailbox();
+                self.notifying = None;
+                self.known_server = None;
+                self.enter(&actor, &authenticated);
+                Ok(Answer::ok("completed"))
+            }
+            Err(error) => Ok(self.failed(&error)),
+        }
+    }
+
+    /// UNAUTHENTICATE (RFC 8437): as before log-in; TLS and compression stay.
+    pub(super) fn unauthenticate(&mut self) -> Outcome {
+        self.user()?;
+        self.leave_mailbox();
+        self.user = None;
+        self.calls = Calls::default();
+        self.enabled = Enabled::default();
+        self.notifying = None;
+        self.known_server = None;
+        self.flow.set_authenticated(false);
+        self.flow.set_utf8(false);
+        self.entry.account("");
+        self.stranger_since = tokio::time::Instant::now();
+        tracing::info!("logged out, the connection stays");
+        Ok(Answer::ok("completed"))
     }
 
     fn failed(&mut self, error: &LoginError) -> Answer {
@@ -154,8 +226,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 self.exchange = Some(exchange);
             }
             SaslStep::Done(actor) => {
-                self.enter(actor);
-                let answer = self.logged_in_answer();
+                let answer = match self.admit(actor).await {
+                    Ok(()) => self.logged_in_answer(),
+                    Err(answer) => answer,
+                };
+                self.entry.waiting(self.status());
                 answer.write(self.connection.out(), &exchange.tag);
             }
             SaslStep::Fail(error) => {

@@ -91,7 +91,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     pub(super) fn namespace(&mut self) -> Outcome {
         self.user()?;
-        let utf8 = self.enabled.rev2;
+        let utf8 = self.enabled.utf8_names();
         encode::namespace(self.connection.out(), &[""], &["~"], &["~public/"], utf8);
         Ok(Answer::ok("completed"))
     }
@@ -129,7 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if items.contains(&StatusItem::HighestModSeq) {
             self.enabled.condstore = true;
         }
-        let utf8 = self.enabled.rev2;
+        let utf8 = self.enabled.utf8_names();
         let mut status = StatusWriter::new(self.connection.out(), name, utf8);
         for item in items {
             let number = match item {

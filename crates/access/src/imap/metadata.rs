@@ -69,7 +69,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 size <= most
             });
         }
-        let utf8 = self.enabled.rev2;
+        let utf8 = self.enabled.utf8_names();
         encode::metadata(self.connection.out(), &get.mailbox, utf8, &found);
         let answer = Answer::ok("completed");
         Ok(match longest {
@@ -109,7 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         };
         let all = self.mail()?.annotations_in(record, listed.rights, listed.special_use);
         let found = chosen(&all, asked, MetadataDepth::Entry);
-        let utf8 = self.enabled.rev2;
+        let utf8 = self.enabled.utf8_names();
         encode::metadata(self.connection.out(), &listed.name, utf8, &found);
         Ok(())
     }
@@ -123,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let now = &shared.record.annotations;
         let changed = user.mail.annotations_changed(&selected.annotations, now);
         selected.annotations = now.clone();
-        let utf8 = self.enabled.rev2;
+        let utf8 = self.enabled.utf8_names();
         encode::metadata_changed(self.connection.out(), &selected.name, utf8, &changed);
     }
 

@@ -7,7 +7,9 @@
 mod access;
 mod answer;
 mod append;
+mod calls;
 mod capability;
+mod compress;
 mod encrypted;
 mod fetch;
 mod fetch_plan;
@@ -18,6 +20,7 @@ mod login;
 mod mailboxes;
 mod metadata;
 mod notify;
+mod progress;
 mod quota;
 mod search;
 mod search_charset;
@@ -35,7 +38,7 @@ mod urlauth;
 use std::sync::Arc;
 use std::time::Duration;
 
-use angarium_accounts::Accounts;
+use angarium_accounts::{Accounts, Actor};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tracing::Instrument as _;
@@ -108,5 +111,22 @@ where
     let span = tracing::info_span!("imap", session = %tag);
     let connection = Connection::new(stream, info);
     let session = session::Session::new(connection, context);
-    session.run().instrument(span).await;
+    session.run(None).instrument(span).await;
+}
+
+/// As [`serve`] for somebody whose identity is known already: the greeting is PREAUTH (RFC 9051
+/// section 7.1.4). For `angarium exec imap`.
+pub async fn serve_preauthenticated<S>(
+    stream: S,
+    info: ConnectionInfo,
+    context: Arc<ImapContext>,
+    actor: Arc<Actor>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let tag = format!("IMAP-{:05}", info.session);
+    let span = tracing::info_span!("imap", session = %tag);
+    let connection = Connection::new(stream, info);
+    let session = session::Session::new(connection, context);
+    session.run(Some(actor)).instrument(span).await;
 }

@@ -278,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     async fn tell_notice(&mut self, notifying: &Notifying, notice: Notice) -> Result<(), Halt> {
-        let utf8 = self.enabled.rev2;
+        let utf8 = self.enabled.utf8_names();
         let events = |filter: usize| notifying.events(filter);
         match notice {
             Notice::Named { now, old } => {

@@ -71,7 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let mail = self.mail()?;
         let (target, ..) = mail.look_up(mailbox).await?;
         let root = self.quota_root(&target.owner)?;
-        let utf8 = self.enabled.rev2;
+        let utf8 = self.enabled.utf8_names();
         encode::quota_root(self.connection.out(), mailbox, utf8, &[&root]);
         // Others' use is theirs to know.
         if mail.may_read_quota(&target.owner).await? {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use angarium_accounts::Actor;
 use angarium_accounts::mailboxes::{Entries, MailAccount};
 use angarium_imap::encode::{self, Code};
 use angarium_imap::flow::server::{Event, Session as Flow};
@@ -13,13 +14,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::{Answer, Condition, Halt, Note, Outcome};
 use super::append::Appending;
+use super::calls::Calls;
 use super::capability::Enabled;
 use super::idle::Waking;
 use super::login::Exchange;
 use super::notify::{Notifying, noticed};
 use super::selected::Selected;
 use super::{ClearText, ImapContext};
-use crate::cli::EndSignal;
 use crate::connection::{Connection, ConnectionError};
 use crate::sessions::SessionEntry;
 
@@ -30,9 +31,9 @@ pub(super) const MAX_LOGIN_FAILURES: u32 = 10;
 
 /// Who is logged in.
 pub(super) struct User {
-    /// Resolves when an administrator ends the session.
-    pub(super) end: Option<EndSignal>,
     pub(super) mail: MailAccount,
+    /// Who really logged in, to whose rights PROXYAUTH is held.
+    pub(super) authenticated: Arc<Actor>,
 }
 
 /// A session.
@@ -42,6 +43,7 @@ pub(super) struct Session<S> {
     pub(super) context: Arc<ImapContext>,
     pub(super) entry: SessionEntry,
     pub(super) user: Option<User>,
+    pub(super) calls: Calls,
     pub(super) selected: Option<Box<Selected>>,
     pub(super) enabled: Enabled,
     pub(super) exchange: Option<Box<Exchange>>,
@@ -51,22 +53,18 @@ pub(super) struct Session<S> {
     pub(super) notifying: Option<Box<Notifying>>,
     /// The server's shared annotations as the client knows them (with METADATA-SERVER enabled).
     pub(super) known_server: Option<Box<Entries>>,
+    /// The tag of the command that runs.
+    pub(super) current: Option<Tag>,
     pub(super) login_failures: u32,
     /// A password may travel in clear as the connection is now.
     pub(super) clear_text_allowed: bool,
     /// The user was told that his account is nearly full.
     pub(super) quota_told: bool,
     errors: u32,
+    /// Since when nobody is logged in.
+    pub(super) stranger_since: tokio::time::Instant,
     /// Say nothing more and close.
     pub(super) ending: bool,
-}
-
-/// Resolves when an administrator ends the user's sessions.
-pub(super) async fn ended(user: Option<&User>) {
-    match user.and_then(|user| user.end.as_ref()) {
-        Some(signal) => signal.told().await,
-        None => std::future::pending().await,
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
@@ -79,6 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             context,
             entry,
             user: None,
+            calls: Calls::default(),
             selected: None,
             enabled: Enabled::default(),
             exchange: None,
@@ -86,26 +85,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             idling: None,
             notifying: None,
             known_server: None,
+            current: None,
             login_failures: 0,
             clear_text_allowed: false,
             quota_told: false,
             errors: 0,
+            stranger_since: tokio::time::Instant::now(),
             ending: false,
         }
     }
 
-    /// Runs the session to its end.
-    pub(super) async fn run(mut self) {
+    /// Runs the session to its end; with somebody given, it begins logged in.
+    pub(super) async fn run(mut self, preauthenticated: Option<Arc<Actor>>) {
         let peer = self.connection.info().peer;
         tracing::info!(%peer, tls = self.connection.is_tls(), "connected");
         self.look_at_clear_text().await;
+        let known = preauthenticated.is_some();
+        if let Some(actor) = preauthenticated {
+            self.enter(&actor, &actor);
+        }
         let names = self.capabilities();
         let text = format!(
             "Angarium IMAP Server {} at {} ready",
             env!("CARGO_PKG_VERSION"),
             self.context.options.host
         );
-        encode::untagged_ok(self.connection.out(), Some(Code::Capability(&names)), &text);
+        let code = Some(Code::Capability(&names));
+        if known {
+            encode::preauth(self.connection.out(), code, &text);
+            self.tell_first_alerts().await;
+            self.entry.waiting(self.status());
+        } else {
+            encode::untagged_ok(self.connection.out(), code, &text);
+        }
         let end = self.converse().await;
         match &end {
             Err(ConnectionError::TimedOut) => {
@@ -122,11 +134,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// Waits for the client (and in IDLE for the mailbox) and answers, until the end.
     async fn converse(&mut self) -> Result<(), ConnectionError> {
-        let opened = tokio::time::Instant::now();
         loop {
             while let Some(event) = self.flow.next_event(self.connection.out()) {
                 // Boxed, so that a waiting session is small.
                 Box::pin(self.answer(event)).await?;
+                if self.entry.is_stopping() && self.appending.is_none() && !self.ending {
+                    self.stop();
+                }
                 if self.ending {
                     return Ok(());
                 }
@@ -136,7 +150,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             if self.user.is_none() {
                 // The whole of the time before log-in counts, not each of its lines.
                 let within = self.context.options.login_within;
-                patience = within.saturating_sub(opened.elapsed()).max(Duration::from_millis(1));
+                patience = within
+                    .saturating_sub(self.stranger_since.elapsed())
+                    .max(Duration::from_millis(1));
             }
             self.wait(patience).await?;
             if self.ending {
@@ -150,30 +166,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             return match self.wait_idling(patience).await? {
                 Waking::Client => Ok(()),
                 Waking::Mailbox => Box::pin(self.tell_between()).await,
-                Waking::Ended => {
-                    self.end();
+                Waking::Call(call) => {
+                    self.answer_call(call).await;
                     Ok(())
                 }
             };
         }
         self.connection.flush().await?;
-        if self.appending.is_none() {
+        let in_command = self.appending.is_some();
+        if !in_command {
             self.connection.rest();
         }
         tokio::select! {
             received = self.connection.receive(self.flow.buffer(), patience) => {
                 received?;
             }
-            () = ended(self.user.as_ref()) => self.end(),
+            call = self.calls.next(&self.entry, in_command) => self.answer_call(call).await,
             () = noticed(self.notifying.as_deref(), self.selected.as_mut()),
                 if self.appending.is_none() => Box::pin(self.tell_between()).await?,
         }
         Ok(())
-    }
-
-    /// An administrator wants it to end.
-    fn end(&mut self) {
-        self.bye("the session was ended by an administrator");
     }
 
     /// Answers one event.
@@ -224,7 +236,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     async fn carry_out(&mut self, request: Request) -> Result<(), ConnectionError> {
         let Request { tag, command } = request;
         let name = command.name();
-        tracing::trace!(command = name, "begins");
+        // Passwords hide themselves.
+        tracing::debug!("C: {} {command:?}", tag.as_str());
         self.entry.running(name);
         let moment = if command.forbids_expunge() { Moment::NumbersStand } else { Moment::Free };
         let uids = name.starts_with("UID ");
@@ -233,7 +246,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if !leaving && !self.keep_rights().await {
             return Ok(());
         }
+        self.current = Some(tag.clone());
         let outcome = self.dispatch(&tag, command).await;
+        self.current = None;
         if !selecting {
             match self.tell_news(moment, uids).await {
                 Err(Halt::Lost(error)) => return Err(error),
@@ -261,6 +276,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if answer.condition == Condition::Ok && answer.text == "completed" {
             answer.text = format!("{name} completed").into();
         }
+        tracing::debug!("S: {} {:?} {}", tag.as_str(), answer.condition, answer.text);
         answer.write(self.connection.out(), tag);
         if answer.condition == Condition::Bad {
             self.count_error();
@@ -352,6 +368,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Command::Close => self.close_mailbox(true).await,
             Command::Unselect => self.close_mailbox(false).await,
             Command::Expunge(set) => self.expunge(set).await,
+            Command::Search(search) if self.enabled.utf8 && search.charset.is_some() => {
+                Ok(Answer::bad("no CHARSET with UTF8=ACCEPT: strings are UTF-8 (RFC 9755)"))
+            }
             Command::Search(search) => self.search(tag, *search).await,
             Command::Fetch(fetch) => self.fetch(*fetch).await,
             Command::Store(store) => self.store(*store).await,
@@ -379,10 +398,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 self.reset_keys(mailbox.as_deref(), &mechanisms).await
             }
             Command::UrlFetch(wanted) => self.fetch_urls(&wanted).await,
-            Command::SortThread(_)
-            | Command::ProxyAuth { .. }
-            | Command::Unauthenticate
-            | Command::Compress(_) => Ok(Answer::bad("this command is not offered here")),
+            Command::ProxyAuth { user } => self.proxy_auth(&user).await,
+            Command::Unauthenticate => self.unauthenticate(),
+            Command::Compress(mechanism) => return self.compress(tag, &mechanism).await,
+            Command::SortThread(_) => Ok(Answer::bad("this command is not offered here")),
         };
         outcome.map(Some)
     }
@@ -397,7 +416,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if self.connection.is_tls() {
             return Err(Answer::bad("the connection is encrypted already").into());
         }
-        if self.user.is_some() {
+        if self.user.is_some() || self.connection.is_compressed() {
             return Err(Answer::bad("too late to encrypt the connection").into());
         }
         let Some(acceptor) = self.context.acceptor.clone() else {

@@ -180,9 +180,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if uids.is_empty() {
             return Ok(Answer::ok("completed"));
         }
-        let done = mail
-            .copy(&selected.opened, &uids, &copy.mailbox)
-            .await
+        let opened = selected.opened.clone();
+        let done = self
+            .working(mail.copy(&opened, &uids, &copy.mailbox))
+            .await?
             .map_err(|error| Answer::from(error).or_try_create())?;
         self.warn_of_quota().await;
         Ok(with_copied(Answer::ok("completed"), done))
@@ -198,9 +199,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if uids.is_empty() {
             return Ok(Answer::ok("completed"));
         }
-        let done = mail
-            .move_messages(&selected.opened, &uids, &copy.mailbox)
-            .await
+        let opened = selected.opened.clone();
+        let done = self
+            .working(mail.move_messages(&opened, &uids, &copy.mailbox))
+            .await?
             .map_err(|error| Answer::from(error).or_try_create())?;
         // COPYUID goes before the EXPUNGEs (RFC 6851 section 4.3).
         let pairs: Vec<(u32, u32)> = done.pairs.iter().map(|(a, b)| (a.0, b.0)).collect();

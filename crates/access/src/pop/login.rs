@@ -11,6 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Driver, Open, code_of};
 
+/// Longest text of alerts in the answer to a login, characters (RFC 2449 section 4 has lines of
+/// 512 octets).
+const MAX_ALERT_LINE: usize = 120;
+
 /// Splits `mailbox#account` into the login name and the mailbox.
 fn split_name(name: &str) -> (&str, Option<String>) {
     match name.split_once('#') {
@@ -104,6 +108,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         self.session.refuse(Some(code), &error.to_string());
     }
 
+    /// What waits for the account as one line, if anything does (`reference/pop.md` section 2).
+    async fn alerts(&self, actor: &Arc<Actor>) -> Option<String> {
+        if actor.authenticated_as.is_some() {
+            return None;
+        }
+        let texts = self.context.accounts.take_alerts(actor.account).await;
+        let text = texts.ok()?.join("; ");
+        let plain = |c: char| match c {
+            ' '..='~' => c,
+            c if c.is_control() => ' ',
+            _ => '?',
+        };
+        (!text.is_empty()).then(|| text.chars().map(plain).take(MAX_ALERT_LINE).collect())
+    }
+
     /// Opens the mailbox of somebody who is in and shows it to the machine.
     async fn enter(&mut self, actor: Arc<Actor>) {
         let name = self.wanted_mailbox.take().unwrap_or_else(|| "INBOX".to_owned());
@@ -136,7 +155,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             messages = uids.len(), "logged in");
         let signal = self.context.ender.enter(actor.account);
         self.open = Some(Open { mail, opened, uids, read: Vec::new(), signal });
-        self.session.login_done(Maildrop::new(shared.record.uid_validity.0, entries), None);
+        let alerts = self.alerts(&actor).await;
+        let maildrop = Maildrop::new(shared.record.uid_validity.0, entries);
+        self.session.login_done(maildrop, alerts.as_deref());
     }
 }
 

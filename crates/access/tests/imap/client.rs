@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use angarium_access::connection::ConnectionInfo;
-use angarium_access::imap::{ImapContext, ImapOptions, serve};
+use angarium_access::imap::{ImapContext, ImapOptions, serve, serve_preauthenticated};
 use angarium_access::sessions::SessionTable;
 use angarium_accounts::options::Hashing;
 use angarium_accounts::{
@@ -15,6 +15,7 @@ use angarium_accounts::{
 };
 use angarium_store::faulty::{self, Plan};
 use angarium_store::{Store, memory};
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -124,7 +125,20 @@ impl World {
             tls: false,
         };
         let task = tokio::spawn(serve(far, info, Arc::clone(&self.context)));
-        Client { stream: near, task, got: Vec::new(), at: 0, tag: 0 }
+        Client { stream: near, task, got: Vec::new(), at: 0, tag: 0, deflate: None }
+    }
+
+    /// A session on standard input and output of `angarium exec imap`, nothing read yet.
+    pub(crate) async fn preauthenticated(&self, name: &str) -> Client {
+        let session = self.sessions.fetch_add(1, Ordering::Relaxed);
+        let (near, far) = tokio::io::duplex(1 << 18);
+        let here = SocketAddr::from(([127, 0, 0, 1], 0));
+        let info = ConnectionInfo { session, peer: here, local: here, tls: false };
+        let full = format!("{name}@test.example");
+        let actor = self.context.accounts.act_at_console(&full).await.unwrap();
+        let task =
+            tokio::spawn(serve_preauthenticated(far, info, Arc::clone(&self.context), actor));
+        Client { stream: near, task, got: Vec::new(), at: 0, tag: 0, deflate: None }
     }
 
     pub(crate) async fn connect(&self) -> Client {
@@ -167,12 +181,27 @@ pub(crate) struct Client {
     /// How far `got` has been looked at.
     at: usize,
     tag: u32,
+    /// Both directions after COMPRESS.
+    deflate: Option<Box<(Compress, Decompress)>>,
 }
 
 impl Client {
+    /// Compresses from here on.
+    pub(crate) fn start_deflate(&mut self) {
+        let both = (Compress::new(Compression::fast(), false), Decompress::new(false));
+        self.deflate = Some(Box::new(both));
+    }
+
     pub(crate) async fn send(&mut self, text: &str) {
         // A server that has closed does not read any more.
-        let _ = self.stream.write_all(text.as_bytes()).await;
+        let _ = match &mut self.deflate {
+            None => self.stream.write_all(text.as_bytes()).await,
+            Some(both) => {
+                let mut bytes = Vec::with_capacity(text.len() + 1024);
+                both.0.compress_vec(text.as_bytes(), &mut bytes, FlushCompress::Sync).unwrap();
+                self.stream.write_all(&bytes).await
+            }
+        };
     }
 
     async fn fill(&mut self) -> bool {
@@ -180,7 +209,14 @@ impl Client {
         let n = timeout(PATIENCE, self.stream.read(&mut buffer)).await.expect("an answer").unwrap();
         self.got.drain(..self.at);
         self.at = 0;
-        self.got.extend_from_slice(&buffer[..n]);
+        let Some(both) = &mut self.deflate else {
+            self.got.extend_from_slice(&buffer[..n]);
+            return n > 0;
+        };
+        let mut room = Vec::with_capacity(1 << 20);
+        both.1.decompress_vec(&buffer[..n], &mut room, FlushDecompress::Sync).unwrap();
+        assert!(room.len() < 1 << 20);
+        self.got.extend_from_slice(&room);
         n > 0
     }
 

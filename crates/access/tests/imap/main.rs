@@ -3,11 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod alerting;
 mod annotating;
 mod appending;
 mod changes;
 mod classes;
 mod client;
+mod coming_and_going;
+mod compressing;
 mod counts;
 mod encrypting;
 mod fetching;

@@ -173,8 +173,18 @@ impl Accounts {
                 None => unknown(name, builtin.as_ref()),
             },
             RouteOutcome::Remote { host, port, address, .. } => {
-                let user = address.rsplit_once('@').map_or(address.as_str(), |(user, _)| user);
-                return Err(LoginError::Moved { user: user.to_owned(), host, port });
+                // A name of a domain that is none of ours, as the client gave it, has not moved:
+                // nobody is sent to a host of the client's own choice (ABU-32).
+                let own_words = |word: &str| {
+                    let given = name.rsplit_once('@').map_or("", |(_, domain)| domain);
+                    given.trim().eq_ignore_ascii_case(word)
+                };
+                let (user, domain) =
+                    address.rsplit_once('@').unwrap_or((address.as_str(), host.as_str()));
+                if !(own_words(domain) && own_words(&host) && port.is_none()) {
+                    return Err(LoginError::Moved { user: user.to_owned(), host, port });
+                }
+                unknown(name, builtin.as_ref())
             }
             RouteOutcome::Later { .. } => return Err(LoginError::Unavailable),
             RouteOutcome::Unknown { name, domain } => {
@@ -258,6 +268,34 @@ impl Accounts {
         let main = self.main_domain().await? == record.domain;
         let rights = Rights::new(record.rights.iter().cloned(), main);
         Ok(Actor::account(record.id, &record.name, &record.domain, rights))
+    }
+
+    /// The account `name` as somebody who is logged in already may act for it (PROXYAUTH), by the
+    /// same rights as SASL's authorization name.
+    ///
+    /// # Errors
+    /// `MayNotImpersonate`, also for names that do not exist; `ServiceDisabled`; `Unavailable`.
+    pub async fn act_for(
+        &self,
+        actor: &Actor,
+        name: &str,
+        context: LoginContext,
+    ) -> Result<Arc<Actor>, LoginError> {
+        Ok(Arc::new(self.impersonate(actor.clone(), name, context).await?))
+    }
+
+    /// The account `name` for the administrator at the machine itself (`angarium exec`): whoever
+    /// may open the administration socket may read the store anyway.
+    ///
+    /// # Errors
+    /// As [`crate::operations`] for names that are no account.
+    pub async fn act_at_console(&self, name: &str) -> Result<Arc<Actor>, crate::OperationError> {
+        let console = Actor::console();
+        let authority = self.authority(&console).await?;
+        let record = self.named_account(&authority, name).await?;
+        let mut actor = self.actor_of(&record).await?;
+        actor.authenticated_as = Some(console.name);
+        Ok(Arc::new(actor))
     }
 
     async fn impersonate(

@@ -14,6 +14,7 @@ use super::authority::{Authority, allowed, bad_name};
 use super::domains::filtered;
 use super::edit::How;
 use super::{NewAccount, OperationError, kind_extension};
+use crate::alerts::without_alerts;
 use crate::mailboxes::{alias_fault, canonical};
 use crate::{Accounts, Actor};
 
@@ -361,6 +362,7 @@ impl Accounts {
     ) -> Result<Dictionary, OperationError> {
         let (_, record) = self.readable_account(actor, account).await?;
         let mut info = record.info.clone();
+        without_alerts(&mut info);
         let (size, messages) = self.store.mailboxes.usage(record.id).await?;
         info.insert("StorageUsed".to_owned(), Value::from(size.to_string()));
         info.insert("Messages".to_owned(), Value::from(messages.to_string()));

@@ -129,7 +129,8 @@ impl Accounts {
             return Err(OperationError::General("the Main Domain cannot be renamed".to_owned()));
         }
         let new = name::domain_name(new).map_err(bad_name)?;
-        Ok(self.store.directory.rename_domain(&old.record.name, &new).await?)
+        self.store.directory.rename_domain(&old.record.name, &new).await?;
+        self.move_domain_alerts(&old.record.name, Some(&new)).await
     }
 
     /// Removes a domain; one that still has objects only with `force`.
@@ -152,7 +153,8 @@ impl Accounts {
         if facts.record.name == self.main_domain().await? {
             return Err(OperationError::General("the Main Domain cannot be deleted".to_owned()));
         }
-        Ok(self.store.directory.delete_domain(&facts.record.name, force).await?)
+        self.store.directory.delete_domain(&facts.record.name, force).await?;
+        self.move_domain_alerts(&facts.record.name, None).await
     }
 
     /// Other names of a domain.

@@ -11,6 +11,7 @@ use angarium_store::{AccountKind, DomainRecord, SettingsKey, StoreError};
 use super::authority::{allowed, bad_name};
 use super::edit::How;
 use super::{OperationError, RouteReport};
+use crate::alerts::ALERTS_MODULE;
 use crate::login::sasl::SECRETS_MODULE;
 use crate::{Accounts, Actor, RouteKind, RouteOutcome, Secret};
 
@@ -23,8 +24,8 @@ fn module_key(module: &str) -> Result<SettingsKey, OperationError> {
     if !plain {
         return Err(OperationError::Syntax("this is not the name of a module".to_owned()));
     }
-    // Nobody reads the server's own secrets.
-    allowed(!module.eq_ignore_ascii_case(SECRETS_MODULE))?;
+    // Nobody reads the server's own secrets; alerts have commands and rights of their own.
+    allowed(![SECRETS_MODULE, ALERTS_MODULE].iter().any(|own| module.eq_ignore_ascii_case(own)))?;
     Ok(SettingsKey::Module(module.to_owned()))
 }
 

@@ -176,6 +176,28 @@ pub fn untagged_ok(out: &mut Vec<u8>, code: Option<Code<'_>>, text: &str) {
     status(out, b"*", " OK ", code, text);
 }
 
+/// `* OK [ALERT] text`: for the user's eyes. UTF-8 only to a client that enabled it (RFC 9755
+/// section 3, RFC 9051 section 4.3); to others what is not ASCII is `?`, a character each.
+pub fn alert(out: &mut Vec<u8>, text: &str, utf8: bool) {
+    out.extend_from_slice(b"* OK [ALERT] ");
+    let mut bytes = [0; 4];
+    for c in text.chars() {
+        match c {
+            c if c.is_control() => out.push(b' '),
+            c if c.is_ascii() || utf8 => {
+                out.extend_from_slice(c.encode_utf8(&mut bytes).as_bytes());
+            }
+            _ => out.push(b'?'),
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// `* PREAUTH [code] text` (RFC 9051 section 7.1.4)
+pub fn preauth(out: &mut Vec<u8>, code: Option<Code<'_>>, text: &str) {
+    status(out, b"*", " PREAUTH ", code, text);
+}
+
 /// `* NO [code] text`
 pub fn untagged_no(out: &mut Vec<u8>, code: Option<Code<'_>>, text: &str) {
     status(out, b"*", " NO ", code, text);

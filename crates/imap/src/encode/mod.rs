@@ -14,8 +14,8 @@ mod structure;
 mod text;
 
 pub use answer::{
-    Code, bye, capability, continuation, enabled, exists, expunge, flags, id, recent,
-    sasl_challenge, tagged_bad, tagged_no, tagged_ok, untagged_no, untagged_ok, vanished,
+    Code, alert, bye, capability, continuation, enabled, exists, expunge, flags, id, preauth,
+    recent, sasl_challenge, tagged_bad, tagged_no, tagged_ok, untagged_no, untagged_ok, vanished,
 };
 pub(crate) use fetch::section_name;
 pub use fetch::{FetchWriter, item_name};

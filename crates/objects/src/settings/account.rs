@@ -281,8 +281,8 @@ pub const ACCOUNT_SETTINGS: &[Setting] = &[
         kind: Kind::Number(0, 100),
         default: Some("80"),
         who: Who::Named,
-        effect: Effect::Kept,
-        text: "Percentage of the storage limit from which alerts are shown.",
+        effect: Effect::Now,
+        text: "Percentage of the storage limit from which the user is told at login; 0 is never.",
         since: "0.1",
     },
     Setting {

@@ -7,6 +7,7 @@
 mod account;
 mod domain;
 mod effective;
+mod module;
 mod server;
 
 use thiserror::Error;
@@ -18,6 +19,7 @@ use crate::value::{Dictionary, Value};
 pub use account::ACCOUNT_SETTINGS;
 pub use domain::DOMAIN_SETTINGS;
 pub use effective::{effective_account, effective_domain, effective_server};
+pub use module::{Listener, MAX_PORTS, MODULE_SETTINGS, Port, listener};
 pub use server::{ROUTER_SETTINGS, SERVER_SETTINGS};
 
 /// Longest key of a setting, in bytes.
@@ -57,6 +59,8 @@ pub enum Kind {
     Addresses,
     /// A password in any stored form.
     Password,
+    /// Connections and ports of a service, see [`listener`].
+    Listener,
     /// Anything.
     Any,
 }
@@ -79,6 +83,9 @@ impl Kind {
             Self::DomainName => "a domain name".to_owned(),
             Self::Addresses => "NO, All Available or a list of IP addresses".to_owned(),
             Self::Password => "a password of at most 4096 bytes".to_owned(),
+            Self::Listener => {
+                "a dictionary such as {MaxInputChannels=300;Ports=({PortNumber=143;});}".to_owned()
+            }
             Self::Any => "any object".to_owned(),
         }
     }
@@ -113,6 +120,7 @@ impl Kind {
             Self::Password => {
                 value.as_str().is_some_and(|t| t.len() <= crate::password::MAX_STORED)
             }
+            Self::Listener => listener(value).is_some(),
             Self::Any => true,
         };
         legal.then(|| value.clone())
@@ -209,7 +217,7 @@ pub enum Scope {
     Server,
     /// The Router.
     Router,
-    /// A module: nothing declared here.
+    /// A module: what every service has.
     Module,
 }
 
@@ -222,7 +230,7 @@ impl Scope {
             Self::Domain => DOMAIN_SETTINGS,
             Self::Server => SERVER_SETTINGS,
             Self::Router => ROUTER_SETTINGS,
-            Self::Module => &[],
+            Self::Module => MODULE_SETTINGS,
         }
     }
 

@@ -4,6 +4,7 @@ mod import;
 mod maintenance;
 mod objects;
 mod output;
+mod sessions;
 
 use std::io;
 use std::path::Path;
@@ -50,6 +51,8 @@ fn execute(command: Command) -> io::Result<u8> {
         }
         Command::Route { base, address, kind } => objects::route(&base, &address, &kind),
         Command::Cli { base, words } => objects::cli(&base, &words),
+        Command::Exec { base, action } => sessions::exec(&base, action),
+        Command::Sessions { base, service } => sessions::list(&base, service.as_deref()),
         Command::Backup { base, to } => maintenance::backup(&base, &to),
         Command::Check { base, directory } => maintenance::check(&base, directory.as_deref()),
         Command::RebuildIndex { base } => maintenance::rebuild_index(&base),

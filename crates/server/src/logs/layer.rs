@@ -9,6 +9,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::levels::Levels;
 use super::writer::Sender;
 
 /// Longest text of one record, octets; the rest is cut.
@@ -38,12 +39,12 @@ pub(super) fn most_detailed(level: u8) -> Level {
 
 pub(super) struct LogLayer {
     sender: Sender,
-    level: u8,
+    levels: Levels,
 }
 
 impl LogLayer {
-    pub(super) fn new(sender: Sender, level: u8) -> Self {
-        Self { sender, level }
+    pub(super) fn new(sender: Sender, levels: Levels) -> Self {
+        Self { sender, levels }
     }
 }
 
@@ -64,9 +65,6 @@ where
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let digit = digit(*event.metadata().level());
-        if digit > self.level {
-            return;
-        }
         let mut fields = Fields::default();
         event.record(&mut fields);
         let from_span = || {
@@ -78,6 +76,9 @@ where
         };
         let tag = fields.tag.take().or_else(from_span);
         let tag = tag.unwrap_or_else(|| module_tag(event.metadata().target()));
+        if digit > self.levels.of(&tag) {
+            return;
+        }
         let mut text = format!("{digit} {tag} {}", fields.message);
         text.push_str(&fields.others);
         self.sender.send(one_line(&text));

@@ -1,0 +1,62 @@
+//! Commands on alerts (`reference/cli.md` section 10).
+
+use angarium_accounts::{Actor, AlertScope, OperationError, Value};
+use angarium_objects::text;
+
+use super::arguments::Arguments;
+use super::{Cli, Outcome, dictionary};
+
+pub(super) async fn run(
+    cli: &Cli,
+    actor: &Actor,
+    name: &str,
+    arguments: &mut Arguments,
+) -> Outcome {
+    let target = if name.contains("ACCOUNT") {
+        arguments.text("an account name")?
+    } else if name == "GETDOMAINALERTS" || name == "SETDOMAINALERTS" {
+        arguments.optional_domain()
+    } else if name.contains("DOMAIN") {
+        arguments.text("a domain name")?
+    } else {
+        String::new()
+    };
+    let scope = if name.contains("ACCOUNT") {
+        AlertScope::Account(&target)
+    } else if name.contains("DOMAIN") {
+        AlertScope::Domain(&target)
+    } else {
+        AlertScope::Server
+    };
+    let accounts = &cli.accounts;
+    if name.starts_with("GET") {
+        arguments.end()?;
+        return dictionary(accounts.alerts(actor, scope).await?);
+    }
+    if name.starts_with("SET") {
+        let alerts = arguments.dictionary("a dictionary of alerts by time")?;
+        arguments.end()?;
+        accounts.set_alerts(actor, scope, alerts).await?;
+        return Ok(None);
+    }
+    // The word stands before the text for accounts and domains; for the server it may be left out.
+    if scope == AlertScope::Server {
+        arguments.keyword("ALERT");
+    } else {
+        arguments.expect("ALERT")?;
+    }
+    if name.starts_with("POST") {
+        let alert = arguments.text("a text")?;
+        arguments.end()?;
+        accounts.post_alert(actor, scope, &alert).await?;
+        return Ok(None);
+    }
+    let stamp = match arguments.value("a time stamp")? {
+        Value::String(stamp) => stamp,
+        time @ Value::Time(_) => text::line_text(&time),
+        _ => return Err(OperationError::Syntax("a time stamp is expected".to_owned())),
+    };
+    arguments.end()?;
+    accounts.remove_alert(actor, scope, &stamp).await?;
+    Ok(None)
+}
