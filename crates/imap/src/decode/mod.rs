@@ -13,6 +13,7 @@ mod mailbox;
 mod message;
 mod metadata;
 mod notify;
+mod multi_search;
 mod refusal;
 mod search;
 mod session;
