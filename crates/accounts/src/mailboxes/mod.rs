@@ -7,6 +7,7 @@
 
 mod account;
 mod annotations;
+mod companions;
 mod delivery;
 mod error;
 mod facts;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use angarium_store::{AccountId, Change, MailboxId, MailboxRecord, ModSeq, Snapshot, Store, Uid};
 use tokio::sync::{OnceCell, watch};
 
+use super::companions::Companion;
 use super::error::MailError;
 use super::table::Table;
 
@@ -92,6 +93,7 @@ pub struct OpenMailbox {
     loading: OnceCell<()>,
     changed: watch::Sender<u64>,
     derived: Mutex<Option<Derived>>,
+    pub(super) companion: Companion,
 }
 
 /// What somebody reckoned from one version of the shared state.
@@ -122,6 +124,7 @@ impl OpenMailbox {
             loading: OnceCell::new(),
             changed: watch::Sender::new(1),
             derived: Mutex::new(None),
+            companion: Companion::default(),
         }
     }
 
@@ -239,6 +242,13 @@ impl OpenMailbox {
         let kept: Arc<dyn Any + Send + Sync> = Arc::clone(&value) as _;
         *lock() = Some(Derived { version: shared.version, key, value: kept });
         value
+    }
+
+    /// Something kept beside the mailbox for all sessions, whatever changes; made empty at first.
+    /// Its owner brings it up to date and tells its size with [`super::Registry::weigh`]; it may
+    /// be forgotten at any time.
+    pub fn companion<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        self.companion.get()
     }
 
     /// A handle that resolves when something changes after it was last marked as seen.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use angarium_store::{AccountId, Change, MailboxId, MailboxRecord, Store};
 use quick_cache::sync::Cache;
 
+use super::companions::Companions;
 use super::error::MailError;
 use super::notices::Watches;
 use super::open::OpenMailbox;
@@ -21,11 +22,18 @@ pub struct RegistryOptions {
     pub kept_bytes: usize,
     /// Accounts whose mailbox names are kept (default 16,384).
     pub kept_names: usize,
+    /// Bytes of what protocols keep beside open mailboxes (default 256 MiB).
+    pub kept_companions: usize,
 }
 
 impl Default for RegistryOptions {
     fn default() -> Self {
-        Self { kept_mailboxes: 4096, kept_bytes: 128 << 20, kept_names: 16_384 }
+        Self {
+            kept_mailboxes: 4096,
+            kept_bytes: 128 << 20,
+            kept_names: 16_384,
+            kept_companions: 256 << 20,
+        }
     }
 }
 
@@ -46,6 +54,7 @@ pub struct Registry {
     /// Size of `open` at which dead entries are swept next.
     sweep_at: AtomicU64,
     kept: Mutex<Kept>,
+    companions: Companions,
     names: Cache<AccountId, Arc<Names>>,
     /// Grows with every change of any mailbox's name: a list read before it is not kept.
     renames: AtomicU64,
@@ -78,6 +87,7 @@ impl Registry {
             open: Mutex::new(HashMap::new()),
             sweep_at: AtomicU64::new(1024),
             kept: Mutex::new(Kept::default()),
+            companions: Companions::default(),
             names: Cache::new(options.kept_names.max(16)),
             renames: AtomicU64::new(0),
             watches: Watches::default(),
@@ -145,6 +155,12 @@ impl Registry {
     #[must_use]
     pub fn find(&self, id: MailboxId) -> Option<Arc<OpenMailbox>> {
         lock(&self.open).get(&id).and_then(Weak::upgrade)
+    }
+
+    /// Takes note of how many bytes [`OpenMailbox::companion`] of a mailbox holds now; the oldest
+    /// are forgotten when all together are too large.
+    pub fn weigh(&self, open: &Arc<OpenMailbox>, bytes: usize) {
+        self.companions.weigh(open, bytes, self.options.kept_companions);
     }
 
     /// Number of mailboxes in memory.
