@@ -43,6 +43,21 @@ const LOGGED_IN: [&str; 28] = [
     "NOTIFY",
 ];
 
+/// Announced after log-in: ordered, threaded, paged and kept results.
+const RESULTS: [&str; 11] = [
+    "SORT",
+    "SORT=DISPLAY",
+    "THREAD=ORDEREDSUBJECT",
+    "THREAD=REFERENCES",
+    "THREAD=REFS",
+    "ESORT",
+    "CONTEXT=SEARCH",
+    "CONTEXT=SORT",
+    "MULTISEARCH",
+    "PARTIAL",
+    "UIDONLY",
+];
+
 /// Announced after log-in: quota.
 const QUOTA: [&str; 3] = ["QUOTA", "QUOTA=RES-STORAGE", "QUOTASET"];
 
@@ -56,6 +71,8 @@ pub(super) struct Enabled {
     pub(super) condstore: bool,
     /// VANISHED instead of EXPUNGE.
     pub(super) qresync: bool,
+    /// No sequence numbers (RFC 9586).
+    pub(super) uid_only: bool,
     /// IMAP4rev2: no `\Recent`, ESEARCH, UTF-8 names.
     pub(super) rev2: bool,
     /// Annotations of the selected mailbox that others change are told (RFC 5464 section 4.1).
@@ -71,6 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let tls = self.connection.is_tls();
         if self.user.is_some() {
             names.extend(LOGGED_IN);
+            names.extend(RESULTS);
             names.extend(QUOTA);
             names.extend(MAKING);
             return names;
@@ -112,6 +130,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                     self.enabled.qresync = true;
                     self.enabled.condstore = true;
                     done.push("QRESYNC");
+                }
+                "UIDONLY" => {
+                    self.enabled.uid_only = true;
+                    done.push("UIDONLY");
                 }
                 "IMAP4REV2" => {
                     self.enabled.rev2 = true;

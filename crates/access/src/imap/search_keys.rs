@@ -2,11 +2,12 @@
 //! known so far", so that summaries, headers and bodies are read only for messages that need
 //! them. Knows no storage.
 
-use angarium_accounts::FlagBits;
 use angarium_accounts::mailboxes::Row;
+use angarium_accounts::{BodyId, FlagBits};
 use angarium_imap::types::{DateKind, SearchKey, SequenceSet, TextField, UidSet};
 use angarium_imap::view::View;
 use angarium_message::summary::SummaryView;
+use angarium_message::thread::thread_id;
 
 use super::answer::Answer;
 use super::flags::{self, Known};
@@ -37,6 +38,8 @@ pub(super) enum Key {
     Smaller(u64),
     ModSeq(u64),
     Body(u64),
+    /// The identity of a thread, see [`thread_of`].
+    Thread(Box<str>),
     Text(TextField, Box<Needle>),
 }
 
@@ -87,7 +90,7 @@ impl Key {
             SearchKey::EmailId(id) => {
                 id.strip_prefix('E').and_then(|n| n.parse().ok()).map_or(Self::Never, Self::Body)
             }
-            SearchKey::ThreadId(_) => Self::Never,
+            SearchKey::ThreadId(id) => Self::Thread(id.clone()),
             SearchKey::Contains(field, text) => {
                 Self::Text(field.clone(), Box::new(Needle::new(text)))
             }
@@ -138,9 +141,20 @@ impl Key {
             Self::Smaller(size) => row.size() < *size,
             Self::ModSeq(modseq) => row.modseq().0 >= *modseq,
             Self::Body(body) => row.body().0 == *body,
+            Self::Thread(id) => {
+                return facts.summary.map(|summary| thread_of(summary, row.body()) == **id);
+            }
             Self::Text(field, needle) => return text(field, needle, facts),
         })
     }
+}
+
+/// The identity of a message's thread (RFC 8474); a message that names no other and has no name
+/// itself is a thread of its own.
+pub(super) fn thread_of(summary: &SummaryView<'_>, body: BodyId) -> String {
+    let first = summary.references().next();
+    let named = thread_id(summary.message_id(), summary.in_reply_to(), first);
+    named.unwrap_or_else(|| format!("TE{}", body.0))
 }
 
 /// True when all hold; false as soon as one certainly does not.

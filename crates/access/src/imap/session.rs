@@ -317,6 +317,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// `None`: the tagged answer comes later (AUTHENTICATE, IDLE).
     async fn dispatch(&mut self, tag: &Tag, command: Command) -> Result<Option<Answer>, Halt> {
+        if self.enabled.uid_only && command.uses_sequence_numbers() {
+            let answer = Answer::bad("messages are named by UID alone after ENABLE UIDONLY");
+            return Err(answer.word("UIDREQUIRED").into());
+        }
         let outcome: Outcome = match command {
             Command::Capability => self.capability(),
             Command::Noop | Command::Check => Ok(Answer::ok("completed")),
@@ -346,6 +350,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Command::Unselect => self.close_mailbox(false).await,
             Command::Expunge(set) => self.expunge(set).await,
             Command::Search(search) => self.search(tag, *search).await,
+            Command::SortThread(command) => self.sort_or_thread(tag, *command).await,
+            Command::MultiSearch(multi) => self.multi_search(tag, *multi).await,
+            Command::CancelUpdate(tags) => self.cancel_update(&tags),
             Command::Fetch(fetch) => self.fetch(*fetch).await,
             Command::Store(store) => self.store(*store).await,
             Command::Copy(copy) => self.copy(*copy).await,
@@ -372,10 +379,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 self.reset_keys(mailbox.as_deref(), &mechanisms).await
             }
             Command::UrlFetch(wanted) => self.fetch_urls(&wanted).await,
-            Command::SortThread(_)
-            | Command::ProxyAuth { .. }
-            | Command::Unauthenticate
-            | Command::Compress(_) => Ok(Answer::bad("this command is not offered here")),
+            Command::ProxyAuth { .. } | Command::Unauthenticate | Command::Compress(_) => {
+                Ok(Answer::bad("this command is not offered here"))
+            }
         };
         outcome.map(Some)
     }
