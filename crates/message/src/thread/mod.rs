@@ -151,13 +151,14 @@ impl Forest {
             let mut stack = Vec::new();
             for root in &mut roots {
                 stack.push(root.2);
-                let mut youngest = i64::MIN;
+                let mut youngest = (i64::MIN, 0);
                 while let Some(entry) = stack.pop() {
-                    let arrived = members.get(entry as usize).map_or(i64::MIN, |m| m.arrived);
-                    youngest = youngest.max(arrived);
+                    if let Some(member) = members.get(entry as usize) {
+                        youngest = youngest.max((member.arrived, entry));
+                    }
                     stack.extend_from_slice(of(entry));
                 }
-                root.0 = youngest;
+                (root.0, root.1) = youngest;
             }
         }
         roots.sort_unstable();
