@@ -24,5 +24,5 @@ mod several_mailboxes;
 mod sharing;
 mod sorting;
 mod together;
-mod urls;
 mod uid_only;
+mod urls;

@@ -29,6 +29,8 @@ async fn after_enable_uidonly_no_sequence_number_is_told_or_taken() {
         let got = c.bad(command).await;
         assert!(got.contains("x BAD [UIDREQUIRED] "), "{command}: {got}");
     }
+    let got = c.bad("REPLACE 1 INBOX {6+}\r\nA: b\r\n").await;
+    assert!(got.contains("x BAD [UIDREQUIRED] "), "{got}");
     let got = c.ok("UID FETCH 2 (FLAGS)").await;
     assert!(got.starts_with("* 2 UIDFETCH (FLAGS ("), "{got}");
     let got = c.ok("UID FETCH 3 (UID BODY.PEEK[TEXT])").await;
