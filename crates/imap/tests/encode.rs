@@ -179,7 +179,7 @@ fn search_answers_are_written() {
         min: Some(4),
         max: Some(9),
         count: Some(3),
-        all: Some(&all),
+        all: Some(Numbers::Set(&all)),
         ..Esearch::default()
     };
     assert_eq!(
@@ -190,8 +190,8 @@ fn search_answers_are_written() {
     let empty = UidSet::new();
     let result = Esearch {
         count: Some(0),
-        all: Some(&empty),
-        partial: Some((page, &empty)),
+        all: Some(Numbers::Set(&empty)),
+        partial: Some((page, Numbers::Set(&empty))),
         modseq: Some(5),
         ..Esearch::default()
     };

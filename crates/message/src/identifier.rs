@@ -5,10 +5,11 @@
 /// Octets of one identifier that is kept; a longer one is no identifier.
 const IDENTIFIER_MAX: usize = 1000;
 
-/// The identifiers of a field, without angle brackets and inner white space, the last `max` of
-/// them (the first one if `max` is 1). A Message-ID without brackets counts when nothing has
+/// The identifiers of a field, without angle brackets and inner white space; of more than `max`
+/// the first and the last ones (only the first one if `max` is 1). A Message-ID without brackets counts when nothing has
 /// brackets and it is one word.
 pub fn list(value: &[u8], max: usize) -> Vec<String> {
+    let max = max.max(1);
     let mut found: Vec<String> = Vec::new();
     let mut rest = value;
     while let Some(start) = memchr::memchr(b'<', rest) {
@@ -24,7 +25,7 @@ pub fn list(value: &[u8], max: usize) -> Vec<String> {
                 return vec![id];
             }
             if found.len() >= max.saturating_mul(2) {
-                found.drain(..max);
+                found.drain(1..=max);
             }
             found.push(id);
         }
@@ -36,7 +37,7 @@ pub fn list(value: &[u8], max: usize) -> Vec<String> {
         }
     }
     if found.len() > max {
-        found.drain(..found.len() - max);
+        found.drain(1..=found.len() - max);
     }
     found
 }
@@ -63,6 +64,7 @@ mod tests {
         let many: String = (0..500).map(|n| format!("<{n}@x> ")).collect();
         let last = list(many.as_bytes(), 100);
         assert_eq!(last.len(), 100);
+        assert_eq!((last[0].as_str(), last[1].as_str()), ("0@x", "401@x"));
         assert_eq!(last[99], "499@x");
     }
 }

@@ -6,6 +6,7 @@
 //! declared gets a stable answer, within bounds stated as constants.
 
 pub mod address;
+pub mod collation;
 pub mod compose;
 pub mod content;
 pub mod date;
@@ -22,6 +23,7 @@ pub mod smime;
 pub mod structure;
 pub mod subject;
 pub mod summary;
+pub mod thread;
 mod walk;
 mod wire;
 

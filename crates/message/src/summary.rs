@@ -6,6 +6,7 @@
 
 mod bodystructure;
 mod envelope;
+pub mod people;
 mod preview;
 mod scanner;
 mod stored;
@@ -21,7 +22,7 @@ pub const TEXT_MAX: usize = 16 * 1024;
 /// Characters of preview text at most.
 pub const PREVIEW_CHARS: usize = 200;
 
-/// Message identifiers kept of `References`, the last ones.
+/// Message identifiers kept of `References`: the first, which names the thread, and the last ones.
 pub const REFERENCES_MAX: usize = 100;
 
 /// What is known of one message without looking at its bytes again.

@@ -115,6 +115,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// The message of the selected mailbox that a REPLACE names, if it may be removed.
     fn replaced(&mut self, wanted: Replaces) -> Result<Uid, Answer> {
+        if self.enabled.uid_only && !wanted.uid {
+            return Err(Answer::bad("messages are named by UID alone").word("UIDREQUIRED"));
+        }
         let answer = |halt| match halt {
             Halt::Answer(answer) => answer,
             Halt::Lost(_) => Answer::no("not now"),

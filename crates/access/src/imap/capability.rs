@@ -44,6 +44,21 @@ const LOGGED_IN: [&str; 29] = [
     "NOTIFY",
 ];
 
+/// Announced after log-in: ordered, threaded, paged and kept results.
+const RESULTS: [&str; 11] = [
+    "SORT",
+    "SORT=DISPLAY",
+    "THREAD=ORDEREDSUBJECT",
+    "THREAD=REFERENCES",
+    "THREAD=REFS",
+    "ESORT",
+    "CONTEXT=SEARCH",
+    "CONTEXT=SORT",
+    "MULTISEARCH",
+    "PARTIAL",
+    "UIDONLY",
+];
+
 /// Announced after log-in: quota.
 const QUOTA: [&str; 4] = ["QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MAILBOX", "QUOTASET"];
 
@@ -59,6 +74,8 @@ pub(super) struct Enabled {
     pub(super) qresync: bool,
     /// UTF8=ACCEPT: names in UTF-8, no CHARSET in searches.
     pub(super) utf8: bool,
+    /// No sequence numbers (RFC 9586).
+    pub(super) uid_only: bool,
     /// IMAP4rev2: no `\Recent`, ESEARCH, UTF-8 names.
     pub(super) rev2: bool,
     /// Annotations of the selected mailbox that others change are told (RFC 5464 section 4.1).
@@ -84,6 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let tls = self.connection.is_tls();
         if self.user.is_some() {
             names.extend(LOGGED_IN);
+            names.extend(RESULTS);
             names.extend(QUOTA);
             names.extend(MAKING);
             names.extend(SESSION);
@@ -134,6 +152,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                     self.enabled.utf8 = true;
                     self.flow.set_utf8(true);
                     done.push("UTF8=ACCEPT");
+                }
+                "UIDONLY" => {
+                    self.enabled.uid_only = true;
+                    done.push("UIDONLY");
                 }
                 "IMAP4REV2" => {
                     self.enabled.rev2 = true;

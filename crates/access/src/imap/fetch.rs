@@ -186,7 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if let Some(page) = fetch.partial {
             resolved = resolved.page(page);
         }
-        let plan = Plan::of(&fetch, enabled.condstore);
+        let plan = Plan::of(&fetch, enabled);
         let seen_now =
             if plan.sets_seen { self.mark_seen(&resolved).await? } else { UidSet::new() };
         if fetch.vanished {
@@ -445,11 +445,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             let part = whole(item, header_size, message.row.size());
             {
                 let out = self.connection.out();
-                let mut answer = if first {
-                    FetchWriter::new(out, message.sequence)
-                } else {
-                    FetchWriter::resume(out)
-                };
+                let mut answer =
+                    if first { plan.answer(out, message) } else { FetchWriter::resume(out) };
                 first = false;
                 match part {
                     Some((_, length)) => answer.octets_head(item, length, false),

@@ -12,7 +12,9 @@ use angarium_message::section::What;
 use angarium_message::structure::Part;
 use angarium_message::summary::SummaryView;
 
+use super::capability::Enabled;
 use super::flags;
+use super::search_keys::thread_of;
 
 /// What must be read of each message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub(super) struct Plan {
     pub(super) needs: Needs,
     pub(super) sets_seen: bool,
     flags_asked: bool,
+    /// Answers name messages by UID alone (RFC 9586).
+    pub(super) uid_only: bool,
 }
 
 /// What an item needs.
@@ -42,6 +46,7 @@ fn needs(item: &FetchItem) -> Needs {
         FetchItem::Envelope
         | FetchItem::Body
         | FetchItem::BodyStructure
+        | FetchItem::ThreadId
         | FetchItem::Preview { .. } => Needs { summary: true, ..none },
         FetchItem::Rfc822Header => Needs { summary: true, head: true, ..none },
         FetchItem::Rfc822 | FetchItem::Rfc822Text => Needs { body: true, ..none },
@@ -62,12 +67,13 @@ fn needs(item: &FetchItem) -> Needs {
 }
 
 impl Plan {
-    pub(super) fn of(fetch: &Fetch, condstore: bool) -> Self {
+    pub(super) fn of(fetch: &Fetch, enabled: Enabled) -> Self {
         let mut items: Vec<FetchItem> = fetch.items.iter().cloned().collect();
-        if fetch.uid && !items.contains(&FetchItem::Uid) {
+        if fetch.uid && !enabled.uid_only && !items.contains(&FetchItem::Uid) {
             items.insert(0, FetchItem::Uid);
         }
-        if condstore && fetch.changed_since.is_some() && !items.contains(&FetchItem::ModSeq) {
+        if enabled.condstore && fetch.changed_since.is_some() && !items.contains(&FetchItem::ModSeq)
+        {
             items.push(FetchItem::ModSeq);
         }
         let mut all = Needs::default();
@@ -91,7 +97,20 @@ impl Plan {
             needs: all,
             sets_seen: items.iter().any(FetchItem::sets_seen),
             flags_asked: items.contains(&FetchItem::Flags),
+            uid_only: enabled.uid_only,
             items,
+        }
+    }
+
+    /// Begins the answer for a message.
+    pub(super) fn answer<'a>(
+        &self,
+        out: &'a mut Vec<u8>,
+        message: &Message<'_>,
+    ) -> FetchWriter<'a> {
+        match self.uid_only {
+            true => FetchWriter::uid_only(out, message.row.uid().0),
+            false => FetchWriter::new(out, message.sequence),
         }
     }
 
@@ -209,7 +228,6 @@ impl Message<'_> {
             FetchItem::Size => answer.size(row.size()),
             FetchItem::ModSeq => answer.modseq(row.modseq().0),
             FetchItem::EmailId => answer.email_id(&format!("E{}", row.body().0)),
-            FetchItem::ThreadId => answer.thread_id(None),
             FetchItem::SaveDate => {
                 answer.save_date(Some(DateTime { seconds: row.save_date(), zone_minutes: 0 }));
             }
@@ -240,6 +258,10 @@ impl Message<'_> {
                 if let Some(summary) = read.summary {
                     answer.body(summary.bodystructure());
                 }
+            }
+            FetchItem::ThreadId => {
+                let id = read.summary.map(|s| thread_of(&s, self.row.body()));
+                answer.thread_id(id.as_deref());
             }
             FetchItem::Preview { .. } => answer.preview(read.summary.map(|s| s.preview())),
             FetchItem::Rfc822 => answer.octets(item, read.body),
@@ -280,7 +302,7 @@ impl Message<'_> {
         read: &Read<'_>,
     ) -> bool {
         let joined = joined.of(self);
-        let mut answer = FetchWriter::new(out, self.sequence);
+        let mut answer = plan.answer(out, self);
         let mut known = true;
         for item in &plan.items {
             known &= self.item(&mut answer, item, joined, read);

@@ -181,6 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     pub(super) async fn tell_news(&mut self, moment: Moment, uids: bool) -> Result<(), Halt> {
         let last = self.selected.as_ref().map(|selected| selected.view.map().last().unwrap_or(0));
         self.announce(moment, uids);
+        Box::pin(self.update_contexts()).await;
         if self.notifying.is_some() && !self.ending {
             self.fetch_new(last).await?;
             self.tell_notices().await?;

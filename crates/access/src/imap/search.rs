@@ -1,20 +1,16 @@
-//! SEARCH and ESEARCH (RFC 4731, 5182, 9394). Messages that memory decides cost nothing; for the
-//! others summaries, then headers, then bodies are read in bounded batches. It must never know
-//! how a condition is tested.
+//! Which messages of a view meet a condition: what SEARCH, SORT, THREAD and ESEARCH begin with.
+//! Messages that memory decides cost nothing; for the others summaries, then headers, then bodies
+//! are read in bounded batches. It must never know how a condition is tested or what is answered.
 
-use angarium_accounts::mailboxes::{MailError, Reader, Row, batches};
+use angarium_accounts::mailboxes::{MailError, OpenMailbox, Reader, Row, Shared, batches};
 use angarium_accounts::{BodyId, Sifted, Uid};
-use angarium_imap::encode::{self, Esearch};
-use angarium_imap::types::{PartialRange, Search, SearchReturn, Tag, UidSet};
+use angarium_imap::view::View;
 use angarium_message::search::ReadableText;
 use angarium_message::summary::SummaryView;
-use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::answer::{Answer, Outcome};
 use super::fetch::{bodies, heads, summaries};
 use super::search_keys::{Facts, Key};
-use super::session::Session;
-use super::{search_charset, search_fuzzy, search_sift};
+use super::{search_fuzzy, search_sift};
 
 /// Messages whose summaries are looked at in one go.
 const BATCH: usize = 500;
@@ -22,6 +18,98 @@ const BATCH: usize = 500;
 const BATCH_BYTES: u64 = 2 << 20;
 /// The text of larger messages is not searched.
 const MAX_SEARCHED: u64 = 64 << 20;
+
+/// Messages looked at before others get their turn.
+const SLICE: usize = 16_384;
+
+/// A message that meets the condition, as the session sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Found {
+    pub(super) sequence: u32,
+    pub(super) uid: u32,
+    pub(super) modseq: u64,
+    /// How well it meets the words of FUZZY, 1 to 100 (RFC 6203).
+    pub(super) relevancy: u8,
+}
+
+impl Found {
+    /// The number an answer names it by.
+    pub(super) fn number(self, uid: bool) -> u32 {
+        if uid { self.uid } else { self.sequence }
+    }
+}
+
+/// The messages of a view that meet a condition, ascending. `shared` is the mailbox the view is
+/// of; messages that the view does not know do not count.
+pub(super) async fn find(
+    reader: &Reader,
+    mailbox: &OpenMailbox,
+    shared: &Shared,
+    view: &View,
+    key: &mut Key,
+) -> Result<Vec<Found>, MailError> {
+    if key.has_fuzzy() {
+        let visible = |row: &Row<'_>| view.sequence_of(row.uid().0).is_some();
+        let bodies = shared.table.iter().filter(visible).map(|row| row.body());
+        search_fuzzy::look_up(reader, mailbox.account(), bodies, key).await?;
+    }
+    let (mut found, mut candidates) = by_metadata(shared.table.iter(), view, key).await;
+    if !candidates.is_empty() {
+        let take = |candidate: &Candidate<'_>| found.push(candidate.found());
+        let sifted = search_sift::sift(reader, mailbox, shared, key, candidates, take);
+        candidates = Box::pin(sifted).await?;
+        found.extend(Box::pin(read_and_test(reader, key, &candidates)).await?);
+        found.sort_unstable();
+    }
+    if key.has_fuzzy() {
+        for one in &mut found {
+            let row = shared.table.get(Uid(one.uid));
+            one.relevancy = row.map_or(one.relevancy, |row| search_fuzzy::relevancy(key, row));
+        }
+    }
+    Ok(found)
+}
+
+/// As [`find`], among these few messages alone (ascending UIDs): they are read where that is
+/// needed. Not for keys with words in any form.
+pub(super) async fn find_among(
+    reader: &Reader,
+    shared: &Shared,
+    view: &View,
+    key: &Key,
+    uids: &[Uid],
+) -> Result<Vec<Found>, MailError> {
+    let rows = shared.table.select(uids).into_iter();
+    let (mut found, candidates) = by_metadata(rows, view, key).await;
+    if !candidates.is_empty() {
+        found.extend(Box::pin(read_and_test(reader, key, &candidates)).await?);
+        found.sort_unstable();
+    }
+    Ok(found)
+}
+
+/// The messages that memory decides, and those that it does not.
+async fn by_metadata<'t>(
+    rows: impl Iterator<Item = Row<'t>> + Send,
+    view: &View,
+    key: &Key,
+) -> (Vec<Found>, Vec<Candidate<'t>>) {
+    let (mut found, mut candidates) = (Vec::new(), Vec::new());
+    for (at, row) in rows.enumerate() {
+        if at % SLICE == SLICE - 1 {
+            tokio::task::yield_now().await;
+        }
+        let uid = row.uid().0;
+        let Some(sequence) = view.sequence_of(uid) else { continue };
+        let candidate = Candidate { sequence, row, recent: view.is_recent(uid), sifted: None };
+        match key.test(&candidate.facts()) {
+            Some(true) => found.push(candidate.found()),
+            Some(false) => {}
+            None => candidates.push(candidate),
+        }
+    }
+    (found, candidates)
+}
 
 /// A message the metadata alone did not decide.
 #[derive(Clone, Copy)]
@@ -48,20 +136,26 @@ impl<'a> Candidate<'a> {
             texts: None,
         }
     }
+
+    fn found(&self) -> Found {
+        Found {
+            sequence: self.sequence,
+            uid: self.row.uid().0,
+            modseq: self.row.modseq().0,
+            relevancy: search_fuzzy::EXACT,
+        }
+    }
 }
 
-/// Decides the candidates that memory could not decide; answers (sequence, UID, MODSEQ) of those
-/// that meet the condition.
+/// Decides the candidates that memory could not decide; answers those that meet the condition.
 async fn read_and_test(
     reader: &Reader,
     key: &Key,
     candidates: &[Candidate<'_>],
-) -> Result<Vec<(u32, u32, u64)>, MailError> {
+) -> Result<Vec<Found>, MailError> {
     let mut found = Vec::new();
     let mut pace = search_sift::Pace::of(key);
-    let mut take = |candidate: &Candidate<'_>| {
-        found.push((candidate.sequence, candidate.row.uid().0, candidate.row.modseq().0));
-    };
+    let mut take = |candidate: &Candidate<'_>| found.push(candidate.found());
     for batch in candidates.chunks(BATCH) {
         let ids: Vec<BodyId> = batch.iter().map(|c| c.row.body()).collect();
         let stored = summaries(reader, &ids).await?;
@@ -140,144 +234,4 @@ async fn search_bodies<'a>(
         tokio::task::yield_now().await;
     }
     Ok(found)
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
-    pub(super) async fn search(&mut self, tag: &Tag, mut search: Search) -> Outcome {
-        search.key = search_charset::decoded(search.key, search.charset.as_deref())?;
-        let reader = self.mail()?.accounts().reader();
-        let now = self.context.accounts.now();
-        let has_modseq = search.key.has_modseq();
-        self.enabled.condstore |= has_modseq;
-        let saves = search.returns.as_ref().is_some_and(|r| r.save);
-        let selected = self.selected()?;
-        let key = Key::prepare(&search.key, &selected.view, now);
-        if saves {
-            // What fails leaves nothing behind (RFC 5182 section 2.1).
-            selected.view.save(UidSet::new());
-        }
-        let mut key = key?;
-        let shared = selected.shared();
-        if search.key.has_fuzzy() {
-            let visible = |row: &Row<'_>| selected.view.sequence_of(row.uid().0).is_some();
-            let bodies = shared.table.iter().filter(visible).map(|row| row.body());
-            search_fuzzy::look_up(&reader, selected.opened.owner.id, bodies, &mut key).await?;
-        }
-        let mut found: Vec<(u32, u32, u64)> = Vec::new();
-        let mut candidates: Vec<Candidate<'_>> = Vec::new();
-        for row in shared.table.iter() {
-            let Some(sequence) = selected.view.sequence_of(row.uid().0) else { continue };
-            let recent = selected.view.is_recent(row.uid().0);
-            let candidate = Candidate { sequence, row, recent, sifted: None };
-            match key.test(&candidate.facts()) {
-                Some(true) => found.push((sequence, row.uid().0, row.modseq().0)),
-                Some(false) => {}
-                None => candidates.push(candidate),
-            }
-        }
-        if !candidates.is_empty() {
-            let mailbox = &selected.opened.mailbox;
-            let take =
-                |c: &Candidate<'_>| found.push((c.sequence, c.row.uid().0, c.row.modseq().0));
-            let sifted = search_sift::sift(&reader, mailbox, &shared, &mut key, candidates, take);
-            let candidates = Box::pin(sifted).await?;
-            found.extend(Box::pin(read_and_test(&reader, &key, &candidates)).await?);
-            found.sort_unstable();
-        }
-        let modseq = found.iter().map(|f| f.2).max().filter(|_| has_modseq);
-        let numbers: Vec<u32> = found.iter().map(|f| if search.uid { f.1 } else { f.0 }).collect();
-        if saves && let Some(returns) = &search.returns {
-            let uids: Vec<u32> = found.iter().map(|f| f.1).collect();
-            self.selected()?.view.save(saved(returns, &uids));
-        }
-        let returns = match search.returns {
-            Some(returns) => returns,
-            None if self.enabled.rev2 => SearchReturn { all: true, ..SearchReturn::default() },
-            None => {
-                encode::search(self.connection.out(), numbers, modseq);
-                return Ok(Answer::ok("completed"));
-            }
-        };
-        let relevancy: Option<Vec<u8>> = returns.relevancy.then(|| {
-            let rows = found.iter().filter_map(|f| shared.table.get(Uid(f.1)));
-            rows.map(|row| search_fuzzy::relevancy(&key, row)).collect()
-        });
-        self.tell_found(tag, search.uid, &returns, &numbers, modseq, relevancy.as_deref());
-        Ok(Answer::ok("completed"))
-    }
-
-    fn tell_found(
-        &mut self,
-        tag: &Tag,
-        uid: bool,
-        returns: &SearchReturn,
-        numbers: &[u32],
-        modseq: Option<u64>,
-        relevancy: Option<&[u8]>,
-    ) {
-        let tells = returns.min || returns.max || returns.all || returns.count;
-        if !tells && returns.partial.is_none() && returns.save {
-            // SAVE alone answers nothing.
-            return;
-        }
-        let all: UidSet = numbers.iter().copied().collect();
-        let on_page = returns.partial.map(|range| {
-            let set: UidSet = page(numbers, range).iter().copied().collect();
-            (range, set)
-        });
-        let result = Esearch {
-            uid,
-            min: returns.min.then(|| numbers.first().copied()).flatten(),
-            max: returns.max.then(|| numbers.last().copied()).flatten(),
-            count: returns.count.then(|| u32::try_from(numbers.len()).unwrap_or(u32::MAX)),
-            all: returns.all.then_some(&all),
-            partial: on_page.as_ref().map(|(range, set)| (*range, set)),
-            modseq: modseq.filter(|_| !numbers.is_empty()),
-            relevancy: match returns.partial {
-                Some(range) => relevancy.map(|scores| page(scores, range)),
-                None => relevancy.filter(|_| returns.all),
-            },
-        };
-        encode::esearch(self.connection.out(), tag, &result);
-    }
-}
-
-/// What SAVE keeps (RFC 5182 section 2.4).
-fn saved(returns: &SearchReturn, uids: &[u32]) -> UidSet {
-    if returns.all || returns.count || !(returns.min || returns.max) {
-        return uids.iter().copied().collect();
-    }
-    let min = uids.first().filter(|_| returns.min);
-    let max = uids.last().filter(|_| returns.max);
-    min.into_iter().chain(max).copied().collect()
-}
-
-/// The results at these positions.
-fn page<T>(numbers: &[T], range: PartialRange) -> &[T] {
-    let length = numbers.len();
-    let first = usize::try_from(range.first.max(1)).unwrap_or(usize::MAX);
-    let last = usize::try_from(range.last).unwrap_or(usize::MAX);
-    let (from, to) = if range.from_end {
-        (length.saturating_sub(last), length.saturating_sub(first - 1))
-    } else {
-        ((first - 1).min(length), last.min(length))
-    };
-    numbers.get(from..to).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_counts_from_either_end() {
-        let numbers = [10, 20, 30, 40];
-        let at = |first, last, from_end| page(&numbers, PartialRange { first, last, from_end });
-        assert_eq!(at(1, 2, false), [10, 20]);
-        assert_eq!(at(3, 9, false), [30, 40]);
-        assert_eq!(at(5, 9, false), [] as [u32; 0]);
-        assert_eq!(at(1, 2, true), [30, 40]);
-        assert_eq!(at(4, 9, true), [10]);
-        assert_eq!(at(6, 9, true), [] as [u32; 0]);
-    }
 }

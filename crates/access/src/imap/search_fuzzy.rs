@@ -9,7 +9,7 @@ use angarium_message::search::{Fields, words_of_text};
 use super::search_keys::Key;
 
 /// The relevancy of what was found without words.
-const EXACT: u8 = 100;
+pub(super) const EXACT: u8 = 100;
 
 /// A text looked for, and, once the store was asked, the bodies with it and their relevancy.
 pub(super) struct Fuzzy {

@@ -132,7 +132,7 @@ pub(super) async fn columns(
     shared: &Shared,
     looked_at: usize,
 ) -> Result<Option<Arc<Columns>>, MailError> {
-    let place = mailbox.beside::<HeaderTexts>();
+    let place = mailbox.companion::<HeaderTexts>();
     let known = place.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let last = known.as_ref().map_or(0, |columns| columns.last());
     let new: Vec<Row<'_>> = shared.table.iter().filter(|row| row.uid().0 > last).collect();

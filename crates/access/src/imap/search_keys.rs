@@ -3,11 +3,12 @@
 //! them. Knows no storage.
 
 use angarium_accounts::mailboxes::Row;
-use angarium_accounts::{FlagBits, Sifted};
+use angarium_accounts::{BodyId, FlagBits, Sifted};
 use angarium_imap::types::{DateKind, SearchKey, SequenceSet, TextField, UidSet};
 use angarium_imap::view::View;
 use angarium_message::search::{Place, Probe, ReadableText};
 use angarium_message::summary::SummaryView;
+use angarium_message::thread::thread_id;
 
 use super::answer::Answer;
 use super::flags::{self, Known};
@@ -47,6 +48,8 @@ pub(super) enum Key {
     Smaller(u64),
     ModSeq(u64),
     Body(u64),
+    /// The identity of a thread, see [`thread_of`].
+    Thread(Box<str>),
     Text(TextField, Box<Needle>),
     /// Words in any form; nothing is found before [`super::search_fuzzy::look_up`].
     Fuzzy(Box<Fuzzy>),
@@ -126,7 +129,7 @@ impl Key {
             SearchKey::EmailId(id) => {
                 id.strip_prefix('E').and_then(|n| n.parse().ok()).map_or(Self::Never, Self::Body)
             }
-            SearchKey::ThreadId(_) => Self::Never,
+            SearchKey::ThreadId(id) => Self::Thread(id.clone()),
             SearchKey::Contains(field, text) => {
                 match fuzzy.then(|| Fuzzy::new(field, text)).flatten() {
                     Some(fuzzy) => Self::Fuzzy(Box::new(fuzzy)),
@@ -182,6 +185,9 @@ impl Key {
             Self::Smaller(size) => row.size() < *size,
             Self::ModSeq(modseq) => row.modseq().0 >= *modseq,
             Self::Body(body) => row.body().0 == *body,
+            Self::Thread(id) => {
+                return facts.summary.map(|summary| thread_of(summary, row.body()) == **id);
+            }
             Self::Text(field, needle) => return text(field, needle, facts),
             Self::Fuzzy(fuzzy) => fuzzy.is_in(row),
         })
@@ -197,6 +203,17 @@ impl Key {
                 *kind == DateKind::Sent
             }
             Self::Text(field, _) => place(field).is_none(),
+            _ => false,
+        }
+    }
+
+    /// Does it ask for words in any form?
+    pub(super) fn has_fuzzy(&self) -> bool {
+        match self {
+            Self::Fuzzy(_) => true,
+            Self::And(keys) => keys.iter().any(Self::has_fuzzy),
+            Self::Or(a, b) => a.has_fuzzy() || b.has_fuzzy(),
+            Self::Not(key) => key.has_fuzzy(),
             _ => false,
         }
     }
@@ -236,6 +253,14 @@ fn place(field: &TextField) -> Option<Place> {
         TextField::Bcc | TextField::Header(_) => Some(Place::Header),
         TextField::Subject | TextField::From | TextField::To | TextField::Cc => None,
     }
+}
+
+/// The identity of a message's thread (RFC 8474); a message that names no other and has no name
+/// itself is a thread of its own.
+pub(super) fn thread_of(summary: &SummaryView<'_>, body: BodyId) -> String {
+    let first = summary.references().next();
+    let named = thread_id(summary.message_id(), summary.in_reply_to(), first);
+    named.unwrap_or_else(|| format!("TE{}", body.0))
 }
 
 /// True when all hold; false as soon as one certainly does not.

@@ -3,7 +3,7 @@
 
 use angarium_accounts::mailboxes::{MailRights, Shared};
 use angarium_accounts::{FlagBits, ModSeq, Uid};
-use angarium_imap::encode::{self, Code, FetchWriter};
+use angarium_imap::encode::{self, Code};
 use angarium_imap::types::{Qresync, Select, UidSet};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -84,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             out.extend_from_slice(b"\r\n");
         } else {
             encode::recent(out, selected.view.recent());
-            if let Some(sequence) = unseen {
+            if let Some(sequence) = unseen.filter(|_| !self.enabled.uid_only) {
                 encode::untagged_ok(out, Some(Code::Unseen(sequence)), "first unseen");
             }
         }
@@ -130,7 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             .filter(|uid| asked.contains(*uid) && selected.view.sequence_of(*uid).is_none())
             .collect();
         encode::vanished(self.connection.out(), true, &gone);
-        let mut joined = Vec::new();
+        let (mut joined, enabled) = (Vec::new(), self.enabled);
         for row in shared.table.iter() {
             let uid = row.uid().0;
             if row.modseq().0 <= known.modseq || !asked.contains(uid) {
@@ -139,8 +139,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             let Some(sequence) = selected.view.sequence_of(uid) else { continue };
             joined.clear();
             flags::join_row(&mut joined, row, selected.view.is_recent(uid));
-            let mut answer = FetchWriter::new(self.connection.out(), sequence);
-            answer.uid(uid);
+            let mut answer = enabled.fetch_answer(self.connection.out(), sequence, uid);
+            if !enabled.uid_only {
+                answer.uid(uid);
+            }
             answer.flags_joined(&joined);
             answer.modseq(row.modseq().0);
             answer.finish();

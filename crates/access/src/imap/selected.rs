@@ -11,6 +11,7 @@ use angarium_imap::view::{Habits, Moment, News, UidMap, View};
 use tokio::sync::watch;
 
 use super::capability::Enabled;
+use super::context::Contexts;
 use super::flags;
 
 /// The selected mailbox of a session.
@@ -35,6 +36,8 @@ pub(super) struct Selected {
     pub(super) annotations: Annotations,
     /// Flags are not told just now.
     pub(super) hold_flags: bool,
+    /// Results kept up to date for the client.
+    pub(super) contexts: Contexts,
 }
 
 /// Messages with these flags do not exist for a session.
@@ -44,7 +47,21 @@ pub(super) fn invisible(rights: MailRights) -> FlagBits {
 
 impl Enabled {
     pub(super) fn habits(self) -> Habits {
-        Habits { qresync: self.qresync, rev2: self.rev2 }
+        Habits { qresync: self.qresync || self.uid_only, rev2: self.rev2 }
+    }
+
+    /// Begins the FETCH answer for a message, or UIDFETCH (RFC 9586).
+    pub(super) fn fetch_answer(
+        self,
+        out: &mut Vec<u8>,
+        sequence: u32,
+        uid: u32,
+    ) -> FetchWriter<'_> {
+        if self.uid_only {
+            FetchWriter::uid_only(out, uid)
+        } else {
+            FetchWriter::new(out, sequence)
+        }
     }
 }
 
@@ -59,6 +76,12 @@ fn visible_map(table: &Table, hidden: FlagBits) -> UidMap {
     }
 }
 
+/// The messages of an opened mailbox that a session sees at this moment.
+pub(super) fn seen(opened: &Opened, shared: &Shared) -> Arc<UidMap> {
+    let hidden = invisible(opened.rights);
+    opened.mailbox.derived(hidden.0, shared, |shared| visible_map(&shared.table, hidden))
+}
+
 impl Selected {
     /// Takes the mailbox as it is now as what the client is told.
     pub(super) fn new(
@@ -70,10 +93,8 @@ impl Selected {
         let watch = opened.mailbox.watch();
         let claimed = if read_only { None } else { opened.mailbox.claim_recent() };
         let shared = opened.mailbox.shared();
-        let hidden = invisible(opened.rights);
         // Sessions that open the same mailbox share what they are told of it.
-        let map =
-            opened.mailbox.derived(hidden.0, &shared, |shared| visible_map(&shared.table, hidden));
+        let map = seen(&opened, &shared);
         let first = if read_only { Some(shared.record.first_recent) } else { claimed };
         let mut recent = UidSet::new();
         if let (Some(first), false) = (first, enabled.rev2) {
@@ -93,6 +114,7 @@ impl Selected {
             gone: shared.gone,
             annotations: shared.record.annotations.clone(),
             hold_flags: false,
+            contexts: Contexts::default(),
             name,
             opened,
         };
@@ -116,6 +138,7 @@ impl Selected {
         if !news.complete {
             return self.compare(table, hidden, since);
         }
+        self.contexts.touch(news.appended.iter().chain(&news.flags).map(|uid| uid.0));
         self.view.gone(news.vanished.iter().map(|uid| uid.0));
         if !news.appended.is_empty() {
             let recent = self.claim();
@@ -135,6 +158,7 @@ impl Selected {
 
     /// Too much happened to be told step by step: compare what the client knows with what is.
     fn compare(&mut self, table: &Table, hidden: FlagBits, since: u64) {
+        self.contexts.touch_all();
         let now = visible_map(table, hidden);
         let known = Arc::clone(self.view.map());
         let gone: Vec<u32> = known
@@ -184,6 +208,9 @@ impl Selected {
         if !self.view.has_news() {
             return;
         }
+        if moment == Moment::Free && !self.contexts.is_empty() {
+            self.contexts.leave(out, &self.view.leaving());
+        }
         let shared = self.shared();
         let mut changed: Vec<(u32, u32)> = Vec::new();
         let mut came_or_went = false;
@@ -213,8 +240,8 @@ impl Selected {
             let Some(row) = shared.table.get(Uid(uid)) else { continue };
             joined.clear();
             flags::join_row(&mut joined, row, self.view.is_recent(uid));
-            let mut answer = FetchWriter::new(out, sequence);
-            if uids || enabled.qresync {
+            let mut answer = enabled.fetch_answer(out, sequence, uid);
+            if (uids || enabled.qresync) && !enabled.uid_only {
                 answer.uid(uid);
             }
             if enabled.condstore {

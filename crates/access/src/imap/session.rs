@@ -340,6 +340,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// `None`: the tagged answer comes later (AUTHENTICATE, IDLE).
     async fn dispatch(&mut self, tag: &Tag, command: Command) -> Result<Option<Answer>, Halt> {
+        if self.enabled.uid_only && command.uses_sequence_numbers() {
+            let answer = Answer::bad("messages are named by UID alone after ENABLE UIDONLY");
+            return Err(answer.word("UIDREQUIRED").into());
+        }
         let outcome: Outcome = match command {
             Command::Capability => self.capability(),
             Command::Noop | Command::Check => Ok(Answer::ok("completed")),
@@ -372,6 +376,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 Ok(Answer::bad("no CHARSET with UTF8=ACCEPT: strings are UTF-8 (RFC 9755)"))
             }
             Command::Search(search) => self.search(tag, *search).await,
+            Command::SortThread(command) => self.sort_or_thread(tag, *command).await,
+            Command::MultiSearch(multi) => self.multi_search(tag, *multi).await,
+            Command::CancelUpdate(tags) => self.cancel_update(&tags),
             Command::Fetch(fetch) => self.fetch(*fetch).await,
             Command::Store(store) => self.store(*store).await,
             Command::Copy(copy) => self.copy(*copy).await,
@@ -401,7 +408,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Command::ProxyAuth { user } => self.proxy_auth(&user).await,
             Command::Unauthenticate => self.unauthenticate(),
             Command::Compress(mechanism) => return self.compress(tag, &mechanism).await,
-            Command::SortThread(_) => Ok(Answer::bad("this command is not offered here")),
         };
         outcome.map(Some)
     }

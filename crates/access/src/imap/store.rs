@@ -3,7 +3,7 @@
 
 use angarium_accounts::mailboxes::{MailError, MailRights, Shared, Transferred};
 use angarium_accounts::{FlagChange, FlagOutcome, FlagUpdate, Flags, ModSeq, Uid};
-use angarium_imap::encode::{self, Code, FetchWriter};
+use angarium_imap::encode::{self, Code};
 use angarium_imap::types::{Copy, SequenceSet, Store, StoreMode, UidSet};
 use angarium_imap::view::{Moment, Resolved};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -136,8 +136,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             let recent = self.selected()?.view.is_recent(uid);
             joined.clear();
             flags::join_row(&mut joined, row, recent);
-            let mut answer = FetchWriter::new(self.connection.out(), sequence);
-            if uid_command || enabled.qresync {
+            let mut answer = enabled.fetch_answer(self.connection.out(), sequence, uid);
+            if (uid_command || enabled.qresync) && !enabled.uid_only {
                 answer.uid(uid);
             }
             // What was left alone is told with its MODSEQ, so that the client can try again.
@@ -157,10 +157,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         changed: &[(Uid, angarium_accounts::Flags, ModSeq)],
         uids: bool,
     ) -> Result<(), Halt> {
+        let enabled = self.enabled;
         for (uid, _, modseq) in changed {
             let Some(sequence) = self.selected()?.view.sequence_of(uid.0) else { continue };
-            let mut answer = FetchWriter::new(self.connection.out(), sequence);
-            if uids {
+            let mut answer = enabled.fetch_answer(self.connection.out(), sequence, uid.0);
+            if uids && !enabled.uid_only {
                 answer.uid(uid.0);
             }
             answer.modseq(modseq.0);

@@ -9,6 +9,7 @@ mod account;
 mod alias;
 mod annotations;
 mod arrange;
+mod companions;
 mod delivery;
 mod error;
 mod facts;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use angarium_store::{AccountId, Change, MailboxId, MailboxRecord, ModSeq, Snapshot, Store, Uid};
 use tokio::sync::{OnceCell, watch};
 
+use super::companions::Companion;
 use super::error::MailError;
 use super::table::Table;
 
@@ -92,7 +93,7 @@ pub struct OpenMailbox {
     loading: OnceCell<()>,
     changed: watch::Sender<u64>,
     derived: Mutex<Option<Derived>>,
-    beside: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
+    pub(super) companion: Companion,
 }
 
 /// What somebody reckoned from one version of the shared state.
@@ -123,7 +124,7 @@ impl OpenMailbox {
             loading: OnceCell::new(),
             changed: watch::Sender::new(1),
             derived: Mutex::new(None),
-            beside: Mutex::new(Vec::new()),
+            companion: Companion::default(),
         }
     }
 
@@ -243,16 +244,11 @@ impl OpenMailbox {
         value
     }
 
-    /// Something that others keep by the mailbox for as long as it is in memory, one of each type;
-    /// made when it is first asked for. Whoever keeps it there bounds it and keeps it right.
-    pub fn beside<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
-        let mut beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = beside.iter().find_map(|one| Arc::clone(one).downcast::<T>().ok());
-        known.unwrap_or_else(|| {
-            let made = Arc::new(T::default());
-            beside.push(Arc::clone(&made) as _);
-            made
-        })
+    /// Something kept beside the mailbox for all sessions, whatever changes; made empty at first.
+    /// Its owner brings it up to date and tells its size with [`super::Registry::weigh`]; it may
+    /// be forgotten at any time.
+    pub fn companion<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        self.companion.get()
     }
 
     /// A handle that resolves when something changes after it was last marked as seen.

@@ -10,6 +10,7 @@ use angarium_store::{AccountId, Change, MailboxId, Store};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
+use super::companions::Companions;
 use super::error::MailError;
 use super::notices::Watches;
 use super::open::OpenMailbox;
@@ -25,11 +26,18 @@ pub struct RegistryOptions {
     /// Mailboxes whose records are kept for finding them by name, of all accounts together
     /// (default 2,000,000; an account is kept whole or not at all).
     pub kept_names: u64,
+    /// Bytes of what protocols keep beside open mailboxes (default 256 MiB).
+    pub kept_companions: usize,
 }
 
 impl Default for RegistryOptions {
     fn default() -> Self {
-        Self { kept_mailboxes: 4096, kept_bytes: 128 << 20, kept_names: 2_000_000 }
+        Self {
+            kept_mailboxes: 4096,
+            kept_bytes: 128 << 20,
+            kept_names: 2_000_000,
+            kept_companions: 256 << 20,
+        }
     }
 }
 
@@ -71,6 +79,7 @@ pub struct Registry {
     trees: Cache<AccountId, Weighed, ByMailboxes>,
     /// Held while a tree is told of a change.
     telling: Mutex<()>,
+    companions: Companions,
     watches: Watches,
 }
 
@@ -117,6 +126,7 @@ impl Registry {
             kept: Mutex::new(Kept::default()),
             trees: trees(options.kept_names),
             telling: Mutex::new(()),
+            companions: Companions::default(),
             watches: Watches::default(),
         }
     }
@@ -155,14 +165,14 @@ impl Registry {
         let telling = lock(&self.telling);
         if let Some(known) = self.trees.peek(&account) {
             known.tree.apply(change);
-            self.weigh(account, &known);
+            self.keep_tree(account, &known);
         }
         drop(telling);
     }
 
     /// A tree that grew counts for more. Called while no tree can be told anything: one that was
     /// dropped and missed a change must not come back.
-    fn weigh(&self, account: AccountId, known: &Weighed) {
+    fn keep_tree(&self, account: AccountId, known: &Weighed) {
         let mailboxes = known.tree.len() as u64;
         let kept = || self.trees.peek(&account).is_some_and(|k| Arc::ptr_eq(&k.tree, &known.tree));
         if mailboxes > 2 * known.mailboxes + 64 && kept() {
@@ -193,6 +203,12 @@ impl Registry {
         lock(&self.open).get(&id).and_then(Weak::upgrade)
     }
 
+    /// Takes note of how many bytes [`OpenMailbox::companion`] of a mailbox holds now; the oldest
+    /// are forgotten when all together are too large.
+    pub fn weigh(&self, open: &Arc<OpenMailbox>, bytes: usize) {
+        self.companions.weigh(open, bytes, self.options.kept_companions);
+    }
+
     /// Number of mailboxes in memory.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -221,7 +237,7 @@ impl Registry {
         known.tree.read(store, account).await?;
         if known.mailboxes == 0 {
             let telling = lock(&self.telling);
-            self.weigh(account, &known);
+            self.keep_tree(account, &known);
             drop(telling);
         }
         Ok(known.tree)

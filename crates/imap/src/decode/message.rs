@@ -5,14 +5,18 @@ use smallvec::smallvec;
 
 use super::cursor::{Cursor, Parse};
 use super::refusal::Fault;
-use super::{fetch, search, sort};
+use super::{fetch, multi_search, search, sort};
 use crate::types::{Command, Copy, Encryption, Flag, Store, StoreMode};
 
 /// Largest certificate taken, in octets (ABU-31).
 const MAX_CERTIFICATE: usize = 64 << 10;
 
 pub(super) fn decode(name: &str, cursor: &mut Cursor<'_>) -> Parse<Option<Command>> {
-    either(name, cursor, false)
+    Ok(Some(match name {
+        "ESEARCH" => Command::MultiSearch(Box::new(multi_search::decode(cursor)?)),
+        "CANCELUPDATE" => Command::CancelUpdate(multi_search::cancel_update(cursor)?),
+        _ => return either(name, cursor, false),
+    }))
 }
 
 /// What follows `UID`.

@@ -12,6 +12,7 @@ mod list;
 mod mailbox;
 mod message;
 mod metadata;
+mod multi_search;
 mod notify;
 mod refusal;
 mod search;

@@ -53,6 +53,12 @@ pub(super) fn returns(cursor: &mut Cursor<'_>) -> Parse<SearchReturn> {
             "COUNT" => options.count = true,
             "SAVE" => options.save = true,
             "RELEVANCY" => options.relevancy = true,
+            "UPDATE" => options.update = true,
+            // A hint that the client will ask again (RFC 5267 section 4.2).
+            "CONTEXT" => {}
+            "PARTIAL" if options.partial.is_some() => {
+                return Err(Fault::bad("PARTIAL is asked for twice"));
+            }
             "PARTIAL" => {
                 cursor.space()?;
                 options.partial = Some(partial_range(cursor)?);

@@ -63,6 +63,7 @@ fn key(cursor: &mut Cursor<'_>) -> Parse<SortKey> {
         "TO" => SortKey::To,
         "DISPLAYFROM" => SortKey::DisplayFrom,
         "DISPLAYTO" => SortKey::DisplayTo,
+        "RELEVANCY" => SortKey::Relevancy,
         _ => return Err(Fault::bad("Unknown sort criterion")),
     })
 }

@@ -85,6 +85,8 @@ impl Code<'_> {
     pub const UNKNOWN_CTE: Self = Self::Word("UNKNOWN-CTE");
     /// `USEATTR` (RFC 6154)
     pub const USE_ATTR: Self = Self::Word("USEATTR");
+    /// `UIDREQUIRED` (RFC 9586)
+    pub const UID_REQUIRED: Self = Self::Word("UIDREQUIRED");
     /// `HASCHILDREN` (RFC 9051)
     pub const HAS_CHILDREN: Self = Self::Word("HASCHILDREN");
 

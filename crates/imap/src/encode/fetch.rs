@@ -23,6 +23,16 @@ impl<'a> FetchWriter<'a> {
         Self { out, first: true }
     }
 
+    /// Begins the answer for a message to a session that enabled UIDONLY (RFC 9586):
+    /// `* uid UIDFETCH (…)`.
+    #[must_use]
+    pub fn uid_only(out: &'a mut Vec<u8>, uid: u32) -> Self {
+        out.extend_from_slice(b"* ");
+        number(out, u64::from(uid));
+        out.extend_from_slice(b" UIDFETCH (");
+        Self { out, first: true }
+    }
+
     fn label(&mut self, label: &[u8]) {
         if !self.first {
             self.out.push(b' ');

@@ -12,6 +12,7 @@ mod rights;
 mod search;
 mod structure;
 mod text;
+mod thread;
 
 pub use answer::{
     Code, alert, bye, capability, continuation, enabled, exists, expunge, flags, id, preauth,
@@ -22,8 +23,11 @@ pub use fetch::{FetchWriter, item_name};
 pub use mailbox::{ListWriter, Namespace, StatusWriter, namespace};
 pub use metadata::{list_change, metadata, metadata_changed};
 pub use rights::{QuotaUsage, acl, list_rights, my_rights, quota, quota_root};
-pub use search::{Esearch, esearch, search, sort};
+pub use search::{
+    Esearch, Numbers, SearchedMailbox, Update, esearch, no_update, search, search_update, sort,
+};
 pub use structure::body_without_extensions;
 pub use text::{
     astring, literal_head, mailbox_name, nstring, number, ordered_set, string, uid_set,
 };
+pub use thread::thread;

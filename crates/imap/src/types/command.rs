@@ -9,7 +9,7 @@ use super::flag::Flag;
 use super::list::{List, StatusItems};
 use super::metadata::{GetMetadata, SetMetadata};
 use super::notify::Notify;
-use super::search::{Search, SearchKey, SearchReturn, SortCriteria};
+use super::search::{MultiSearch, Search, SearchKey, SearchReturn, SortCriteria};
 use super::sequence::SequenceSet;
 use super::tag::{Secret, Tag};
 
@@ -101,6 +101,11 @@ pub enum Command {
     Expunge(Option<SequenceSet>),
     /// SEARCH, UID SEARCH
     Search(Box<Search>),
+    /// ESEARCH: SEARCH in several mailboxes (RFC 7377)
+    MultiSearch(Box<MultiSearch>),
+    /// CANCELUPDATE (RFC 5267): tags of the commands that asked for updates, at most
+    /// [`Command::MAX_CANCELLED`]
+    CancelUpdate(Vec<String>),
     /// SORT, THREAD and their UID forms
     SortThread(Box<SortThread>),
     /// FETCH, UID FETCH
@@ -209,6 +214,8 @@ impl Command {
     pub const MAX_ID_PAIRS: usize = 30;
     /// Most names taken in ENABLE.
     pub const MAX_ENABLE: usize = 64;
+    /// Most tags taken in CANCELUPDATE.
+    pub const MAX_CANCELLED: usize = 64;
     /// Most resources taken in SETQUOTA.
     pub const MAX_QUOTA_LIMITS: usize = 16;
 
@@ -254,6 +261,8 @@ impl Command {
                     "SEARCH"
                 }
             }
+            Self::MultiSearch(_) => "ESEARCH",
+            Self::CancelUpdate(_) => "CANCELUPDATE",
             Self::SortThread(sort) => match (sort.uid, sort.thread.is_some()) {
                 (false, false) => "SORT",
                 (true, false) => "UID SORT",
@@ -315,6 +324,22 @@ impl Command {
             Self::Store(store) => !store.uid,
             Self::Search(search) => !search.uid,
             Self::SortThread(sort) => !sort.uid,
+            _ => false,
+        }
+    }
+
+    /// True when sequence numbers are in the command or would be in its answers: a session that
+    /// enabled UIDONLY must not give it (RFC 9586 section 3).
+    #[must_use]
+    pub fn uses_sequence_numbers(&self) -> bool {
+        match self {
+            Self::Fetch(fetch) => !fetch.uid,
+            Self::Store(store) => !store.uid,
+            Self::Copy(copy) | Self::Move(copy) => !copy.uid,
+            Self::Search(search) => !search.uid || search.key.has_sequence_numbers(),
+            Self::SortThread(sort) => !sort.uid || sort.key.has_sequence_numbers(),
+            Self::MultiSearch(multi) => multi.search.key.has_sequence_numbers(),
+            Self::Select(select) => select.qresync.as_ref().is_some_and(|q| q.matches.is_some()),
             _ => false,
         }
     }

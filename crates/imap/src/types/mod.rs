@@ -26,7 +26,8 @@ pub use list::{
 pub use metadata::{GetMetadata, MetadataDepth, SetMetadata};
 pub use notify::{EventGroup, Events, MailboxFilter, Notify};
 pub use search::{
-    DateKind, PartialRange, Search, SearchKey, SearchReturn, SortCriterion, SortKey, TextField,
+    DateKind, MultiSearch, PartialRange, Search, SearchKey, SearchReturn, SearchSource,
+    SortCriterion, SortKey, TextField,
 };
 pub use sequence::{Range, STAR, SequenceSet};
 pub use tag::{Secret, Tag};

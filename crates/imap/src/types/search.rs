@@ -38,6 +38,49 @@ pub struct SearchReturn {
     pub partial: Option<PartialRange>,
     /// RELEVANCY (RFC 6203)
     pub relevancy: bool,
+    /// UPDATE: tell what changes from now on (RFC 5267 section 4.3). CONTEXT, a hint, is dropped.
+    pub update: bool,
+}
+
+impl SearchReturn {
+    /// True when something is asked that an ESEARCH answer holds.
+    #[must_use]
+    pub fn tells(&self) -> bool {
+        self.min || self.max || self.all || self.count || self.partial.is_some()
+    }
+}
+
+/// ESEARCH: a search in several mailboxes (RFC 7377). Its answers hold UIDs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MultiSearch {
+    /// Where; empty for the selected mailbox. At most [`MultiSearch::MAX_SOURCES`] names.
+    pub sources: Vec<SearchSource>,
+    /// What is wanted and of which messages; `uid` is true.
+    pub search: Search,
+}
+
+impl MultiSearch {
+    /// Most mailboxes named in one command.
+    pub const MAX_SOURCES: usize = 1000;
+}
+
+/// Mailboxes to search.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SearchSource {
+    /// The selected one.
+    Selected,
+    /// Those that mail is delivered to.
+    Inboxes,
+    /// All of the user's own.
+    Personal,
+    /// All subscribed ones.
+    Subscribed,
+    /// This one and all below it.
+    Subtree(String),
+    /// This one and those one level below it.
+    SubtreeOne(String),
+    /// This one.
+    Mailbox(String),
 }
 
 /// A page of a result: positions from 1, both ends included, ascending (RFC 9394).
@@ -164,6 +207,30 @@ impl SearchKey {
             _ => false,
         }
     }
+
+    /// True when sequence numbers are somewhere in it; `$` holds none.
+    #[must_use]
+    pub fn has_sequence_numbers(&self) -> bool {
+        match self {
+            Self::Sequence(set) => matches!(set, SequenceSet::Ranges(_)),
+            Self::And(keys) => keys.iter().any(Self::has_sequence_numbers),
+            Self::Or(a, b) => a.has_sequence_numbers() || b.has_sequence_numbers(),
+            Self::Not(key) | Self::Fuzzy(key) => key.has_sequence_numbers(),
+            _ => false,
+        }
+    }
+
+    /// True when the result of an earlier search, `$`, is somewhere in it.
+    #[must_use]
+    pub fn has_saved(&self) -> bool {
+        match self {
+            Self::Sequence(set) | Self::Uid(set) => matches!(set, SequenceSet::Saved),
+            Self::And(keys) => keys.iter().any(Self::has_saved),
+            Self::Or(a, b) => a.has_saved() || b.has_saved(),
+            Self::Not(key) | Self::Fuzzy(key) => key.has_saved(),
+            _ => false,
+        }
+    }
 }
 
 /// What SORT compares (RFC 5256, RFC 5957).
@@ -187,6 +254,8 @@ pub enum SortKey {
     DisplayFrom,
     /// DISPLAYTO
     DisplayTo,
+    /// RELEVANCY: how well FUZZY is met, the best first (RFC 6203).
+    Relevancy,
 }
 
 /// One criterion of SORT.

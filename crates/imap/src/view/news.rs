@@ -89,6 +89,12 @@ impl View {
         UidSet::from_unsorted(self.changed.iter().map(|&(uid, _)| uid).collect())
     }
 
+    /// The messages the client knows that would be told as gone at a free moment.
+    #[must_use]
+    pub fn leaving(&self) -> super::Resolved {
+        super::resolve::saved(&self.map, &UidSet::from_unsorted(self.gone.clone()))
+    }
+
     /// True when something waits to be told at a free moment.
     #[must_use]
     pub fn has_news(&self) -> bool {
