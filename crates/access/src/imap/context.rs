@@ -197,7 +197,12 @@ async fn update(
             all.sort_unstable();
             let all = all
                 .into_iter()
-                .map(|uid| Found { sequence: view.sequence_of(uid).unwrap_or(0), uid, modseq: 0, relevancy: 0 })
+                .map(|uid| Found {
+                    sequence: view.sequence_of(uid).unwrap_or(0),
+                    uid,
+                    modseq: 0,
+                    relevancy: 0,
+                })
                 .collect();
             let mailbox = Mailbox {
                 reader: &reader,

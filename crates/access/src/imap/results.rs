@@ -12,8 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::answer::{Answer, Halt, Outcome};
 use super::context::Asked;
 use super::search::{Found, find};
-use super::search_keys::Key;
 use super::search_charset;
+use super::search_keys::Key;
 use super::session::Session;
 use super::sort::{Mailbox, sorted};
 use super::thread::threaded;
@@ -111,7 +111,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         };
         let saves = returns.as_ref().is_some_and(|r| r.save);
         self.may_update(tag, returns.as_ref())?;
-        let Hits { found, key, modseq } = self.find_selected(search.key, search.charset.as_deref(), saves).await?;
+        let Hits { found, key, modseq } =
+            self.find_selected(search.key, search.charset.as_deref(), saves).await?;
         let numbers: Vec<u32> = found.iter().map(|f| f.number(search.uid)).collect();
         let Some(returns) = returns else {
             encode::search(self.connection.out(), numbers, modseq);

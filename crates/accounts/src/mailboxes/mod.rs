@@ -28,8 +28,8 @@ mod rights;
 mod table;
 #[cfg(test)]
 mod tests;
-mod url_keys;
 mod tree;
+mod url_keys;
 mod watching;
 
 pub use account::{MailAccount, Opened, Target};
