@@ -65,7 +65,8 @@ async fn messages_are_sorted_by_every_criterion() {
     assert!(c.ok("UID SORT (SUBJECT) US-ASCII 2:3").await.starts_with("* SORT 2 3\r\n"));
     assert_eq!(c.ok("SORT (DATE) UTF-8 SEEN").await, "* SORT\r\nx OK SORT completed\r\n");
     c.bad("SORT (NOTHING) UTF-8 ALL").await;
-    c.no("SORT (DATE) KOI8-R ALL").await;
+    c.no("SORT (DATE) X-NONE ALL").await;
+    c.bad("SORT (RELEVANCY) UTF-8 ALL").await;
     // What comes later finds its place.
     put(&mut c, "\"10-Nov-2023 10:00:00 +0000\" ", "From: c@x\r\nSubject: banana").await;
     c.ok("NOOP").await;
@@ -190,4 +191,24 @@ async fn a_thread_has_one_identity_and_is_found_by_it() {
     c.ok("SELECT Other").await;
     let got = c.ok("FETCH 1:2 (THREADID)").await;
     assert!(got.contains(&root) && got.contains(&own), "a copy is in the same thread: {got}");
+}
+
+#[tokio::test]
+async fn the_most_relevant_come_first_when_sorted_by_relevancy() {
+    let world = World::new().await;
+    let mut c = world.login("ann").await;
+    c.append("INBOX", "", "Subject: other\r\n\r\nOne pear among many other words.\r\n").await;
+    c.append("INBOX", "", "Subject: pears\r\n\r\nPear, pear, pears.\r\n").await;
+    c.append("INBOX", "", "Subject: apples\r\n\r\nNone.\r\n").await;
+    c.ok("SELECT INBOX").await;
+    let got = c.ok("SEARCH RETURN (ALL RELEVANCY) FUZZY TEXT pear").await;
+    let scores = got.split_once("RELEVANCY (").unwrap().1.split_once(')').unwrap().0;
+    let scores: Vec<u8> = scores.split(' ').map(|s| s.parse().unwrap()).collect();
+    assert!(scores.len() == 2 && scores[0] < scores[1], "{got}");
+    let got = c.ok("SORT (RELEVANCY) UTF-8 FUZZY TEXT pear").await;
+    assert!(got.starts_with("* SORT 2 1\r\n"), "{got}");
+    let got = c.ok("SORT RETURN (ALL RELEVANCY) (REVERSE RELEVANCY) UTF-8 FUZZY TEXT pear").await;
+    assert!(got.contains(&format!(" ALL 1:2 RELEVANCY ({} {})", scores[0], scores[1])), "{got}");
+    let got = c.ok("SORT RETURN (UPDATE) (RELEVANCY) UTF-8 FUZZY TEXT pear").await;
+    assert!(got.contains("NOUPDATE"), "{got}");
 }

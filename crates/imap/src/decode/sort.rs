@@ -15,7 +15,7 @@ pub(super) fn sort(cursor: &mut Cursor<'_>, uid: bool) -> Parse<SortThread> {
         cursor.space()?;
     }
     cursor.expect(b'(', "List of sort criteria expected")?;
-    let mut criteria = smallvec::SmallVec::new();
+    let mut criteria: smallvec::SmallVec<[SortCriterion; 4]> = smallvec::SmallVec::new();
     loop {
         if criteria.len() >= SortCriterion::MAX_LIST {
             return Err(Fault::bad("Too many sort criteria"));
@@ -33,6 +33,11 @@ pub(super) fn sort(cursor: &mut Cursor<'_>, uid: bool) -> Parse<SortThread> {
     cursor.space()?;
     let charset = search::charset(cursor)?;
     let key = search::keys(cursor, Some(&charset))?;
+    let scored = |criterion: &SortCriterion| criterion.key == SortKey::Relevancy;
+    let asked = criteria.iter().any(scored) || returns.as_ref().is_some_and(|r| r.relevancy);
+    if asked && !key.has_fuzzy() {
+        return Err(Fault::bad("RELEVANCY goes with a FUZZY key"));
+    }
     Ok(SortThread { uid, thread: None, criteria, returns, charset, key })
 }
 
