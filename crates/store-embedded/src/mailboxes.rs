@@ -5,14 +5,14 @@ use std::sync::Arc;
 use angarium_store::{
     AccountId, Appended, AttributesPatch, BodyId, Changes, Copied, FlagOutcome, FlagUpdate,
     MailboxId, MailboxRecord, Mailboxes, ModSeq, NewMailbox, NewMessage, Origin, Result, Snapshot,
-    StoreError, Uid,
+    StoreError, Transfer, Uid,
 };
 use async_trait::async_trait;
 use rusqlite::Connection;
 
 use crate::bodies::{Source, prepare};
 use crate::decide::mailboxes as trees;
-use crate::decide::messages::{self, Incoming, Way};
+use crate::decide::messages::{self, Incoming};
 use crate::embedded::Inner;
 use crate::index::references::home;
 use crate::index::{mail_rows, one};
@@ -207,30 +207,10 @@ impl Mailboxes for EmbeddedMailboxes {
         shard.submit(move |batch| messages::change_flags(batch, account, id, &update)).await
     }
 
-    async fn copy(
-        &self,
-        account: AccountId,
-        from: MailboxId,
-        uids: &[Uid],
-        to: MailboxId,
-        save_date: i64,
-    ) -> Result<Copied> {
-        let way = Way { account, from, to, keep: true, save_date };
+    async fn transfer(&self, account: AccountId, way: Transfer, uids: &[Uid]) -> Result<Copied> {
         let uids = uids.to_vec();
-        self.0.shard_of(account)?.submit(move |batch| messages::transfer(batch, way, &uids)).await
-    }
-
-    async fn move_messages(
-        &self,
-        account: AccountId,
-        from: MailboxId,
-        uids: &[Uid],
-        to: MailboxId,
-        save_date: i64,
-    ) -> Result<Copied> {
-        let way = Way { account, from, to, keep: false, save_date };
-        let uids = uids.to_vec();
-        self.0.shard_of(account)?.submit(move |batch| messages::transfer(batch, way, &uids)).await
+        let shard = self.0.shard_of(account)?;
+        shard.submit(move |batch| messages::transfer(batch, account, way, &uids)).await
     }
 
     async fn expunge(

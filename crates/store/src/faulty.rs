@@ -20,7 +20,7 @@ use crate::error::{Result, StoreError};
 use crate::ids::{AccountId, BodyId, MailboxId, ModSeq, QueueId, Uid};
 use crate::mailboxes::{
     Appended, AttributesPatch, Changes, Copied, FlagOutcome, FlagUpdate, MailboxRecord, Mailboxes,
-    NewMailbox, Snapshot,
+    NewMailbox, Snapshot, Transfer,
 };
 use crate::message::{NewMessage, Origin};
 use crate::queue::{LeasedWork, NewQueued, Queue, QueuedMessage, RecipientStep};
@@ -208,10 +208,7 @@ family! { Mailboxes, mailboxes, {},
     changes(account: AccountId, mailbox: MailboxId, since: ModSeq) -> Changes;
     vanished(account: AccountId, mailbox: MailboxId, since: ModSeq) -> Vec<Uid>;
     change_flags(account: AccountId, mailbox: MailboxId, update: FlagUpdate) -> FlagOutcome;
-    copy(account: AccountId, from: MailboxId, uids: &[Uid], to: MailboxId, save_date: i64)
-        -> Copied;
-    move_messages(account: AccountId, from: MailboxId, uids: &[Uid], to: MailboxId, save_date: i64)
-        -> Copied;
+    transfer(account: AccountId, way: Transfer, uids: &[Uid]) -> Copied;
     expunge(account: AccountId, mailbox: MailboxId, uids: &[Uid], only_deleted: bool) -> Vec<Uid>;
     kept_back(account: AccountId) -> Vec<MailboxId>;
     usage(account: AccountId) -> (u64, u64);

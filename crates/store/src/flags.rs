@@ -60,6 +60,20 @@ impl FlagBits {
 /// ASCII case. Well-known keywords are bits, never keywords.
 pub type Keyword = Arc<str>;
 
+/// Some of all flags there could be, such as those that somebody may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlagPart {
+    /// These well-known flags.
+    pub bits: FlagBits,
+    /// All other keywords, or none of them.
+    pub keywords: bool,
+}
+
+impl FlagPart {
+    /// All flags.
+    pub const ALL: Self = Self { bits: FlagBits(u32::MAX), keywords: true };
+}
+
 /// All flags of one message. Keywords are sorted, without doubles (ASCII case folded), at most
 /// [`Flags::MAX_KEYWORDS`]; `None` means no keywords, so that the common case costs no pointer
 /// chase.
@@ -126,6 +140,21 @@ impl Flags {
         }
         let left = self.keywords().iter().filter(|k| !other.has_keyword(k)).cloned();
         Self::with_keywords(bits, left)
+    }
+
+    /// These flags without what lies outside `part`.
+    #[must_use]
+    pub fn within(&self, part: FlagPart) -> Self {
+        Self {
+            bits: FlagBits(self.bits.0 & part.bits.0),
+            keywords: if part.keywords { self.keywords.clone() } else { None },
+        }
+    }
+
+    /// These flags without what lies inside `part`.
+    #[must_use]
+    pub fn outside(&self, part: FlagPart) -> Self {
+        self.within(FlagPart { bits: FlagBits(!part.bits.0), keywords: !part.keywords })
     }
 
     /// True when both say the same, however the keywords are capitalised.

@@ -32,11 +32,11 @@ pub use directory::{
 };
 pub use error::{Result, StoreError};
 pub use feed::{Change, ChangeListener, Feed};
-pub use flags::{FlagBits, Flags, Keyword};
+pub use flags::{FlagBits, FlagPart, Flags, Keyword};
 pub use ids::{AccountId, BodyId, MailboxId, ModSeq, QueueId, Uid, UidValidity};
 pub use mailboxes::{
     Appended, AttributesPatch, Changes, Copied, FlagChange, FlagOutcome, FlagUpdate, MailboxRecord,
-    Mailboxes, NewMailbox, Snapshot,
+    Mailboxes, NewMailbox, Snapshot, Transfer,
 };
 pub use message::{Digest, InternalDate, MessageEntry, NewMessage, Origin};
 pub use queue::{

@@ -6,7 +6,7 @@ use crate::annotations::{AnnotationChanges, Annotations};
 use crate::error::Result;
 #[cfg(doc)]
 use crate::flags::FlagBits;
-use crate::flags::Flags;
+use crate::flags::{FlagPart, Flags};
 use crate::ids::{AccountId, MailboxId, ModSeq, Uid, UidValidity};
 use crate::message::{MessageEntry, NewMessage, Origin};
 use angarium_objects::value::Dictionary;
@@ -107,6 +107,21 @@ pub enum FlagChange {
     Remove,
     /// Set exactly these.
     Replace,
+    /// Of this part of all flags, set exactly these; the others stay as they are.
+    ReplacePart(FlagPart),
+}
+
+impl FlagChange {
+    /// What becomes of a message's flags when it is given these.
+    #[must_use]
+    pub fn applied(self, old: &Flags, given: &Flags) -> Flags {
+        match self {
+            Self::Add => old.plus(given),
+            Self::Remove => old.minus(given),
+            Self::Replace => given.clone(),
+            Self::ReplacePart(part) => old.outside(part).plus(&given.within(part)),
+        }
+    }
 }
 
 /// A change of flags of many messages of one mailbox.
@@ -129,6 +144,21 @@ pub struct FlagOutcome {
     pub changed: Vec<(Uid, Flags, ModSeq)>,
     /// The messages left alone because of `unchanged_since`, ascending.
     pub modified: Vec<Uid>,
+}
+
+/// From where to where messages of an account go, and as what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// Where they are.
+    pub from: MailboxId,
+    /// Where they go; may be the same.
+    pub to: MailboxId,
+    /// The originals stay.
+    pub keep: bool,
+    /// The flags that go with them.
+    pub flags: FlagPart,
+    /// When, as Unix seconds.
+    pub save_date: i64,
 }
 
 /// Pairs of a copy or move, in the order of the sources.
@@ -226,9 +256,12 @@ pub trait Mailboxes: Send + Sync {
         mailbox: MailboxId,
         update: FlagUpdate,
     ) -> Result<FlagOutcome>;
-    /// Copies messages inside the account, flags, dates and original UIDs kept, in the given
-    /// order; UIDs that do not exist (or come again) are passed over. The target may be the
-    /// source; `Invalid` if it is a directory.
+    /// Copies or moves messages inside the account, dates and original UIDs kept, and the flags as
+    /// far as [`Transfer::flags`] says, in the given order; UIDs that do not exist (or come again)
+    /// are passed over. The target may be the source; `Invalid` if it is a directory. When the
+    /// originals do not stay, each message is in exactly one of both.
+    async fn transfer(&self, account: AccountId, way: Transfer, uids: &[Uid]) -> Result<Copied>;
+    /// Copies messages with all their flags.
     async fn copy(
         &self,
         account: AccountId,
@@ -236,8 +269,11 @@ pub trait Mailboxes: Send + Sync {
         uids: &[Uid],
         to: MailboxId,
         save_date: i64,
-    ) -> Result<Copied>;
-    /// As [`Mailboxes::copy`], and the originals are gone: each message is in exactly one of both.
+    ) -> Result<Copied> {
+        let way = Transfer { from, to, keep: true, flags: FlagPart::ALL, save_date };
+        self.transfer(account, way, uids).await
+    }
+    /// Moves messages with all their flags.
     async fn move_messages(
         &self,
         account: AccountId,
@@ -245,7 +281,10 @@ pub trait Mailboxes: Send + Sync {
         uids: &[Uid],
         to: MailboxId,
         save_date: i64,
-    ) -> Result<Copied>;
+    ) -> Result<Copied> {
+        let way = Transfer { from, to, keep: false, flags: FlagPart::ALL, save_date };
+        self.transfer(account, way, uids).await
+    }
     /// Removes these messages whatever their flags; unknown UIDs are passed over. Answers the
     /// UIDs that went away, ascending. With `only_deleted`, those without `\Deleted` stay.
     async fn expunge(

@@ -77,26 +77,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     /// Looks whether the selected mailbox of another account may still be read: rights that were
-    /// taken away are gone at the next command. False when the session ends for it.
-    pub(super) async fn keep_rights(&mut self) -> bool {
-        let Ok(mail) = self.mail() else { return true };
-        let Some(selected) = self.selected.as_mut() else { return true };
+    /// taken away are gone at the next command, and before anything is told unasked (the change
+    /// of an access list wakes who is waiting for news). False when the session ends for it.
+    ///
+    /// # Errors
+    /// They cannot be looked up now.
+    pub(super) async fn keep_rights(&mut self) -> Result<bool, MailError> {
+        let (Ok(mail), Some(selected)) = (self.mail(), self.selected.as_mut()) else {
+            return Ok(true);
+        };
         let before = selected.opened.rights;
-        // When they cannot be looked up now, the command itself says so.
-        let Ok(now) = mail.rights_now(&selected.opened).await else { return true };
+        let now = mail.rights_now(&selected.opened).await?;
         if before.common(now) == before {
-            return true;
+            return Ok(true);
         }
         // What was given since is there from the next SELECT on.
         let left = before.common(now);
         let hidden = left.hides().without(before.hides());
         if left.can(MailRights::READ) && !selected.shared().table.may_have(hidden) {
             selected.opened.rights = left;
-            return true;
+            return Ok(true);
         }
         self.selected = None;
         self.bye("the rights to the selected mailbox were taken away");
-        false
+        Ok(false)
     }
 
     pub(super) async fn my_rights(&mut self, mailbox: &str) -> Outcome {

@@ -4,7 +4,7 @@
 //! A session that never used NOTIFY has no part of this.
 
 use angarium_accounts::MailboxId;
-use angarium_accounts::mailboxes::{MailError, MailRights, Notice, WatchFilter, Watched, Watcher};
+use angarium_accounts::mailboxes::{MailError, Notice, WatchFilter, Watched, Watcher};
 use angarium_imap::encode::{self, Code};
 use angarium_imap::types::{
     EventGroup, Events, Fetch, FetchItem, MailboxFilter, Notify, SequenceSet, StatusItem,
@@ -195,8 +195,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Tells what came between commands.
     pub(super) async fn tell_between(&mut self) -> Result<(), ConnectionError> {
         let told = async {
-            if !self.still_reads_selected().await? {
-                return self.tell_notices().await;
+            if !self.keep_rights().await? {
+                return Ok(());
             }
             let wish = self.notifying.as_ref().and_then(|n| n.selected.as_ref());
             match wish.map(|wish| (wish.delayed, wish.events.flags, wish.events.messages)) {
@@ -220,15 +220,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             // Nothing was asked that could be answered.
             Err(Halt::Answer(_)) | Ok(()) => Ok(()),
         }
-    }
-
-    /// Whether the selected mailbox may still be read: nothing is sent unasked of one whose rights
-    /// were taken away. True without one.
-    async fn still_reads_selected(&mut self) -> Result<bool, Halt> {
-        let Some(selected) = &self.selected else { return Ok(true) };
-        let record = selected.shared().record;
-        let rights = self.mail()?.rights(&selected.opened.owner, &record).await?;
-        Ok(rights.can(MailRights::READ))
     }
 
     /// Fetches what NOTIFY asks of messages the client was told of beyond this UID.

@@ -243,7 +243,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let uids = name.starts_with("UID ");
         let selecting = matches!(command, Command::Select(_));
         let leaving = selecting || matches!(command, Command::Unselect | Command::Logout);
-        if !leaving && !self.keep_rights().await {
+        // When the rights cannot be looked up now, the command itself says so.
+        if !leaving && matches!(self.keep_rights().await, Ok(false)) {
             return Ok(());
         }
         self.current = Some(tag.clone());

@@ -58,12 +58,7 @@ impl Before {
         }
         let Some(row) = shared.table.get(uid) else { return false };
         let old = Flags::with_keywords(row.bits(), row.keywords().iter().cloned());
-        let reckoned = match change {
-            FlagChange::Add => old.plus(given),
-            FlagChange::Remove => old.minus(given),
-            FlagChange::Replace => return now.is_same(given),
-        };
-        now.is_same(&reckoned)
+        now.is_same(&change.applied(&old, given))
     }
 }
 
@@ -185,9 +180,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let done = self
             .working(mail.copy(&opened, &uids, &copy.mailbox))
             .await?
-            .map_err(|error| Answer::from(error).or_try_create())?;
+            .map_err(|error| self.not_copied(error))?;
         self.warn_of_quota().await;
         Ok(with_copied(Answer::ok("completed"), done))
+    }
+
+    /// Why nothing was copied: CREATE helps only when it is the target that is missing.
+    fn not_copied(&mut self, error: MailError) -> Answer {
+        if let Some(selected) = self.selected.as_mut() {
+            selected.refresh();
+            if selected.gone {
+                return error.into();
+            }
+        }
+        Answer::from(error).or_try_create()
     }
 
     pub(super) async fn move_messages(&mut self, copy: Copy) -> Outcome {
@@ -204,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let done = self
             .working(mail.move_messages(&opened, &uids, &copy.mailbox))
             .await?
-            .map_err(|error| Answer::from(error).or_try_create())?;
+            .map_err(|error| self.not_copied(error))?;
         // COPYUID goes before the EXPUNGEs (RFC 6851 section 4.3).
         let pairs: Vec<(u32, u32)> = done.pairs.iter().map(|(a, b)| (a.0, b.0)).collect();
         if !pairs.is_empty() {

@@ -124,3 +124,75 @@ async fn messages_that_two_sessions_move_to_another_account_arrive_once() {
     assert!(bob.ok("STATUS Shared (MESSAGES)").await.contains("MESSAGES 3"));
     assert!(one.ok("STATUS INBOX (MESSAGES)").await.contains("MESSAGES 0"));
 }
+
+#[tokio::test]
+async fn inside_another_s_account_only_flags_one_may_set_go_with_a_copy() {
+    let world = World::new().await;
+    let mut ann = world.login("ann").await;
+    ann.ok("CREATE Shelf").await;
+    ann.ok("CREATE Drop").await;
+    for n in 1..=2 {
+        ann.append("Shelf", "(\\Seen \\Flagged \\Deleted Work) ", &mail(n)).await;
+    }
+    ann.ok("SETACL Shelf bob lrswite").await;
+    ann.ok("SETACL Drop bob lrsi").await;
+    let mut bob = world.login("bob").await;
+    bob.ok("SELECT ~ann/Shelf").await;
+    assert!(bob.ok("COPY 1 ~ann/Drop").await.contains("[COPYUID "));
+    let got = bob.ok("MOVE 1:2 ~ann/Drop").await;
+    assert!(got.contains("[COPYUID ") && got.contains("* 1 EXPUNGE"), "{got}");
+    assert!(ann.ok("STATUS Shelf (MESSAGES)").await.contains("MESSAGES 0"));
+    ann.ok("EXAMINE Drop").await;
+    let got = ann.ok("FETCH 1:* (FLAGS)").await;
+    assert_eq!(got.matches("\\Seen").count(), 3, "{got}");
+    assert!(!got.contains("\\Flagged") && !got.contains("\\Deleted"), "{got}");
+    assert!(!got.contains("Work"), "{got}");
+}
+
+#[tokio::test]
+async fn flags_replaced_with_few_rights_change_once_and_not_if_changed_since() {
+    let world = World::new().await;
+    let mut ann = world.login("ann").await;
+    ann.ok("CREATE News").await;
+    ann.append("News", "(\\Flagged) ", &mail(1)).await;
+    ann.append("News", "(\\Flagged Work) ", &mail(2)).await;
+    ann.ok("SETACL News bob lrst").await;
+    let mut bob = world.login("bob").await;
+    let select = bob.ok("SELECT ~ann/News (CONDSTORE)").await;
+    let highest = |text: &str| -> u64 {
+        let at = text.find("[HIGHESTMODSEQ ").unwrap() + "[HIGHESTMODSEQ ".len();
+        text[at..].split(']').next().unwrap().parse().unwrap()
+    };
+    let before = highest(&select);
+    let store = format!("STORE 1:2 (UNCHANGEDSINCE {before}) FLAGS (\\Seen \\Answered Home)");
+    let got = bob.ok(&store).await;
+    assert!(got.contains("x OK STORE completed"), "{got}");
+    assert!(got.contains("\\Seen") && got.contains("\\Flagged") && got.contains("Work"), "{got}");
+    assert!(!got.contains("\\Answered") && !got.contains("Home"), "{got}");
+    // One change, told under one number.
+    let status = ann.ok("STATUS News (HIGHESTMODSEQ)").await;
+    assert!(status.contains(&format!("HIGHESTMODSEQ {}", before + 1)), "{status}");
+    let again = format!("STORE 1:2 (UNCHANGEDSINCE {before}) FLAGS (\\Deleted)");
+    let got = bob.ok(&again).await;
+    assert!(got.contains("[MODIFIED 1:2]") && !got.contains("\\Deleted"), "{got}");
+}
+
+#[tokio::test]
+async fn idle_ends_when_the_right_to_read_is_taken_away() {
+    let world = World::new().await;
+    let mut ann = world.login("ann").await;
+    ann.ok("CREATE News").await;
+    ann.ok("SETACL News bob lrs").await;
+    let mut bob = world.login("bob").await;
+    bob.ok("SELECT ~ann/News").await;
+    bob.send("i IDLE\r\n").await;
+    assert!(bob.line().await.starts_with("+ "));
+    // Less than before, yet enough to hear of it.
+    ann.ok("SETACL News bob lr").await;
+    ann.append("News", "", &mail(1)).await;
+    assert_eq!(bob.line().await, "* 1 EXISTS");
+    assert!(bob.line().await.contains("RECENT"));
+    ann.ok("SETACL News bob l").await;
+    assert!(bob.line().await.starts_with("* BYE "));
+    assert!(bob.closed().await);
+}

@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 
 use angarium_store::{
-    Appended, FlagBits, FlagChange, FlagOutcome, FlagUpdate, Flags, MailboxRecord, MessageBody,
-    NewMessage, Uid, UidValidity,
+    Appended, FlagBits, FlagChange, FlagOutcome, FlagPart, FlagUpdate, Flags, MailboxRecord,
+    MessageBody, NewMessage, StoreError, Transfer, Uid, UidValidity,
 };
 use bytes::Bytes;
 
@@ -13,6 +13,9 @@ use super::account::{MailAccount, Opened, Target};
 use super::error::MailError;
 use super::facts::Owner;
 use super::rights::MailRights;
+
+/// Times a copy is tried whose messages go away meanwhile.
+const COPY_ATTEMPTS: usize = 16;
 
 /// What became of messages put into a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,15 +37,14 @@ pub(super) fn size_of(message: &NewMessage) -> u64 {
 
 /// The flags of `wanted` that the rights let somebody set.
 pub(super) fn permitted(wanted: &Flags, rights: MailRights) -> Flags {
-    let bits = changeable(rights);
-    Flags {
-        bits: FlagBits(wanted.bits.0 & bits.0),
-        keywords: if rights.can(MailRights::WRITE) { wanted.keywords.clone() } else { None },
-    }
+    wanted.within(changeable(rights))
 }
 
-/// Which well-known flags the rights let somebody change.
-fn changeable(rights: MailRights) -> FlagBits {
+/// Which flags the rights let somebody change; those that go with a copy too (RFC 4314 section 4).
+fn changeable(rights: MailRights) -> FlagPart {
+    if rights == MailRights::ALL {
+        return FlagPart::ALL;
+    }
     let special = FlagBits::SEEN.union(FlagBits::DELETED).union(FlagBits::KEPT_BACK);
     let mut bits = FlagBits(0);
     if rights.can(MailRights::SEEN) {
@@ -58,7 +60,7 @@ fn changeable(rights: MailRights) -> FlagBits {
     if rights.can(MailRights::WRITE.with(MailRights::ADMIN)) {
         bits = bits.union(FlagBits::KEPT_BACK);
     }
-    bits
+    FlagPart { bits, keywords: rights.can(MailRights::WRITE) }
 }
 
 impl MailAccount {
@@ -145,17 +147,27 @@ impl MailAccount {
         let size: u64 = shared.table.select(uids).iter().map(|r| r.size()).sum();
         self.check_room(&target.owner, size).await?;
         let store = self.accounts.store();
-        if target.owner.id == from.owner.id && rights == MailRights::ALL {
-            let copied = store
-                .mailboxes
-                .copy(from.owner.id, from.mailbox.id(), uids, record.id, self.accounts.now())
-                .await?;
+        if target.owner.id == from.owner.id {
+            let way = self.way(from, &record, true, rights);
+            let copied = store.mailboxes.transfer(from.owner.id, way, uids).await?;
             return Ok(Transferred { uid_validity: record.uid_validity, pairs: copied.pairs });
         }
         self.copy_across(from, uids, &target, &record, rights).await
     }
 
-    /// Copies into another account (or with fewer rights): the bytes are shared all the same.
+    /// From an opened mailbox to another one of the same account, with the flags that may go.
+    fn way(&self, from: &Opened, to: &MailboxRecord, keep: bool, rights: MailRights) -> Transfer {
+        Transfer {
+            from: from.mailbox.id(),
+            to: to.id,
+            keep,
+            flags: changeable(rights),
+            save_date: self.accounts.now(),
+        }
+    }
+
+    /// Copies into another account: the bytes are shared all the same. What goes away meanwhile is
+    /// passed over, as what had gone before.
     async fn copy_across(
         &self,
         from: &Opened,
@@ -164,6 +176,29 @@ impl MailAccount {
         record: &MailboxRecord,
         rights: MailRights,
     ) -> Result<Transferred, MailError> {
+        let mailboxes = &self.accounts.store().mailboxes;
+        let mut left = uids.to_vec();
+        for _ in 0..COPY_ATTEMPTS {
+            let since = from.mailbox.shared().record.highest_modseq;
+            match self.copy_once(from, &left, target, record, rights).await {
+                // A body is gone, and so is the message it belonged to.
+                Err(StoreError::NotFound("body")) => {}
+                done => return Ok(done?),
+            }
+            let gone = mailboxes.vanished(from.owner.id, from.mailbox.id(), since).await?;
+            left.retain(|uid| gone.binary_search(uid).is_err());
+        }
+        Err(MailError::Unavailable("messages to be copied keep going away".to_owned()))
+    }
+
+    async fn copy_once(
+        &self,
+        from: &Opened,
+        uids: &[Uid],
+        target: &Target,
+        record: &MailboxRecord,
+        rights: MailRights,
+    ) -> Result<Transferred, StoreError> {
         let shared = from.mailbox.shared();
         let rows = shared.table.select(uids);
         let sources: Vec<Uid> = rows.iter().map(|r| r.uid()).collect();
@@ -214,17 +249,9 @@ impl MailAccount {
             return Err(MailError::NoPermission);
         }
         let store = self.accounts.store();
-        if target.owner.id == from.owner.id && rights == MailRights::ALL {
-            let moved = store
-                .mailboxes
-                .move_messages(
-                    from.owner.id,
-                    from.mailbox.id(),
-                    uids,
-                    record.id,
-                    self.accounts.now(),
-                )
-                .await?;
+        if target.owner.id == from.owner.id {
+            let way = self.way(from, &record, false, rights);
+            let moved = store.mailboxes.transfer(from.owner.id, way, uids).await?;
             return Ok(Transferred { uid_validity: record.uid_validity, pairs: moved.pairs });
         }
         let size: u64 = from.mailbox.shared().table.select(uids).iter().map(|r| r.size()).sum();
@@ -238,7 +265,8 @@ impl MailAccount {
             .into_iter()
             .collect();
         // What somebody else took away meanwhile, as with a MOVE of their own, is not ours to
-        // have: two accounts share no transaction, so our copy is withdrawn.
+        // have: two accounts share no transaction, so our copy is withdrawn, having been visible
+        // for a moment. The other order, originals first, could lose a message in a crash.
         let surplus: Vec<Uid> = copied
             .pairs
             .iter()
@@ -264,46 +292,24 @@ impl MailAccount {
         let mailboxes = &self.accounts.store().mailboxes;
         let (account, id) = (opened.owner.id, opened.mailbox.id());
         let rights = self.rights_now(opened).await?;
-        let bits = changeable(rights);
-        if rights == MailRights::ALL {
+        let part = changeable(rights);
+        if part == FlagPart::ALL {
             return Ok(mailboxes.change_flags(account, id, update).await?);
         }
-        if bits == FlagBits(0) {
+        if part.bits == FlagBits(0) {
             return Err(MailError::NoPermission);
         }
-        let wanted = permitted(&update.flags, rights);
-        if update.change != FlagChange::Replace {
+        if update.change == FlagChange::Replace {
+            // What may not be changed stays as it is.
+            update.change = FlagChange::ReplacePart(part);
+        } else {
+            let wanted = update.flags.within(part);
             if wanted == Flags::default() && update.flags != Flags::default() {
                 return Err(MailError::NoPermission);
             }
             update.flags = wanted;
-            return Ok(mailboxes.change_flags(account, id, update).await?);
         }
-        // Replacing with fewer rights: what may not be changed stays as it is.
-        let mut away = Flags::of(bits.without(wanted.bits));
-        if rights.can(MailRights::WRITE) {
-            let shared = opened.mailbox.shared();
-            let rows = shared.table.select(&update.uids);
-            let present = rows.iter().flat_map(|r| r.keywords().iter().cloned());
-            let extra: Vec<_> = present.filter(|k| !wanted.has_keyword(k)).collect();
-            away = Flags::with_keywords(away.bits, extra);
-        }
-        let removal = FlagUpdate { change: FlagChange::Remove, flags: away, ..update.clone() };
-        let first = mailboxes.change_flags(account, id, removal).await?;
-        let mut left = update.uids;
-        left.retain(|uid| first.modified.binary_search(uid).is_err());
-        let addition = FlagUpdate {
-            uids: left,
-            change: FlagChange::Add,
-            flags: wanted,
-            unchanged_since: None,
-        };
-        let second = mailboxes.change_flags(account, id, addition).await?;
-        let mut changed = first.changed;
-        changed.retain(|(uid, ..)| !second.changed.iter().any(|(u, ..)| u == uid));
-        changed.extend(second.changed);
-        changed.sort_by_key(|(uid, ..)| *uid);
-        Ok(FlagOutcome { changed, modified: first.modified })
+        Ok(mailboxes.change_flags(account, id, update).await?)
     }
 
     /// Removes messages (those with `\Deleted` alone, if `only_deleted`); answers which went.

@@ -11,8 +11,8 @@ use angarium_store::{
 use bytes::Bytes;
 
 use super::open::OpenMailbox;
-use super::{DeliverError, Registry, RegistryOptions};
-use crate::{Accounts, Options};
+use super::{DeliverError, MailRights, Opened, Registry, RegistryOptions};
+use crate::{Accounts, Actor, Options, Rights};
 
 const ACCOUNT: AccountId = AccountId(1);
 
@@ -251,4 +251,34 @@ async fn mailboxes_are_kept_for_a_while_within_bounds() {
     registry.changed(&Change::Mailboxes { account: id, removed: vec![ids[0]], changed: vec![] });
     assert!(held.shared().gone);
     assert!(registry.find(ids[0]).is_none());
+}
+
+#[tokio::test]
+async fn a_copy_passes_over_what_went_away_unseen() {
+    let (accounts, ann) = door(&[]).await;
+    let store = accounts.store();
+    let mut bob = store.directory.account(ann).await.unwrap();
+    bob.name = "bob".into();
+    let bob = store.directory.create_account(bob, 1).await.unwrap().id;
+    let actor = |id, name| Arc::new(Actor::account(id, name, "a.example", Rights::default()));
+    let giver = accounts.open_account(&actor(bob, "bob"));
+    let rights = MailRights::parse("lri").unwrap();
+    giver.set_acl("INBOX", "ann", |_| rights).await.unwrap();
+    for n in 0..3 {
+        accounts.deliver(ann, None, mail(10 + n, n as u32)).await.unwrap();
+    }
+    let inbox = store.mailboxes.list(ann).await.unwrap().remove(0);
+    // Nobody tells this one of changes: as if they had not come through yet.
+    let behind = OpenMailbox::new(inbox.clone(), ann);
+    let snapshot = store.mailboxes.snapshot(ann, inbox.id).await.unwrap();
+    assert!(behind.take_snapshot(snapshot));
+    store.mailboxes.expunge(ann, inbox.id, &[Uid(2)], false).await.unwrap();
+    let taker = accounts.open_account(&actor(ann, "ann"));
+    let owner = taker.home().clone();
+    let opened = Opened { mailbox: Arc::new(behind), rights: MailRights::ALL, owner };
+    let all = [Uid(1), Uid(2), Uid(3)];
+    let copied = taker.copy(&opened, &all, "~bob/INBOX").await.unwrap();
+    assert_eq!(copied.pairs, [(Uid(1), Uid(1)), (Uid(3), Uid(2))]);
+    let moved = taker.move_messages(&opened, &all, "~bob/INBOX").await.unwrap();
+    assert_eq!(moved.pairs, [(Uid(1), Uid(3)), (Uid(3), Uid(4))]);
 }

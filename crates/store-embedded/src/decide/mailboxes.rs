@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use angarium_objects::value::Dictionary;
 use angarium_store::{
-    AccountId, AttributesPatch, MailboxId, MailboxRecord, ModSeq, NewMailbox, Result, StoreError,
-    Uid, UidValidity,
+    AccountId, AttributesPatch, FlagPart, MailboxId, MailboxRecord, ModSeq, NewMailbox, Result,
+    StoreError, Transfer, Uid, UidValidity,
 };
 use rusqlite::Connection;
 
-use super::messages::{Way, transfer_records};
+use super::messages::transfer_records;
 use super::{check_account, invalid, mailbox};
 use crate::index::apply_mail::MAILBOX_SHARD_BIT;
 use crate::index::mail_rows;
@@ -315,10 +315,11 @@ fn rename_inbox(
         |row| row.get(0).map(Uid),
     )?;
     let inbox = tree.get(source)?;
-    let way = Way { account: tree.account, from: source, to: id, keep: false, save_date: now };
+    let flags = FlagPart::ALL;
+    let way = Transfer { from: source, to: id, keep: false, flags, save_date: now };
     let mut records = vec![tree.record()];
     let pairs = super::messages::pairs(&uids, &target)?;
-    transfer_records(&mut records, way, &inbox, &target, &pairs);
+    transfer_records(&mut records, tree.account, way, &inbox, &target, &pairs);
     batch.write(&records, Vec::new())?;
     Ok(vec![mailbox(batch, tree.account, id)?.clone()])
 }

@@ -1,10 +1,10 @@
 //! Decisions on messages: appending, flags, copying, moving, removing.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use angarium_store::{
-    AccountId, Appended, Copied, FlagBits, FlagChange, FlagOutcome, FlagUpdate, Flags,
-    InternalDate, MailboxId, MailboxRecord, ModSeq, Origin, Result, StoreError, Uid,
+    AccountId, Appended, Copied, FlagBits, FlagOutcome, FlagPart, FlagUpdate, Flags, InternalDate,
+    MailboxId, MailboxRecord, ModSeq, Origin, Result, StoreError, Transfer, Uid,
 };
 
 use super::{Intake, invalid, mailbox};
@@ -114,11 +114,7 @@ pub(crate) fn change_flags(
             outcome.modified.push(uid);
             continue;
         }
-        let flags = match update.change {
-            FlagChange::Add => old.plus(&update.flags),
-            FlagChange::Remove => old.minus(&update.flags),
-            FlagChange::Replace => update.flags.clone(),
-        };
+        let flags = update.change.applied(&old, &update.flags);
         if !old.is_same(&flags) {
             outcome.changed.push((uid, flags.clone(), modseq));
             changed.push((uid, flags));
@@ -128,16 +124,6 @@ pub(crate) fn change_flags(
         batch.write(&[Record::Flags { account, mailbox: id, modseq, changed }], Vec::new())?;
     }
     Ok(outcome)
-}
-
-/// From where to where messages go, and whether the originals stay.
-#[derive(Clone, Copy)]
-pub(crate) struct Way {
-    pub(crate) account: AccountId,
-    pub(crate) from: MailboxId,
-    pub(crate) to: MailboxId,
-    pub(crate) keep: bool,
-    pub(crate) save_date: i64,
 }
 
 /// New UIDs for messages that come into a mailbox.
@@ -154,12 +140,13 @@ pub(crate) fn pairs(uids: &[Uid], target: &MailboxRecord) -> Result<Vec<(Uid, Ui
 /// The records of a copy or move.
 pub(crate) fn transfer_records(
     records: &mut Vec<Record>,
-    way: Way,
+    account: AccountId,
+    way: Transfer,
     source: &MailboxRecord,
     target: &MailboxRecord,
     pairs: &[(Uid, Uid)],
 ) {
-    let Way { account, from, to, keep, save_date } = way;
+    let Transfer { from, to, keep, save_date, .. } = way;
     if pairs.is_empty() {
         return;
     }
@@ -180,23 +167,52 @@ pub(crate) fn transfer_records(
     }
 }
 
-pub(crate) fn transfer(batch: &mut Batch<'_>, way: Way, uids: &[Uid]) -> Result<Copied> {
-    let source = mailbox(batch, way.account, way.from)?.clone();
-    let target = mailbox(batch, way.account, way.to)?.clone();
+pub(crate) fn transfer(
+    batch: &mut Batch<'_>,
+    account: AccountId,
+    way: Transfer,
+    uids: &[Uid],
+) -> Result<Copied> {
+    let source = mailbox(batch, account, way.from)?.clone();
+    let target = mailbox(batch, account, way.to)?.clone();
     must_be_selectable(&target)?;
-    let there = sweep::flags(batch.tx.db, way.from, uids)?;
-    let mut there: Vec<Uid> = there.into_iter().map(|(uid, ..)| uid).collect();
+    let found = sweep::flags(batch.tx.db, way.from, uids)?;
+    let mut there: Vec<Uid> = found.iter().map(|(uid, ..)| *uid).collect();
     if !there.is_sorted_by(|a, b| a < b) {
         let mut seen = HashSet::new();
         there.retain(|uid| seen.insert(*uid));
     }
     let pairs = pairs(&there, &target)?;
     let mut records = Vec::new();
-    transfer_records(&mut records, way, &source, &target, &pairs);
+    transfer_records(&mut records, account, way, &source, &target, &pairs);
+    let lost = flags_left_behind(&found, way.flags, &pairs);
+    if !lost.is_empty() {
+        let steps = if way.from == way.to && !way.keep { 3 } else { 2 };
+        let modseq = ModSeq(target.highest_modseq.0 + steps);
+        records.push(Record::Flags { account, mailbox: way.to, modseq, changed: lost });
+    }
     if !records.is_empty() {
         batch.write(&records, Vec::new())?;
     }
     Ok(Copied { pairs })
+}
+
+/// The copies that lose flags on the way, with those they keep.
+fn flags_left_behind(
+    found: &[(Uid, Flags, ModSeq)],
+    part: FlagPart,
+    pairs: &[(Uid, Uid)],
+) -> Vec<(Uid, Flags)> {
+    if part == FlagPart::ALL {
+        return Vec::new();
+    }
+    let short: HashMap<Uid, Flags> = found
+        .iter()
+        .map(|(uid, old, _)| (*uid, old, old.within(part)))
+        .filter(|(_, old, kept)| !old.is_same(kept))
+        .map(|(uid, _, kept)| (uid, kept))
+        .collect();
+    pairs.iter().filter_map(|(from, to)| Some((*to, short.get(from)?.clone()))).collect()
 }
 
 pub(crate) fn expunge(

@@ -10,11 +10,11 @@ use super::messages::{self, Mailbox};
 use super::{Ids, Memory, State, invalid, mail_of};
 use crate::error::{Result, StoreError};
 use crate::feed::Change;
-use crate::flags::FlagBits;
+use crate::flags::{FlagBits, FlagPart};
 use crate::ids::{AccountId, MailboxId, ModSeq, Uid, UidValidity};
 use crate::mailboxes::{
     Appended, AttributesPatch, Changes, Copied, FlagOutcome, FlagUpdate, MailboxRecord, Mailboxes,
-    NewMailbox, Snapshot,
+    NewMailbox, Snapshot, Transfer,
 };
 use crate::message::{NewMessage, Origin};
 
@@ -286,8 +286,9 @@ impl Mailboxes for Memory {
                 let changed = mail.records(&changed)?;
                 told.push(Change::Mailboxes { account, removed: Vec::new(), changed });
                 let uids: Vec<Uid> = mail.get(source)?.entries.keys().copied().collect();
-                let way = messages::Way { account, from: source, to: id, keep: false };
-                messages::transfer(mail, bodies, told, way, &uids, now)?;
+                let flags = FlagPart::ALL;
+                let way = Transfer { from: source, to: id, keep: false, flags, save_date: now };
+                messages::transfer(mail, bodies, told, (account, way), &uids)?;
                 return mail.records(&[id]);
             }
             if is_below(to, from) {
@@ -399,33 +400,10 @@ impl Mailboxes for Memory {
         })
     }
 
-    async fn copy(
-        &self,
-        account: AccountId,
-        from: MailboxId,
-        uids: &[Uid],
-        to: MailboxId,
-        save_date: i64,
-    ) -> Result<Copied> {
+    async fn transfer(&self, account: AccountId, way: Transfer, uids: &[Uid]) -> Result<Copied> {
         self.change(|state, told| {
             let mail = mail_of(&mut state.mail, account)?;
-            let way = messages::Way { account, from, to, keep: true };
-            messages::transfer(mail, &mut state.bodies, told, way, uids, save_date)
-        })
-    }
-
-    async fn move_messages(
-        &self,
-        account: AccountId,
-        from: MailboxId,
-        uids: &[Uid],
-        to: MailboxId,
-        save_date: i64,
-    ) -> Result<Copied> {
-        self.change(|state, told| {
-            let mail = mail_of(&mut state.mail, account)?;
-            let way = messages::Way { account, from, to, keep: false };
-            messages::transfer(mail, &mut state.bodies, told, way, uids, save_date)
+            messages::transfer(mail, &mut state.bodies, told, (account, way), uids)
         })
     }
 

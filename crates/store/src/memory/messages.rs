@@ -10,7 +10,7 @@ use crate::feed::Change;
 use crate::flags::FlagBits;
 use crate::ids::{AccountId, MailboxId, ModSeq, Uid, UidValidity};
 use crate::mailboxes::{
-    Appended, Changes, Copied, FlagChange, FlagOutcome, FlagUpdate, MailboxRecord,
+    Appended, Changes, Copied, FlagOutcome, FlagUpdate, MailboxRecord, Transfer,
 };
 use crate::message::{MessageEntry, NewMessage};
 
@@ -80,11 +80,7 @@ impl Mailbox {
                 outcome.modified.push(*uid);
                 continue;
             }
-            let flags = match update.change {
-                FlagChange::Add => entry.flags.plus(&update.flags),
-                FlagChange::Remove => entry.flags.minus(&update.flags),
-                FlagChange::Replace => update.flags.clone(),
-            };
+            let flags = update.change.applied(&entry.flags, &update.flags);
             if !entry.flags.is_same(&flags) {
                 entry.flags = flags.clone();
                 entry.modseq = modseq;
@@ -197,25 +193,15 @@ pub(super) fn append(
     Ok((record, answer))
 }
 
-/// From where to where messages go, and whether the originals stay.
-#[derive(Clone, Copy)]
-pub(super) struct Way {
-    pub(super) account: AccountId,
-    pub(super) from: MailboxId,
-    pub(super) to: MailboxId,
-    pub(super) keep: bool,
-}
-
 /// Copies or moves messages inside an account.
 pub(super) fn transfer(
     mail: &mut Mail,
     bodies: &mut HeldBodies,
     told: &mut Vec<Change>,
-    way: Way,
+    (account, way): (AccountId, Transfer),
     uids: &[Uid],
-    save_date: i64,
 ) -> Result<Copied> {
-    let Way { account, from, to, keep } = way;
+    let Transfer { from, to, keep, flags, save_date } = way;
     let source = mail.get(from)?;
     let mut seen = BTreeSet::new();
     let sources: Vec<MessageEntry> = uids
@@ -239,7 +225,8 @@ pub(super) fn transfer(
     let mut entries = Vec::new();
     for (entry, (_, uid)) in sources.into_iter().zip(&pairs) {
         bodies.hold(super::bodies::Source::Existing(entry.body))?;
-        let copy = MessageEntry { uid: *uid, modseq, save_date, ..entry };
+        let flags = entry.flags.within(flags);
+        let copy = MessageEntry { uid: *uid, modseq, save_date, flags, ..entry };
         target.entries.insert(*uid, copy.clone());
         entries.push(copy);
     }

@@ -2,7 +2,8 @@
 
 use super::scene::{NOW, Scene, digest, flagged, scene, uids};
 use crate::{
-    FlagBits, FlagChange, FlagUpdate, Flags, MailboxId, MessageEntry, Store, StoreError, Uid,
+    FlagBits, FlagChange, FlagPart, FlagUpdate, Flags, MailboxId, MessageEntry, Store, StoreError,
+    Transfer, Uid,
 };
 
 /// INBOX with "one", "two" and "three", and an empty mailbox beside it.
@@ -47,6 +48,30 @@ pub async fn a_copy_has_its_own_flags(store: Store) {
     store.mailboxes.change_flags(s.account, other, update).await.unwrap();
     assert_eq!(s.entry(s.inbox, Uid(1)).await.flags, Flags::default());
     assert_eq!(s.entry(other, Uid(1)).await.flags, Flags::of(FlagBits::FLAGGED));
+}
+
+pub async fn what_is_copied_or_moved_takes_only_the_flags_asked_for_along(store: Store) {
+    let (s, other) = two_mailboxes(&store).await;
+    let original = s.entry(s.inbox, Uid(2)).await;
+    let flags = FlagPart { bits: FlagBits::SEEN, keywords: false };
+    let way = Transfer { from: s.inbox, to: other, keep: true, flags, save_date: NOW };
+    let all = uids(&[1, 2, 3]);
+    let pairs = store.mailboxes.transfer(s.account, way, &all).await.unwrap().pairs;
+    assert_eq!(pairs.len(), 3);
+    let kept = Flags::of(FlagBits::SEEN);
+    assert_eq!(s.entry(other, Uid(2)).await.flags, kept);
+    assert_eq!(s.entry(other, Uid(1)).await.flags, Flags::default());
+    assert_eq!(s.entry(s.inbox, Uid(2)).await, original);
+    let flags = FlagPart { bits: FlagBits::DELETED, keywords: true };
+    let way = Transfer { keep: false, flags, ..way };
+    let pairs = store.mailboxes.transfer(s.account, way, &all).await.unwrap().pairs;
+    assert_eq!(pairs, [(Uid(1), Uid(4)), (Uid(2), Uid(5)), (Uid(3), Uid(6))]);
+    let moved = s.entry(other, Uid(5)).await;
+    assert_eq!(moved.flags, Flags::with_keywords(FlagBits::DELETED, ["Work"]));
+    assert!(s.texts(s.inbox).await.is_empty());
+    assert_eq!(s.texts(other).await, ["one", "two", "three", "one", "two", "three"]);
+    let record = store.mailboxes.get(s.account, other).await.unwrap();
+    assert_eq!((record.messages, record.deleted), (6, 1));
 }
 
 pub async fn copies_come_in_the_order_asked_for(store: Store) {

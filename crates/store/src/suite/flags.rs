@@ -1,7 +1,7 @@
 //! Promises about changing flags.
 
 use super::scene::{Scene, flagged, mail, scene, uids};
-use crate::{FlagBits, FlagChange, FlagOutcome, FlagUpdate, Flags, ModSeq, Store, Uid};
+use crate::{FlagBits, FlagChange, FlagOutcome, FlagPart, FlagUpdate, Flags, ModSeq, Store, Uid};
 
 impl Scene {
     /// Changes flags in INBOX.
@@ -56,6 +56,20 @@ pub async fn flags_are_replaced(store: Store) {
     assert_eq!(s.flags(1).await, new);
     s.flag(&[1], FlagChange::Replace, &Flags::default(), None).await;
     assert_eq!(s.flags(1).await, Flags::default());
+}
+
+pub async fn a_part_of_the_flags_is_replaced_in_one_change(store: Store) {
+    let s = scene(&store).await;
+    s.append(s.inbox, vec![flagged("x", SEEN.plus(&FLAGGED).plus(&keyword("Work")))]).await;
+    let bits = FlagBits::SEEN.union(FlagBits::ANSWERED);
+    let new = Flags::of(FlagBits::ANSWERED.union(FlagBits::DELETED)).plus(&keyword("Home"));
+    let part = FlagPart { bits, keywords: false };
+    let outcome = s.flag(&[1], FlagChange::ReplacePart(part), &new, None).await;
+    let left = FLAGGED.plus(&Flags::of(FlagBits::ANSWERED)).plus(&keyword("Work"));
+    assert_eq!((outcome.changed.len(), s.flags(1).await), (1, left.clone()));
+    let part = FlagPart { bits: FlagBits(0), keywords: true };
+    s.flag(&[1], FlagChange::ReplacePart(part), &new, None).await;
+    assert_eq!(s.flags(1).await, Flags::of(left.bits).plus(&keyword("Home")));
 }
 
 pub async fn a_change_that_changes_nothing_costs_no_modseq(store: Store) {
