@@ -170,8 +170,7 @@ impl MailAccount {
             return Ok(told);
         }
         let Some(guess) = SpecialUse::by_name(&record.name) else { return Ok(None) };
-        let all = self.accounts.store().mailboxes.list(target.owner.id).await?;
-        let taken = all.iter().any(|r| r.special_use == guess.attribute());
+        let taken = self.tree(&target.owner).await?.any(|r| r.special_use == guess.attribute());
         Ok((record.special_use.is_empty() && !taken).then_some(guess))
     }
 
