@@ -360,8 +360,7 @@ impl Watcher {
                 notices.push(Notice::Named { now: Box::new(watched.clone()), old });
             }
             let entries = before.map(|known| {
-                self.mail
-                    .annotations_changed(&known.record.annotations, &watched.record.annotations)
+                self.mail.annotations_changed(&(&known.record).into(), &(&watched.record).into())
             });
             if let Some(entries) = entries.filter(|e| !e.is_empty() && watched.readable) {
                 notices.push(Notice::Annotated { now: Box::new(watched.clone()), entries });
