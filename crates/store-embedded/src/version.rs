@@ -12,7 +12,7 @@
 //! | format | what it brought |
 //! |---|---|
 //! | 1 | |
-//! | 2 | annotations of mailboxes: record kind 17, a trailing part of a mailbox's attributes |
+//! | 2 | annotations of mailboxes: record kind 17, a trailing part of a mailbox's attributes; what is recent alone: record kind 18 |
 
 use std::io::Write;
 use std::path::Path;

@@ -73,7 +73,7 @@ impl NewMailbox {
 }
 
 /// Attributes to be changed; `None` leaves them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AttributesPatch {
     /// New class.
     pub class: Option<String>,

@@ -97,6 +97,7 @@ impl From<MailError> for Answer {
             MailError::NoPermission => "NOPERM",
             MailError::OverQuota => "OVERQUOTA",
             MailError::TooManyMailboxes => "LIMIT",
+            MailError::SpecialUseTaken => "USEATTR",
             MailError::TooLarge(_) => "TOOBIG",
             MailError::Unavailable(_) => "UNAVAILABLE",
             MailError::Damaged(_) => "SERVERBUG",

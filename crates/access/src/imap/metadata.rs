@@ -90,7 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
         // What this client changed itself need not be told.
         if let Some(selected) = self.selected.as_mut() {
-            selected.annotations = selected.shared().record.annotations.clone();
+            selected.annotations = selected.shared().record.as_ref().into();
         }
         self.look_at_server_metadata().await?;
         Ok(Answer::ok("completed"))
@@ -120,9 +120,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             return;
         };
         let shared = selected.shared();
-        let now = &shared.record.annotations;
-        let changed = user.mail.annotations_changed(&selected.annotations, now);
-        selected.annotations = now.clone();
+        let now = shared.record.as_ref().into();
+        let changed = user.mail.annotations_changed(&selected.annotations, &now);
+        selected.annotations = now;
         let utf8 = self.enabled.utf8_names();
         encode::metadata_changed(self.connection.out(), &selected.name, utf8, &changed);
     }

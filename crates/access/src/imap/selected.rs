@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use angarium_accounts::mailboxes::{MailRights, Opened, Row, Shared, Table};
-use angarium_accounts::{Annotations, FlagBits, ModSeq, Uid};
+use angarium_accounts::mailboxes::{Annotated, MailRights, Opened, Row, Shared, Table};
+use angarium_accounts::{FlagBits, ModSeq, Uid};
 use angarium_imap::encode::{self, Code, FetchWriter};
 use angarium_imap::types::UidSet;
 use angarium_imap::view::{Habits, Moment, News, UidMap, View};
@@ -33,7 +33,7 @@ pub(super) struct Selected {
     /// The mailbox is no more.
     pub(super) gone: bool,
     /// The annotations the client has been told of.
-    pub(super) annotations: Annotations,
+    pub(super) annotations: Annotated,
     /// Flags are not told just now.
     pub(super) hold_flags: bool,
     /// Results kept up to date for the client.
@@ -112,7 +112,7 @@ impl Selected {
             watch,
             recent_until: claimed.map(|_| shared.record.uid_next),
             gone: shared.gone,
-            annotations: shared.record.annotations.clone(),
+            annotations: shared.record.as_ref().into(),
             hold_flags: false,
             contexts: Contexts::default(),
             name,

@@ -171,6 +171,15 @@ async fn what_others_change_of_metadata_is_told_to_those_who_enabled_it() {
     assert!(got.starts_with("* METADATA INBOX /private/comment /shared/comment\r\n"), "{got}");
     assert!(ann.ok("NOOP").await.starts_with("x OK"));
     assert!(plain.ok("NOOP").await.starts_with("x OK"));
+    other.ok("CREATE Bin").await;
+    ann.ok("SELECT Bin").await;
+    other
+        .ok("SETMETADATA Bin (/private/specialuse \"\\\\Trash\" /shared/vendor/angarium/class \"IPF.Note\")")
+        .await;
+    let got = ann.ok("NOOP").await;
+    let expected = "* METADATA Bin /private/specialuse /shared/vendor/angarium/class\r\n";
+    assert!(got.starts_with(expected), "{got}");
+    ann.ok("SELECT INBOX").await;
     let got = ann.ok("SETMETADATA INBOX (/shared/comment \"own\")").await;
     assert!(got.starts_with("x OK"), "{got}");
     let module = angarium_accounts::SettingsKey::Module("IMAPMetadata".into());
@@ -194,6 +203,13 @@ async fn the_special_use_of_a_mailbox_is_an_annotation_too() {
     assert!(ann.ok("GETMETADATA Drafts /private/specialuse").await.contains("\\\\Drafts"));
     let got = ann.no("SETMETADATA Gone (/private/specialuse \"\\\\Weather\")").await;
     assert!(got.contains("[USEATTR]"), "{got}");
+    ann.ok("SETMETADATA Gone (/private/specialuse \"\\\\Trash\")").await;
+    // One mailbox of an account has it.
+    let got = ann.no("SETMETADATA Drafts (/private/specialuse \"\\\\Trash\")").await;
+    assert!(got.contains("[USEATTR]"), "{got}");
+    assert!(ann.no("CREATE Bin (USE (\\Trash))").await.contains("[USEATTR]"));
+    assert!(ann.no("SELECT Bin").await.contains("[NONEXISTENT]"));
     ann.ok("SETMETADATA Gone (/private/specialuse NIL)").await;
+    ann.ok("CREATE Bin (USE (\\Trash))").await;
     assert!(!ann.ok("LIST \"\" Gone").await.contains("\\Trash"));
 }

@@ -116,13 +116,18 @@ impl World {
 
     /// A connection from this machine or from elsewhere.
     pub(crate) fn connect_from(&self, peer: [u8; 4]) -> Client {
+        self.connect_under(peer, false)
+    }
+
+    /// As `connect_from`, where TLS may have been agreed before the session began.
+    pub(crate) fn connect_under(&self, peer: [u8; 4], tls: bool) -> Client {
         let session = self.sessions.fetch_add(1, Ordering::Relaxed);
         let (near, far) = tokio::io::duplex(1 << 18);
         let info = ConnectionInfo {
             session,
             peer: SocketAddr::from((peer, 4000)),
             local: SocketAddr::from(([127, 0, 0, 1], 143)),
-            tls: false,
+            tls,
         };
         let task = tokio::spawn(serve(far, info, Arc::clone(&self.context)));
         Client { stream: near, task, got: Vec::new(), at: 0, tag: 0, deflate: None }

@@ -6,6 +6,7 @@
 mod alerting;
 mod annotating;
 mod appending;
+mod capabilities;
 mod changes;
 mod classes;
 mod client;

@@ -94,6 +94,8 @@ async fn notify_tells_names_as_they_come_go_and_change() {
     assert_eq!(ann.line().await, "* LIST () \"/\" Play");
     other.ok("SETMETADATA Play (/private/comment \"x\")").await;
     assert_eq!(ann.line().await, "* METADATA Play /private/comment");
+    other.ok("SETMETADATA Play (/shared/vendor/angarium/class \"IPF.Note\")").await;
+    assert_eq!(ann.line().await, "* METADATA Play /shared/vendor/angarium/class");
     other.ok("DELETE Play").await;
     assert_eq!(ann.line().await, "* LIST (\\NonExistent) \"/\" Play");
     other.ok("CREATE a/b").await;

@@ -36,6 +36,24 @@ const SERVER_MODULE: &str = "IMAPMetadata";
 /// Entries, by name in lower case, and their values.
 pub type Entries = BTreeMap<String, Bytes>;
 
+/// All of a mailbox that is shown as annotations, to tell later what changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Annotated {
+    annotations: Annotations,
+    class: String,
+    special_use: String,
+}
+
+impl From<&MailboxRecord> for Annotated {
+    fn from(record: &MailboxRecord) -> Self {
+        Self {
+            annotations: record.annotations.clone(),
+            class: record.class.clone(),
+            special_use: record.special_use.clone(),
+        }
+    }
+}
+
 /// Why annotations were not set. None of them was then.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum AnnotationError {
@@ -131,18 +149,22 @@ impl MailAccount {
 
     /// Entries this actor sees that are not the same in both, ascending.
     #[must_use]
-    pub fn annotations_changed(&self, before: &Annotations, now: &Annotations) -> Vec<String> {
+    pub fn annotations_changed(&self, before: &Annotated, now: &Annotated) -> Vec<String> {
         if before == now {
             return Vec::new();
         }
-        let names: BTreeSet<&str> = before.iter().chain(now.iter()).map(|(name, _)| name).collect();
-        let changed = names.into_iter().filter(|name| before.get(name) != now.get(name));
-        changed
-            .filter_map(|name| seen_as(name, self.actor.account))
-            .map(str::to_owned)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect()
+        let (old, new) = (&before.annotations, &now.annotations);
+        let names: BTreeSet<&str> = old.iter().chain(new.iter()).map(|(name, _)| name).collect();
+        let changed = names.into_iter().filter(|name| old.get(name) != new.get(name));
+        let changed = changed.filter_map(|name| seen_as(name, self.actor.account));
+        let mut changed: BTreeSet<&str> = changed.collect();
+        if before.class != now.class {
+            changed.insert(CLASS);
+        }
+        if before.special_use != now.special_use {
+            changed.insert(SPECIAL_USE);
+        }
+        changed.into_iter().map(str::to_owned).collect()
     }
 
     /// The annotations of a mailbox that this actor sees.
@@ -170,8 +192,7 @@ impl MailAccount {
             return Ok(told);
         }
         let Some(guess) = SpecialUse::by_name(&record.name) else { return Ok(None) };
-        let all = self.accounts.store().mailboxes.list(target.owner.id).await?;
-        let taken = all.iter().any(|r| r.special_use == guess.attribute());
+        let taken = self.tree(&target.owner).await?.any(|r| r.special_use == guess.attribute());
         Ok((record.special_use.is_empty() && !taken).then_some(guess))
     }
 
@@ -201,7 +222,14 @@ impl MailAccount {
             }
             match entry.as_str() {
                 CLASS => patch.class = Some(class(&record, value.as_ref())?),
-                SPECIAL_USE => patch.special_use = Some(special_use(value.as_ref())?),
+                SPECIAL_USE => {
+                    let wanted = special_use(value.as_ref())?;
+                    if let Some(wanted) = wanted {
+                        self.must_be_free(&target, wanted).await?;
+                    }
+                    let attribute = wanted.map(SpecialUse::attribute).unwrap_or_default();
+                    patch.special_use = Some(attribute.to_owned());
+                }
                 _ => patch.annotations.push((self.stored_name(entry)?, value.clone())),
             }
         }
@@ -365,8 +393,8 @@ fn class(record: &MailboxRecord, value: Option<&Bytes>) -> Result<String, MailEr
 }
 
 /// A special use as given.
-fn special_use(value: Option<&Bytes>) -> Result<String, AnnotationError> {
-    let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(String::new()) };
+fn special_use(value: Option<&Bytes>) -> Result<Option<SpecialUse>, AnnotationError> {
+    let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(None) };
     let known = std::str::from_utf8(value).ok().and_then(SpecialUse::parse);
-    known.map(|u| u.attribute().to_owned()).ok_or(AnnotationError::SpecialUse)
+    known.map(Some).ok_or(AnnotationError::SpecialUse)
 }

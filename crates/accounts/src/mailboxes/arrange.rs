@@ -23,7 +23,8 @@ impl MailAccount {
     /// closest mailbox above; a directory that becomes a mailbox keeps its own.
     ///
     /// # Errors
-    /// `Exists`, `NoPermission`, `TooManyMailboxes`, `Name`, or what the store says.
+    /// `Exists`, `NoPermission`, `TooManyMailboxes`, `SpecialUseTaken`, `Name`, or what the store
+    /// says.
     pub async fn create(
         &self,
         name: &str,
@@ -46,6 +47,9 @@ impl MailAccount {
             if there.selectable || !selectable {
                 return Err(MailError::Exists);
             }
+        }
+        if let Some(wanted) = special_use {
+            self.must_be_free(&target, wanted).await?;
         }
         let limits = self.accounts.mail_limits(target.owner.id).await?;
         let count = tree.selectable();
@@ -83,6 +87,25 @@ impl MailAccount {
             }
         }
         Ok(above.map(|record| record.acl.clone()).unwrap_or_default())
+    }
+
+    /// One mailbox of an account has a special use, so that programs do not choose differently
+    /// (RFC 6154 section 3 leaves it to the server). Mailboxes this actor may not see do not
+    /// count: he would learn of them. Uses that were there before stay.
+    pub(super) async fn must_be_free(
+        &self,
+        target: &Target,
+        wanted: SpecialUse,
+    ) -> Result<(), MailError> {
+        for record in self.tree(&target.owner).await?.beginning("") {
+            if record.special_use == wanted.attribute()
+                && record.name != target.path
+                && self.rights(&target.owner, &record).await?.can(MailRights::LOOKUP)
+            {
+                return Err(MailError::SpecialUseTaken);
+            }
+        }
+        Ok(())
     }
 
     /// Something that is in the way but may not be seen is not told of.

@@ -34,6 +34,9 @@ pub enum MailError {
     /// *Never*: the account has as many mailboxes as it may have.
     #[error("the account has as many mailboxes as it may have")]
     TooManyMailboxes,
+    /// *Not while* another mailbox of the account has this special use.
+    #[error("another mailbox has this special use")]
+    SpecialUseTaken,
     /// *Never*: a message is larger than the account takes.
     #[error("the message is larger than {0} octets, the largest taken here")]
     TooLarge(u64),

@@ -34,7 +34,7 @@ mod watching;
 
 pub use account::{MailAccount, Opened, Target};
 pub(crate) use alias::fault as alias_fault;
-pub use annotations::{AnnotationError, Entries};
+pub use annotations::{Annotated, AnnotationError, Entries};
 pub use delivery::DeliverError;
 pub use error::MailError;
 pub use facts::{Limits, Owner};

@@ -253,10 +253,10 @@ impl Watcher {
 
     /// The mailboxes of an account that are watched and may be seen now.
     async fn visible(&self, owner: &Owner) -> Result<Vec<Watched>, MailError> {
-        let all = match self.mail.accounts.store().mailboxes.list(owner.id).await {
-            Ok(all) => all,
-            Err(StoreError::NotFound(_)) => return Ok(Vec::new()),
-            Err(error) => return Err(error.into()),
+        let all = match self.mail.tree(owner).await {
+            Ok(tree) => tree.beginning(""),
+            Err(MailError::NotFound | MailError::NoAccount) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
         };
         let mail_only = !self.mail.sees_non_mail().await?;
         let mut found = Vec::new();
@@ -269,6 +269,7 @@ impl Watcher {
             if rights.can(MailRights::LOOKUP) {
                 let target = Target { owner: owner.clone(), path: record.name.clone() };
                 let readable = rights.can(MailRights::READ);
+                let record = record.as_ref().clone();
                 found.push(Watched { name, filter, record, target, readable });
             }
         }
@@ -359,8 +360,7 @@ impl Watcher {
                 notices.push(Notice::Named { now: Box::new(watched.clone()), old });
             }
             let entries = before.map(|known| {
-                self.mail
-                    .annotations_changed(&known.record.annotations, &watched.record.annotations)
+                self.mail.annotations_changed(&(&known.record).into(), &(&watched.record).into())
             });
             if let Some(entries) = entries.filter(|e| !e.is_empty() && watched.readable) {
                 notices.push(Notice::Annotated { now: Box::new(watched.clone()), entries });

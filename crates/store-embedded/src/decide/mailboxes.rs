@@ -330,6 +330,13 @@ pub(crate) fn set_attributes(
     id: MailboxId,
     patch: AttributesPatch,
 ) -> Result<MailboxRecord> {
+    if let Some(first) = patch.first_recent
+        && patch == (AttributesPatch { first_recent: Some(first), ..<_>::default() })
+    {
+        mailbox(batch, account, id)?;
+        batch.write(&[Record::Recent { account, mailbox: id, first }], Vec::new())?;
+        return Ok(mailbox(batch, account, id)?.clone());
+    }
     let mut record = mailbox(batch, account, id)?.clone();
     if patch.uid_next.is_some_and(|next| next < record.uid_next) {
         return invalid("UIDNEXT may only grow");

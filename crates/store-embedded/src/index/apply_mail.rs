@@ -123,6 +123,19 @@ impl IndexTx<'_> {
         Ok(())
     }
 
+    pub(crate) fn recent(
+        &mut self,
+        account: AccountId,
+        mailbox: MailboxId,
+        first: Uid,
+    ) -> Result<(), StoreError> {
+        let record = self.mailbox_to_change(account, mailbox)?;
+        record.first_recent = record.first_recent.max(first);
+        let changed = record.clone();
+        self.tell(|| Change::Mailboxes { account, removed: Vec::new(), changed: vec![changed] });
+        Ok(())
+    }
+
     pub(crate) fn appended(
         &mut self,
         account: AccountId,

@@ -169,11 +169,11 @@ pub(crate) fn put_mailbox(
     Ok(())
 }
 
-/// Writes what changes with messages.
+/// Writes what changes with messages and with sessions that look at them.
 pub(crate) fn update_counters(db: &Connection, m: &MailboxRecord) -> Result<(), StoreError> {
     db.prepare_cached(
-        "UPDATE mailboxes SET uid_next=?2, modseq=?3, messages=?4, unseen=?5, deleted=?6, size=?7
-         WHERE id=?1",
+        "UPDATE mailboxes SET uid_next=?2, modseq=?3, messages=?4, unseen=?5, deleted=?6, size=?7,
+         first_recent=?8 WHERE id=?1",
     )
     .and_then(|mut s| {
         s.execute((
@@ -184,6 +184,7 @@ pub(crate) fn update_counters(db: &Connection, m: &MailboxRecord) -> Result<(), 
             m.unseen,
             m.deleted,
             m.size,
+            m.first_recent.0,
         ))
     })
     .map_err(sql)?;

@@ -194,6 +194,7 @@ impl<'a> IndexTx<'a> {
             Record::Mailboxes { account, removed, put } => {
                 self.mailboxes_put(*account, removed, put)
             }
+            Record::Recent { account, mailbox, first } => self.recent(*account, *mailbox, *first),
             Record::Appended { account, mailbox, modseq, arrivals } => {
                 self.appended(*account, *mailbox, *modseq, arrivals, place)
             }

@@ -96,6 +96,9 @@ pub(crate) enum Record {
     /// Mailboxes removed (with their messages), made or changed (attributes, never counters of
     /// one that is there).
     Mailboxes { account: AccountId, removed: Vec<MailboxId>, put: Vec<MailboxRecord> },
+    /// Messages of a mailbox below this are not recent any more: alone, as a whole mailbox would
+    /// carry its annotations along each time a session leaves it.
+    Recent { account: AccountId, mailbox: MailboxId, first: Uid },
     /// Messages came.
     Appended { account: AccountId, mailbox: MailboxId, modseq: ModSeq, arrivals: Vec<Arrival> },
     /// Flags changed to these.
@@ -274,6 +277,12 @@ fn put_record(put: &mut Put, record: &Record) -> u8 {
             put.list(changed, Put::annotated_mailbox);
             17
         }
+        Record::Recent { account, mailbox, first } => {
+            put.uint(account.0);
+            put.uint(mailbox.0);
+            put.uint(u64::from(first.0));
+            18
+        }
         Record::Appended { account, mailbox, modseq, arrivals } => {
             put_place(put, *account, *mailbox, *modseq);
             put.list(arrivals, put_arrival);
@@ -428,6 +437,11 @@ fn get_record(kind: u8, get: &mut Get<'_>) -> Decoded<Record> {
             removed: get.list(|get| get.uint().map(MailboxId))?,
             put: get.list(Get::annotated_mailbox)?,
         },
+        18 => Record::Recent {
+            account: AccountId(get.uint()?),
+            mailbox: MailboxId(get.uint()?),
+            first: Uid(get.u32()?),
+        },
         4 => {
             let (account, mailbox, modseq) = get_place(get)?;
             Record::Appended { account, mailbox, modseq, arrivals: get.list(get_arrival)? }
@@ -562,6 +576,7 @@ mod tests {
                 pairs: vec![(Uid(9), Uid(1)), (Uid(4), Uid(2))],
             },
             Record::QueueIdsReserved { below: u64::MAX },
+            Record::Recent { account: AccountId(1), mailbox: MailboxId(2), first: Uid(u32::MAX) },
             Record::Mailboxes {
                 account: AccountId(1),
                 removed: vec![MailboxId(9)],
