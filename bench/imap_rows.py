@@ -104,6 +104,7 @@ class Mixed(Commands):
 
     def prepare(self, load, site):
         filled(load, site, self.messages)
+        site.until_quiet()
 
 
 def searching(messages):

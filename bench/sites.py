@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 
 # Accounts that go round; the one after them holds the mail of P3, the last one that of P5, the
 # rest is for copies.
@@ -71,6 +72,36 @@ class Site:
     def restart(self):
         self.stop()
         self.start()
+
+    def spent(self):
+        """Clock ticks of processor time of all its processes."""
+        ticks, parents = {}, {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+                    fields = file.read().rpartition(")")[2].split()
+            except OSError:
+                continue        # it has ended meanwhile
+            parents[pid], ticks[pid] = fields[1], int(fields[11]) + int(fields[12])
+        ours = set(self.pids())
+
+        def belongs(pid):
+            while pid in parents and pid not in ours:
+                pid = parents[pid]
+            return pid in ours
+        return sum(spent for pid, spent in ticks.items() if belongs(pid))
+
+    def until_quiet(self, seconds=180):
+        """Waits until the server has done what it does by itself after mail came, such as making
+        what its searches use; at most so long."""
+        ends, before = time.monotonic() + seconds, self.spent()
+        while time.monotonic() < ends:
+            time.sleep(2)
+            now = self.spent()
+            if now - before <= 2:
+                return
+            before = now
+        print(f"{self.name} is still at work by itself after {seconds} s", flush=True)
 
     def has(self, protocol):
         return protocol in self.facts

@@ -2,20 +2,27 @@
 //! Messages that memory decides cost nothing; for the others summaries, then headers, then bodies
 //! are read in bounded batches. It must never know how a condition is tested or what is answered.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use angarium_accounts::mailboxes::{MailError, OpenMailbox, Reader, Row, Shared, batches};
 use angarium_accounts::{BodyId, Sifted, Uid};
 use angarium_imap::view::View;
-use angarium_message::search::ReadableText;
+use angarium_message::header::header_length;
 use angarium_message::summary::SummaryView;
+use bytes::Bytes;
 
 use super::fetch::{bodies, heads, summaries};
 use super::search_keys::{Facts, Key};
+use super::search_text::{BodyTexts, Held};
 use super::{search_fuzzy, search_sift};
 
 /// Messages whose summaries are looked at in one go.
 const BATCH: usize = 500;
 /// Octets of headers or bodies read in one go.
 const BATCH_BYTES: u64 = 2 << 20;
+/// Runs of whole messages that one search reads and looks through at the same time.
+const RUNS_UNDER_WAY: usize = 2;
 /// The text of larger messages is not searched.
 const MAX_SEARCHED: u64 = 64 << 20;
 
@@ -133,7 +140,7 @@ impl<'a> Candidate<'a> {
             headers: None,
             summary: None,
             head: None,
-            texts: None,
+            held: None,
         }
     }
 
@@ -154,6 +161,11 @@ async fn read_and_test(
     candidates: &[Candidate<'_>],
 ) -> Result<Vec<Found>, MailError> {
     let mut found = Vec::new();
+    if key.asks_bodies_alone() {
+        let all: Vec<&Candidate<'_>> = candidates.iter().collect();
+        let met = search_bodies(reader, key, &all).await?;
+        return Ok(met.iter().map(Candidate::found).collect());
+    }
     let mut pace = search_sift::Pace::of(key);
     let mut take = |candidate: &Candidate<'_>| found.push(candidate.found());
     for batch in candidates.chunks(BATCH) {
@@ -202,36 +214,82 @@ async fn read_and_test(
     Ok(found)
 }
 
+/// Reads whole messages and looks through them, a few runs at a time, where decoding does not keep
+/// other sessions waiting.
 async fn search_bodies<'a>(
     reader: &Reader,
     key: &Key,
     candidates: &[&Candidate<'a>],
 ) -> Result<Vec<Candidate<'a>>, MailError> {
-    let mut found = Vec::new();
     let mut rest = candidates;
+    let mut runs = Vec::new();
     for run in batches(candidates.iter().map(|c| c.row.size()), BATCH, BATCH_BYTES) {
         let (here, later) = rest.split_at(run.min(rest.len()));
         rest = later;
         if here.iter().any(|c| c.row.size() > MAX_SEARCHED) {
             tracing::debug!("a message is too large to be searched");
-            continue;
+        } else {
+            runs.push(here);
         }
-        let ids: Vec<BodyId> = here.iter().map(|c| c.row.body()).collect();
-        let stored = summaries(reader, &ids).await?;
-        for ((candidate, body), summary) in here.iter().zip(bodies(reader, &ids).await?).zip(stored)
+    }
+    let texts = Arc::new(key.body_texts());
+    let with_summaries = !key.asks_bodies_alone();
+    let mut runs = runs.into_iter();
+    let mut under_way = VecDeque::new();
+    let mut found = Vec::new();
+    loop {
+        while under_way.len() < RUNS_UNDER_WAY
+            && let Some(here) = runs.next()
         {
-            let (Some(body), Some(summary)) = (body, summary) else { continue };
-            let Ok(view) = SummaryView::new(&summary) else { continue };
-            let texts = ReadableText::of(&body);
-            let head = body.get(..angarium_message::header::header_length(&body));
-            let facts =
-                Facts { summary: Some(&view), head, texts: Some(&texts), ..candidate.facts() };
+            let ids = here.iter().map(|c| c.row.body()).collect();
+            let looked = look_through(reader.clone(), Arc::clone(&texts), ids, with_summaries);
+            under_way.push_back((here, tokio::spawn(looked)));
+        }
+        let Some((here, looked)) = under_way.pop_front() else { return Ok(found) };
+        let looked = looked.await.map_err(|e| MailError::Unavailable(e.to_string()))??;
+        for (candidate, message) in here.iter().zip(looked) {
+            let Some(message) = message else { continue };
+            let summary = message.summary.as_ref().and_then(|s| SummaryView::new(s).ok());
+            let facts = Facts {
+                summary: summary.as_ref(),
+                head: Some(&message.head),
+                held: Some(message.held),
+                ..candidate.facts()
+            };
             if key.test(&facts) == Some(true) {
                 found.push(**candidate);
             }
-            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
     }
-    Ok(found)
+}
+
+/// What was seen of a message that was read whole.
+struct Looked {
+    summary: Option<Bytes>,
+    head: Bytes,
+    held: Held,
+}
+
+/// Reads messages and looks for texts in them; those that went away meanwhile are `None`.
+async fn look_through(
+    reader: Reader,
+    texts: Arc<BodyTexts>,
+    ids: Vec<BodyId>,
+    with_summaries: bool,
+) -> Result<Vec<Option<Looked>>, MailError> {
+    let mut known = vec![None; ids.len()];
+    if with_summaries {
+        known = summaries(&reader, &ids).await?;
+    }
+    let read = bodies(&reader, &ids).await?;
+    let look = move || -> Vec<Option<Looked>> {
+        let each = read.into_iter().zip(known).map(|(body, summary)| {
+            let body = body?;
+            let head = body.slice(..header_length(&body).min(body.len()));
+            Some(Looked { summary, head, held: texts.held_by(&body) })
+        });
+        each.collect()
+    };
+    let looked = tokio::task::spawn_blocking(look).await;
+    looked.map_err(|e| MailError::Unavailable(e.to_string()))
 }

@@ -6,7 +6,7 @@ use angarium_accounts::mailboxes::Row;
 use angarium_accounts::{BodyId, FlagBits, Sifted};
 use angarium_imap::types::{DateKind, SearchKey, SequenceSet, TextField, UidSet};
 use angarium_imap::view::View;
-use angarium_message::search::{Place, Probe, ReadableText};
+use angarium_message::search::{Place, Probe};
 use angarium_message::summary::SummaryView;
 use angarium_message::thread::thread_id;
 
@@ -15,12 +15,13 @@ use super::flags::{self, Known};
 use super::search_fuzzy::Fuzzy;
 use super::search_headers::Headers;
 use super::search_sift::rules_out;
-use super::search_text::{self, Needle};
+use super::search_text::{BodyTexts, Held, Needle};
 
 /// Texts that rule messages out in one search; those of further keys are read for.
 const PROBES_MAX: usize = 64;
 /// Texts one search may look for, those in bodies among them, and those in any form (ABU-27).
 const TEXTS_MAX: usize = 2000;
+/// Those in bodies have a bit each, of 128.
 const BODY_TEXTS_MAX: usize = 100;
 const FUZZY_MAX: usize = 16;
 /// Seconds of a day.
@@ -65,17 +66,19 @@ pub(super) struct Facts<'a> {
     pub(super) headers: Option<Headers<'a>>,
     pub(super) summary: Option<&'a SummaryView<'a>>,
     pub(super) head: Option<&'a [u8]>,
-    pub(super) texts: Option<&'a ReadableText>,
+    /// Which of the texts looked for in whole messages it holds.
+    pub(super) held: Option<Held>,
 }
 
 impl Key {
     /// Prepares a condition for the messages of a view at a moment (seconds since 1970).
     pub(super) fn prepare(key: &SearchKey, view: &View, now: i64) -> Result<Self, Answer> {
-        let key = Self::prepare_as(key, view, now, false)?;
+        let mut key = Self::prepare_as(key, view, now, false)?;
         let (texts, in_bodies, fuzzy) = key.texts();
         if texts > TEXTS_MAX || in_bodies > BODY_TEXTS_MAX || fuzzy > FUZZY_MAX {
             return Err(Answer::no("Too many texts to look for at once").word("LIMIT"));
         }
+        key.give_bits(&mut 0);
         Ok(key)
     }
 
@@ -207,6 +210,58 @@ impl Key {
         }
     }
 
+    /// Is nothing asked that the header or the summary answers?
+    pub(super) fn asks_bodies_alone(&self) -> bool {
+        match self {
+            Self::And(keys) => keys.iter().all(Self::asks_bodies_alone),
+            Self::Or(a, b) => a.asks_bodies_alone() && b.asks_bodies_alone(),
+            Self::Not(key) => key.asks_bodies_alone(),
+            Self::Before(kind, _) | Self::On(kind, _) | Self::Since(kind, _) => {
+                *kind != DateKind::Sent
+            }
+            Self::Text(field, _) => matches!(field, TextField::Body | TextField::Text),
+            Self::Thread(_) => false,
+            _ => true,
+        }
+    }
+
+    /// The texts looked for in whole messages.
+    pub(super) fn body_texts(&self) -> BodyTexts {
+        let mut texts = BodyTexts::default();
+        self.add_body_texts(&mut texts);
+        texts
+    }
+
+    fn add_body_texts(&self, texts: &mut BodyTexts) {
+        match self {
+            Self::And(keys) => keys.iter().for_each(|key| key.add_body_texts(texts)),
+            Self::Or(a, b) => {
+                a.add_body_texts(texts);
+                b.add_body_texts(texts);
+            }
+            Self::Not(key) => key.add_body_texts(texts),
+            Self::Text(TextField::Body, needle) => texts.add(false, needle),
+            Self::Text(TextField::Text, needle) => texts.add(true, needle),
+            _ => {}
+        }
+    }
+
+    fn give_bits(&mut self, next: &mut u32) {
+        match self {
+            Self::And(keys) => keys.iter_mut().for_each(|key| key.give_bits(next)),
+            Self::Or(a, b) => {
+                a.give_bits(next);
+                b.give_bits(next);
+            }
+            Self::Not(key) => key.give_bits(next),
+            Self::Text(TextField::Body | TextField::Text, needle) => {
+                needle.bit = *next;
+                *next += 1;
+            }
+            _ => {}
+        }
+    }
+
     /// Does it ask for words in any form?
     pub(super) fn has_fuzzy(&self) -> bool {
         match self {
@@ -318,8 +373,7 @@ fn text(field: &TextField, needle: &Needle, facts: &Facts<'_>) -> Option<bool> {
     }
     type Kept = for<'s> fn(&SummaryView<'s>) -> &'s str;
     let (kept, name): (Option<Kept>, &str) = match field {
-        TextField::Body => return facts.texts.map(|t| search_text::body_has(t, needle)),
-        TextField::Text => return facts.texts.map(|t| search_text::has(t, needle)),
+        TextField::Body | TextField::Text => return facts.held.map(|held| held.has(needle)),
         TextField::Subject => (Some(|s| s.subject()), "Subject"),
         TextField::From => (Some(|s| s.from()), "From"),
         TextField::To => (Some(|s| s.to()), "To"),

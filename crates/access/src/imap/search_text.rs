@@ -2,23 +2,26 @@
 //! case. Knows no storage.
 
 use angarium_message::header;
-use angarium_message::search::{Place, Probe, ReadableText, fold};
+use angarium_message::search::{Place, Probe, Stands, fold, look_through};
 use memchr::memmem::Finder;
 
 /// Text to be found, case folded.
+#[derive(Clone)]
 pub(super) struct Needle {
     finder: Finder<'static>,
     empty: bool,
     folded: String,
     /// Its number among the probes of the search, once it has one.
     pub(super) probe: Option<usize>,
+    /// Its bit among the texts looked for in bodies.
+    pub(super) bit: u32,
 }
 
 impl Needle {
     pub(super) fn new(text: &str) -> Self {
         let folded = fold(text);
         let finder = Finder::new(folded.as_bytes()).into_owned();
-        Self { finder, empty: folded.is_empty(), folded, probe: None }
+        Self { finder, empty: folded.is_empty(), folded, probe: None, bit: 0 }
     }
 
     /// True for the empty text, which is in everything.
@@ -47,14 +50,52 @@ impl Needle {
     }
 }
 
-/// True when one of the texts of the body contains it.
-pub(super) fn body_has(texts: &ReadableText, needle: &Needle) -> bool {
-    needle.is_empty() || texts.body().any(|text| needle.is_in_folded(text))
+/// The texts a search looks for in whole messages, each with a bit of its own.
+#[derive(Default)]
+pub(super) struct BodyTexts {
+    /// With `true` the header counts too.
+    needles: Vec<(bool, Needle)>,
 }
 
-/// True when the header or one of the texts of the body contains it.
-pub(super) fn has(texts: &ReadableText, needle: &Needle) -> bool {
-    needle.is_in_folded(texts.header()) || body_has(texts, needle)
+/// Which of them a message holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held(u128);
+
+impl Held {
+    pub(super) fn has(self, needle: &Needle) -> bool {
+        self.0 & bit(needle) != 0
+    }
+}
+
+fn bit(needle: &Needle) -> u128 {
+    1u128.checked_shl(needle.bit).unwrap_or(0)
+}
+
+impl BodyTexts {
+    /// One more; bits are below 128.
+    pub(super) fn add(&mut self, header_too: bool, needle: &Needle) {
+        self.needles.push((header_too, needle.clone()));
+    }
+
+    /// Looks through a message until all of them are found.
+    pub(super) fn held_by(&self, message: &[u8]) -> Held {
+        let all = self.needles.iter().fold(0, |all, (_, needle)| all | bit(needle));
+        let empty = self.needles.iter().filter(|(_, needle)| needle.is_empty());
+        let mut held = empty.fold(0, |held, (_, needle)| held | bit(needle));
+        if held == all {
+            return Held(held);
+        }
+        look_through(message, |stands, text| {
+            for (header_too, needle) in &self.needles {
+                let asked = *header_too || stands == Stands::Body;
+                if asked && held & bit(needle) == 0 && needle.is_in_folded(text) {
+                    held |= bit(needle);
+                }
+            }
+            held != all
+        });
+        Held(held)
+    }
 }
 
 #[cfg(test)]
@@ -67,13 +108,24 @@ mod tests {
             Content-Type: text/plain; charset=iso-8859-1\r\n\
             Content-Transfer-Encoding: quoted-printable\r\n\r\n\
             Sch=F6ne \xc3\x84pfel und BIRNEN, lang=\r\ne Zeilen\r\n";
-        let texts = ReadableText::of(message);
-        for text in ["schÖne", "birnen", "lange zeilen"] {
-            assert!(body_has(&texts, &Needle::new(text)), "{text}");
+        let looked_for = [
+            (false, "schÖne", true),
+            (false, "birnen", true),
+            (false, "lange zeilen", true),
+            (false, "grüße", false),
+            (true, "GRÜßE", true),
+            (false, "", true),
+            (true, "birnen und", false),
+        ];
+        let needle = |at: usize, text: &str| Needle { bit: at as u32, ..Needle::new(text) };
+        let mut texts = BodyTexts::default();
+        for (at, (header_too, text, _)) in looked_for.iter().enumerate() {
+            texts.add(*header_too, &needle(at, text));
         }
-        assert!(!body_has(&texts, &Needle::new("grüße")));
-        assert!(has(&texts, &Needle::new("GRÜßE")));
-        assert!(body_has(&texts, &Needle::new("")));
+        let held = texts.held_by(message);
+        for (at, (_, text, found)) in looked_for.iter().enumerate() {
+            assert_eq!(held.has(&needle(at, text)), *found, "{text}");
+        }
         assert!(Needle::new("ÜSSE").is_in("Grüsse"));
     }
 

@@ -13,5 +13,5 @@ mod words;
 pub use closeness::Wanted;
 pub use relevancy::{relevancy, word_score};
 pub use signature::{Place, Probe, SIGNATURE_MAX, signature, unreadable};
-pub use text::{ReadableText, fold};
+pub use text::{ReadableText, Stands, fold, look_through};
 pub use words::{Fields, Mark, WORD_MAX, WORDS_MAX, words_of, words_of_text};

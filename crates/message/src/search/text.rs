@@ -34,19 +34,65 @@ fn fold_into(out: &mut String, text: impl Iterator<Item = char>) {
 /// Visits the texts a reader sees, in their order: header blocks (the message's own first, then
 /// those of messages inside) and text parts.
 pub(super) fn visit<'m>(message: &'m [u8], mut see: impl FnMut(Seen<'m>)) {
+    visit_while(message, |seen| {
+        see(seen);
+        true
+    });
+}
+
+/// As [`visit`], as long as `see` answers true; what comes later is not decoded.
+fn visit_while<'m>(message: &'m [u8], mut see: impl FnMut(Seen<'m>) -> bool) {
     let root = Part::of(message);
-    see(Seen::Header(root.header_of(message)));
+    if !see(Seen::Header(root.header_of(message))) {
+        return;
+    }
     for part in root.walk() {
         if part.inside == Inside::Message
             && let Some(inner) = part.children.first()
-        {
             // The header of a forwarded message is part of what is read.
-            see(Seen::InnerHeader(inner.header_of(message)));
+            && !see(Seen::InnerHeader(inner.header_of(message)))
+        {
+            return;
         }
-        if let Some(text) = part.text_of(message) {
-            see(if part.content.is("text", "html") { Seen::Page(text) } else { Seen::Text(text) });
+        let Some(text) = part.text_of(message) else { continue };
+        let page = part.content.is("text", "html");
+        if !see(if page { Seen::Page(text) } else { Seen::Text(text) }) {
+            return;
         }
     }
+}
+
+/// Where a text stands in a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands {
+    /// In the message's own header.
+    Header,
+    /// In its body.
+    Body,
+}
+
+/// Shows the texts of [`ReadableText`] one by one, folded, until `see` answers false. What comes
+/// later is not decoded. Bounds are those of [`ReadableText::of`].
+pub fn look_through(message: &[u8], mut see: impl FnMut(Stands, &str) -> bool) {
+    visit_while(message, |seen| match seen {
+        Seen::Header(block) => see(Stands::Header, &header_text(block)),
+        Seen::InnerHeader(block) => see(Stands::Body, &header_text(block)),
+        Seen::Text(text) => see(Stands::Body, &folded(text)),
+        Seen::Page(page) => {
+            // Without its markup only if that is still asked for: it is the dearer one.
+            let bare = || fold(&html::text(&page));
+            see(Stands::Body, &fold(&page)) && see(Stands::Body, &bare())
+        }
+    });
+}
+
+/// As [`fold`], in place where that can be.
+fn folded(mut text: String) -> String {
+    if text.is_ascii() {
+        text.make_ascii_lowercase();
+        return text;
+    }
+    fold(&text)
 }
 
 /// One of the texts.
@@ -74,7 +120,7 @@ fn header_text(block: &[u8]) -> String {
         text.push_str(&field.text());
         text.push('\n');
     }
-    fold(&text)
+    folded(text)
 }
 
 impl ReadableText {
@@ -85,7 +131,7 @@ impl ReadableText {
         visit(message, |seen| match seen {
             Seen::Header(block) => found.header = header_text(block),
             Seen::InnerHeader(block) => found.body.push(header_text(block)),
-            Seen::Text(text) => found.body.push(fold(&text)),
+            Seen::Text(text) => found.body.push(folded(text)),
             Seen::Page(page) => {
                 found.body.push(fold(&html::text(&page)));
                 found.body.push(fold(&page));
@@ -114,6 +160,30 @@ mod tests {
         assert_eq!(fold("ΟΔΟΣ"), "οδοσ");
         assert!(fold("ΟΔΟΣΑ").contains(&fold("ΟΔΟΣ")));
         assert_eq!(fold("Cafe\u{301} ÄÖ"), "café äö");
+    }
+
+    #[test]
+    fn texts_are_shown_until_somebody_has_seen_enough() {
+        let message = b"Subject: One\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+            --b\r\n\r\nTWO\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>Three\r\n--b--\r\n";
+        let shown = |enough: usize| {
+            let mut texts = Vec::new();
+            look_through(message, |stands, text| {
+                texts.push((stands, text.to_owned()));
+                texts.len() < enough
+            });
+            texts
+        };
+        let all = shown(usize::MAX);
+        let whole = ReadableText::of(message);
+        assert_eq!(all[0], (Stands::Header, whole.header().to_owned()));
+        let mut bodies: Vec<&str> = all[1..].iter().map(|(_, text)| text.as_str()).collect();
+        let mut expected: Vec<&str> = whole.body().collect();
+        bodies.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(bodies, expected);
+        assert_eq!(bodies.len(), 3);
+        assert_eq!(shown(2), all[..2]);
     }
 
     #[test]
