@@ -257,7 +257,7 @@ async fn mailboxes_are_kept_for_a_while_within_bounds() {
 async fn a_copy_passes_over_what_went_away_unseen() {
     let (accounts, ann) = door(&[]).await;
     let store = accounts.store();
-    let mut bob = store.directory.account(ann).await.unwrap();
+    let mut bob = store.directory.account(ann).await.unwrap().unwrap();
     bob.name = "bob".into();
     let bob = store.directory.create_account(bob, 1).await.unwrap().id;
     let actor = |id, name| Arc::new(Actor::account(id, name, "a.example", Rights::default()));
