@@ -86,7 +86,7 @@ const ROWS: &[Row] = &[
         ],
     ),
     Row("LITERAL+", ALWAYS, &[Send("a LOGIN ann {1+}\r\nx", "a OK")]),
-    Row("SASL-IR", ALWAYS, &[Run("AUTHENTICATE PLAIN AGFubgB4", "x OK|!+ ")]),
+    Row("SASL-IR", ALWAYS, &[Run("AUTHENTICATE PLAIN AGFubgB4", "x OK")]),
     Row(
         "ENABLE",
         ALWAYS,
@@ -194,7 +194,7 @@ const ROWS: &[Row] = &[
     Row(
         "RIGHTS=kxte",
         INSIDE,
-        &[Run("SETACL Work bob lkxte", "x OK"), Run("LISTRIGHTS Work bob", " k| x| t| e")],
+        &[Run("SETACL Work bob lkxte", "x OK"), Run("LISTRIGHTS Work bob", " ck d t e x")],
     ),
     Row(
         "METADATA",
@@ -547,7 +547,12 @@ async fn every_capability_announced_has_a_row_and_every_row_is_announced() {
 // IMAP-13
 #[tokio::test(start_paused = true)]
 async fn every_capability_announced_works() {
+    let mut broken = Vec::new();
     for row in ROWS {
-        go_through(row).await;
+        // Each by itself, so that all that is broken is named.
+        if tokio::spawn(go_through(row)).await.is_err() {
+            broken.push(row.0);
+        }
     }
+    assert!(broken.is_empty(), "these do not work: {broken:?}");
 }
