@@ -15,7 +15,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// One session as shown (`reference/imap.md` section 9).
 #[derive(Clone, Debug)]
 pub struct SessionRow {
-    /// `IMAP`, `POP`, `PWD`.
+    /// `IMAP`, `POP`, `PWD`, `SMTPI`.
     pub service: &'static str,
     /// Number of the session, as in its log tag.
     pub session: u64,

@@ -108,7 +108,7 @@ pub(crate) enum Command {
     Sessions {
         #[command(flatten)]
         base: Base,
-        /// Only those of a service: imap, pop, pwd.
+        /// Only those of a service: imap, pop, pwd, smtpi.
         #[arg(long, value_name = "NAME")]
         service: Option<String>,
     },

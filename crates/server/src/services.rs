@@ -196,7 +196,10 @@ impl Services {
         let near = self.transfer.receiver(settings(true), Some(self.tls.clone()));
         let far = self.transfer.receiver(settings(self.clear_text_logins), Some(self.tls.clone()));
         let acceptor = self.tls.clone();
+        let sessions = self.sessions.clone();
         Arc::new(move |stream, session, peer, local| {
+            // Transfer knows no monitor: that a session is there is all that is shown of it.
+            let entry = sessions.enter("SMTPI", session, peer);
             let receiver = if peer.ip().is_loopback() { near.clone() } else { far.clone() };
             let acceptor = acceptor.clone();
             let info = angarium_transfer::ConnectionInfo { session, peer, local, tls };
@@ -206,6 +209,7 @@ impl Services {
                 } else if let Some(stream) = handshake(stream, &acceptor, peer.ip()).await {
                     angarium_transfer::serve(stream, info, receiver).await;
                 }
+                drop(entry);
             })
         })
     }

@@ -1,5 +1,6 @@
 //! Hostile IMAP clients against the running server, with a memory ceiling and an innocent session
-//! that must stay served (reliability: ABU-19 to ABU-24, ABU-26, ABU-27, ABU-29, ABU-30).
+//! that must stay served (reliability: ABU-19 to ABU-24, ABU-26, ABU-27, ABU-29, ABU-30; see also
+//! `imap_abuse_extensions.rs`).
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up should fail")]
 
@@ -367,6 +368,11 @@ fn abu_30_two_thousand_waiting_clients_cost_little_and_all_hear_of_new_mail() {
     const CLIENTS: usize = 2_000;
     let house = House::build();
     house.account("joe");
+    let (code, _) = house.angarium(&[
+        "cli",
+        &format!("UpdateModule IMAP {{MaxSessionsPerAccount={};}}", CLIENTS + 10),
+    ]);
+    assert_eq!(code, 0);
     house.imap("joe").ok("NOOP");
     let before = house.peak_kib();
     let mut idlers: Vec<TcpStream> = Vec::new();

@@ -240,6 +240,33 @@ fn a_server_that_stops_says_goodbye_to_idle_and_waiting_sessions() {
 }
 
 #[test]
+fn sessions_of_every_service_are_shown_and_hear_that_the_server_stops() {
+    let mut house = House::build();
+    let mut waiting: Vec<_> = [25, 106, 110].map(|port| connected(house.port(port))).into();
+    let table = house.angarium(&["sessions"]).1;
+    for id in ["SMTPI-0", "PWD-0", "POP-0"] {
+        assert_eq!(table.matches(id).count(), 1, "{table}");
+    }
+    let begun = Instant::now();
+    assert_eq!(house.stop(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(3), "nobody was waited for");
+    for (stream, word) in waiting.iter_mut().zip(["421 4.3.2", "501", "-ERR"]) {
+        let mut last = String::new();
+        stream.read_to_string(&mut last).unwrap();
+        assert_eq!(last, format!("{word} the server is stopping\r\n"));
+    }
+}
+
+/// A client that has heard the greeting and says nothing.
+fn connected(port: u16) -> BufReader<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut stream = BufReader::new(stream);
+    stream.read_line(&mut String::new()).unwrap();
+    stream
+}
+
+#[test]
 fn a_client_that_talks_nonsense_is_closed_after_a_stated_number_of_errors() {
     let house = House::build();
     let mut stream = TcpStream::connect(("127.0.0.1", house.port(143))).unwrap();

@@ -1,5 +1,5 @@
 //! Writes the small base directory that later versions are tested with, and what is in it:
-//! `cargo run -p angarium-store-embedded --example write_base -- tests/data/base-v1`.
+//! `cargo run -p angarium-store-embedded --example write_base -- tests/data/base-v2`.
 
 #[path = "../tests/house/mod.rs"]
 mod house;
@@ -23,6 +23,10 @@ fn main() {
     drop(store);
     embedded.close();
     std::fs::remove_dir_all(base.join("spool")).expect("an empty spool");
+    // What is kept for search is derived: a base is kept without it, to see that it is made again.
+    for shard in ["shard-0", "shard-1"] {
+        let _ = std::fs::remove_file(base.join(shard).join("search.sqlite"));
+    }
     std::fs::remove_file(base.join("LOCK")).expect("a lock nobody holds");
     std::fs::write(base.with_extension("txt"), picture.lines()).expect("the list of contents");
 }

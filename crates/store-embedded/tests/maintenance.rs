@@ -311,6 +311,28 @@ fn a_base_written_by_version_1_opens_with_everything_in_it() {
     assert!(version().contains("format 2\nshards 2\n"));
 }
 
+#[test]
+fn a_base_written_by_version_2_opens_with_everything_in_it() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let base = TempDir::new().unwrap();
+    copy(&data.join("base-v2"), base.path());
+    let version = || std::fs::read_to_string(base.path().join("VERSION")).unwrap();
+    assert!(version().contains("format 2\nshards 2\n"));
+    let expected = std::fs::read_to_string(data.join("base-v2.txt")).unwrap();
+    for _ in 0..2 {
+        let picture = picture_of(base.path());
+        assert_eq!(picture.lines(), expected);
+        for (_, mailbox, _, _) in &picture.mailboxes {
+            let comment = mailbox.annotations.get("/shared/comment").map(|v| v.to_vec());
+            let annotated = mailbox.name.starts_with("Archive/Year");
+            assert_eq!(comment, annotated.then(|| b"a\0b".to_vec()), "{}", mailbox.name);
+        }
+        assert!(check(base.path()).unwrap().is_clean());
+        rebuild_index(base.path()).unwrap();
+    }
+    assert!(version().contains("format 2\nshards 2\n"));
+}
+
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {

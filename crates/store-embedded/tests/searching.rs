@@ -128,22 +128,28 @@ fn a_body_with_the_id_of_a_lost_one_is_not_taken_for_it() {
 }
 
 #[test]
-fn a_base_of_version_1_is_looked_through_by_itself() {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/base-v1");
-    let base = TempDir::new().unwrap();
-    copy(&data, base.path());
-    let embedded = opened(base.path());
-    suite::run(async {
-        let store = embedded.store();
-        for _ in 0..200 {
-            if may_hold(&store, "qqzzxxkk").await == 0 {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+fn bases_of_every_version_are_looked_through_by_themselves() {
+    for version in ["base-v1", "base-v2"] {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(version);
+        let base = TempDir::new().unwrap();
+        copy(&data, base.path());
+        assert!(files(base.path()).iter().all(|file| !file.exists()), "{version}");
+        let embedded = opened(base.path());
+        suite::run(looked_through(&embedded.store()));
+        embedded.close();
+        assert!(files(base.path()).iter().all(|file| file.exists()), "{version}");
+    }
+}
+
+/// Waits until a word that is nowhere rules every message out.
+async fn looked_through(store: &Store) {
+    for _ in 0..200 {
+        if may_hold(store, "qqzzxxkk").await == 0 {
+            return;
         }
-        panic!("nobody looks through it");
-    });
-    embedded.close();
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("nobody looks through it");
 }
 
 #[test]

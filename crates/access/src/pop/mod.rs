@@ -163,7 +163,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         }
     }
 
-    /// Waits for input; uses a pause to mark messages as seen.
+    /// Waits for input, or for what ends the session: an administrator, the server's stop. Uses a
+    /// pause to mark messages as seen.
     async fn wait(&mut self, input: &mut BytesMut, limit: Duration) -> Result<(), ConnectionError> {
         if self.open.as_ref().is_some_and(|open| !open.read.is_empty()) {
             let full = self.open.as_ref().is_some_and(|open| open.read.len() >= SEEN_MOST);
@@ -175,17 +176,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             }
             self.mark_seen().await;
         }
-        let Some(open) = &self.open else {
-            return self.connection.receive(input, limit).await.map(|_| ());
-        };
-        tokio::select! {
-            got = self.connection.receive(input, limit) => got.map(|_| ()),
-            () = open.signal.told() => {
-                self.session.close("session closed by the administrator");
-                input.clear();
-                Ok(())
+        let ended = async {
+            match &self.open {
+                Some(open) => open.signal.told().await,
+                None => std::future::pending().await,
             }
-        }
+        };
+        let why = tokio::select! {
+            got = self.connection.receive(input, limit) => return got.map(|_| ()),
+            () = ended => "session closed by the administrator",
+            () = self.entry.stopping() => "the server is stopping",
+        };
+        self.session.close(why);
+        input.clear();
+        Ok(())
     }
 
     /// Writes what the machine has to say.

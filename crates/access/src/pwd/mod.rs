@@ -111,18 +111,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             // Greeting and answers go out in one write: one client reads each with one read.
             self.send().await?;
             self.connection.rest();
-            let got = match &self.actor {
-                None => {
-                    let left = LOGIN_TIME.saturating_sub(started.elapsed());
-                    self.connection.receive(&mut input, left).await
+            let left = match &self.actor {
+                None => LOGIN_TIME.saturating_sub(started.elapsed()),
+                Some(_) => IDLE,
+            };
+            let ended = async {
+                match &self.actor {
+                    Some((_, signal)) => signal.told().await,
+                    None => std::future::pending().await,
                 }
-                Some((_, signal)) => tokio::select! {
-                    got = self.connection.receive(&mut input, IDLE) => got,
-                    () = signal.told() => {
-                        self.session.close("session closed by the administrator");
-                        continue;
-                    }
-                },
+            };
+            let got = tokio::select! {
+                got = self.connection.receive(&mut input, left) => got,
+                () = ended => {
+                    self.session.close("session closed by the administrator");
+                    continue;
+                }
+                () = self.entry.stopping() => {
+                    self.session.close("the server is stopping");
+                    continue;
+                }
             };
             match got {
                 Ok(_) => {

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use angarium_objects::name::fold_domain;
 use angarium_objects::rights::{CAN_IMPERSONATE, Rights};
 use angarium_objects::settings::Scope;
 use angarium_objects::spelling::{self, Flow, Limit, Services};
@@ -173,15 +174,8 @@ impl Accounts {
                 None => unknown(name, builtin.as_ref()),
             },
             RouteOutcome::Remote { host, port, address, .. } => {
-                // A name of a domain that is none of ours, as the client gave it, has not moved:
-                // nobody is sent to a host of the client's own choice (ABU-32).
-                let own_words = |word: &str| {
-                    let given = name.rsplit_once('@').map_or("", |(_, domain)| domain);
-                    given.trim().eq_ignore_ascii_case(word)
-                };
-                let (user, domain) =
-                    address.rsplit_once('@').unwrap_or((address.as_str(), host.as_str()));
-                if !(own_words(domain) && own_words(&host) && port.is_none()) {
+                if !named_by_client(name, &host, port) {
+                    let user = address.rsplit_once('@').map_or(address.as_str(), |(user, _)| user);
                     return Err(LoginError::Moved { user: user.to_owned(), host, port });
                 }
                 unknown(name, builtin.as_ref())
@@ -335,6 +329,20 @@ impl Accounts {
     }
 }
 
+/// True when a login name itself names the host it is routed to, however it is written: behind
+/// `@`, `%` or `!`, as a route, as an address in brackets, with a port. Such a name has not moved,
+/// and nobody is sent to a host of the client's own choice (ABU-32).
+fn named_by_client(name: &str, host: &str, port: Option<u16>) -> bool {
+    let given = name.to_lowercase();
+    let literal = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() && given.contains('[');
+    let word = |word: &str| {
+        fold_domain(word.trim()).is_some_and(|domain| domain.eq_ignore_ascii_case(host))
+    };
+    let separators = ['@', '%', '!', ':', ',', '<', '>', '"'];
+    let named = given.contains(&host.to_lowercase()) || given.split(separators).any(word);
+    literal || (named && port.is_none_or(|port| given.contains(&format!(":{port}"))))
+}
+
 fn unknown(name: &str, builtin: Option<&Value>) -> Candidate {
     let mut key = name.trim().to_lowercase();
     // Longer ones cannot exist; they need no counter of their own.
@@ -348,4 +356,31 @@ fn unknown(name: &str, builtin: Option<&Value>) -> Candidate {
 /// there.
 fn counted(context: LoginContext) -> Option<IpAddr> {
     context.peer_ip.map(|ip| ip.to_canonical()).filter(|ip| !ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn abu_32_a_host_in_the_login_name_is_the_clients_own_choice() {
+        for (name, host, port) in [
+            ("joe@Attacker.example", "attacker.example", None),
+            ("joe%attacker.example", "attacker.example", None),
+            ("attacker.example!joe", "attacker.example", None),
+            ("<@attacker.example:joe@house.example>", "attacker.example", None),
+            ("joe%attacker.example:99._via", "attacker.example", Some(99)),
+            ("joe@m\u{fc}ller.example", "xn--mller-kva.example", None),
+            ("joe@[IPv6:2001:DB8:0::1]", "2001:db8::1", None),
+        ] {
+            assert!(named_by_client(name, host, port), "{name}");
+        }
+        for (name, host, port) in [
+            ("j.smith", "othercompany.com", None),
+            ("joe@old.example", "new.example", None),
+            ("joe@company.example", "company.example", Some(1143)),
+        ] {
+            assert!(!named_by_client(name, host, port), "{name}");
+        }
+    }
 }

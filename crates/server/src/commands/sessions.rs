@@ -41,7 +41,7 @@ pub(super) fn list(base: &Base, service: Option<&str>) -> io::Result<u8> {
     let mut to = Administrator::reach(&directory(base)?)?;
     let service = service.unwrap_or_default();
     if !service.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        eprintln!("angarium: \"{service}\" is no service: imap, pop or pwd");
+        eprintln!("angarium: \"{service}\" is no service: imap, pop, pwd or smtpi");
         return Ok(REFUSED);
     }
     let answer = to.execute(&format!("SESSIONS {service}"))?;
