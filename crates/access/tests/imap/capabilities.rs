@@ -531,7 +531,7 @@ async fn go_through(row: &Row) {
     }
 }
 
-// IMAP-13
+// IMAP-02
 #[tokio::test]
 async fn every_capability_announced_has_a_row_and_every_row_is_announced() {
     for state in STATES {
@@ -544,7 +544,7 @@ async fn every_capability_announced_has_a_row_and_every_row_is_announced() {
     }
 }
 
-// IMAP-13
+// IMAP-02
 #[tokio::test(start_paused = true)]
 async fn every_capability_announced_works() {
     let mut broken = Vec::new();
