@@ -114,12 +114,17 @@ impl Services {
         let context = self.imap_context();
         let acceptor = self.tls.clone();
         Arc::new(move |stream, session, peer, local| {
-            let (context, acceptor) = (context.clone(), acceptor.clone());
+            let context = context.clone();
             let info = ConnectionInfo { session, peer, local, tls };
+            // Thousands of these wait: one in clear has no room for TLS, and what TLS keeps
+            // stands once.
+            if !tls {
+                return Box::pin(imap::serve(stream, info, context));
+            }
+            let acceptor = acceptor.clone();
             Box::pin(async move {
-                if !tls {
-                    imap::serve(stream, info, context).await;
-                } else if let Some(stream) = handshake(stream, &acceptor, peer.ip()).await {
+                let stream = Box::pin(handshake(stream, &acceptor, peer.ip())).await;
+                if let Some(stream) = stream.map(Box::new) {
                     imap::serve(stream, info, context).await;
                 }
             })

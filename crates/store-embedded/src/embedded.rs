@@ -15,6 +15,7 @@ use crate::bodies::{EmbeddedBodies, Spool};
 use crate::decide::mailboxes::purge_account;
 use crate::directory::EmbeddedDirectory;
 use crate::files::{Files, SystemFiles};
+use crate::fresh::Fresh;
 use crate::housekeeper::{self, Chore};
 use crate::index::{Effect, all, apply_queue, one, schema};
 use crate::journal::Position;
@@ -88,6 +89,7 @@ pub(crate) struct Inner {
     pub(crate) shards: Vec<Arc<Shard>>,
     pub(crate) spool: Spool,
     pub(crate) schedule: Arc<Schedule>,
+    pub(crate) fresh: Arc<Fresh>,
     pub(crate) queue_ids: Arc<QueueIds>,
     pub(crate) next_account: AtomicU64,
     pub(crate) places: Places,
@@ -278,6 +280,7 @@ fn start(
         shards,
         spool,
         schedule,
+        fresh: Arc::default(),
         queue_ids,
         next_account: AtomicU64::new(next_account),
         places: Places::default(),

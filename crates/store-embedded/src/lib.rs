@@ -24,6 +24,7 @@ mod decide;
 mod directory;
 mod embedded;
 mod files;
+mod fresh;
 mod housekeeper;
 mod index;
 mod journal;

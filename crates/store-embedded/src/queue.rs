@@ -10,13 +10,15 @@ use angarium_store::{
 };
 use async_trait::async_trait;
 
-use crate::bodies::{prepare, size_and_summary};
+use crate::bodies::{Source, prepare, size_and_summary};
 use crate::decide::queue::{self as decisions, Accepted};
 use crate::embedded::Inner;
+use crate::fresh::Fresh;
 use crate::housekeeper::Chore;
 use crate::index::references::home;
 use crate::index::{apply_queue, directory_rows};
 use crate::schedule::Lease;
+use crate::writer::Batch;
 
 /// Queue ids reserved ahead; the next reservation is asked for when half of it is used.
 pub(crate) const RESERVED_AHEAD: u64 = 16_384;
@@ -125,6 +127,9 @@ impl Inner {
     }
 
     async fn leased(&self, lease: Lease) -> Result<Option<LeasedWork>> {
+        if let Some(message) = self.fresh.take(lease.id) {
+            return Ok(Some(LeasedWork { message, recipients: lease.recipients }));
+        }
         match self.queued_message(lease.shard, lease.id).await {
             Ok(found) => {
                 Ok(found.map(|message| LeasedWork { message, recipients: lease.recipients }))
@@ -135,6 +140,21 @@ impl Inner {
             }
         }
     }
+}
+
+/// An entry as it is accepted, its body's id aside, if it is to be kept in memory.
+fn fresh_entry(new: &Accepted) -> Option<QueuedMessage> {
+    let Source::New { size, summary, .. } = &new.source else { return None };
+    Fresh::wants(&new.recipients, summary).then(|| QueuedMessage {
+        id: new.id,
+        return_path: new.return_path.clone(),
+        facts: new.facts.clone(),
+        body: BodyId(0),
+        size: *size,
+        summary: summary.clone(),
+        recipients: new.recipients.clone(),
+        accepted: new.accepted,
+    })
 }
 
 #[async_trait]
@@ -166,7 +186,21 @@ impl Queue for EmbeddedQueue {
             accepted: new.accepted,
             source,
         };
-        let body = shard.submit(move |batch| decisions::enqueue(batch, accepted)).await;
+        let fresh = Arc::clone(&self.0.fresh);
+        let enqueue = move |batch: &mut Batch<'_>| {
+            let keep = fresh_entry(&accepted);
+            let body = decisions::enqueue(batch, accepted)?;
+            // Before the commit, so that whoever is told of the entry finds it; without the
+            // commit nobody is.
+            if let Some(message) = keep {
+                fresh.put(QueuedMessage { body, ..message });
+            }
+            Ok(body)
+        };
+        let body = shard.submit(enqueue).await;
+        if body.is_err() {
+            self.0.fresh.take(id);
+        }
         drop(guards);
         Ok((id, body?))
     }
@@ -197,6 +231,7 @@ impl Queue for EmbeddedQueue {
     async fn settle(&self, id: QueueId, steps: Vec<RecipientStep>) -> Result<()> {
         let shard = self.0.schedule.shard_of(id).ok_or(StoreError::NotFound("queue entry"))?;
         let shard = self.0.shard(shard)?;
+        self.0.fresh.take(id);
         shard.submit(move |batch| decisions::settle(batch, id, steps)).await.map(drop)
     }
 

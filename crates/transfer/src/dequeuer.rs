@@ -1,17 +1,19 @@
 //! The dequeuer: takes what is due from the durable queue to its delivery, and settles it.
 //!
-//! The change feed tells of every message that enters the queue; the dequeuer then leases that
-//! very message, so a delivery begins at once and without a search. What was missed, failed before
-//! or was left by a crash is found by looking for due work, at start and when the next falls due.
+//! The change feed tells of every message that enters the queue; a task of its own then leases
+//! that very message, so a delivery begins at once and without a search. What was missed, failed
+//! before or was left by a crash is found by looking for due work, at start and when the next
+//! falls due.
 //! It must never know how a delivery is done.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use angarium_accounts::{Accounts, Change, ChangeListener, QueueId};
 use angarium_store::{LeasedWork, QueuedRecipient, RecipientState, RecipientStep, Step};
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -51,16 +53,36 @@ impl Default for DequeuerOptions {
     }
 }
 
-/// Hears the feed and hands queue ids on.
+/// Hears the feed and begins what it tells of at once; only what there is no slot for is handed
+/// to the loop, so that a message in a hurry is not handed from task to task.
 struct Ear {
+    /// Not held for ever: the accounts hold this listener.
+    work: Weak<Work>,
+    slots: Arc<Semaphore>,
+    stop: watch::Receiver<bool>,
+    runtime: Handle,
     told: mpsc::Sender<QueueId>,
     missed: Arc<AtomicBool>,
     wake: Arc<Notify>,
 }
 
+impl Ear {
+    /// Begins a delivery if nothing waits before it; false if it could not.
+    fn begin(&self, id: QueueId) -> bool {
+        if *self.stop.borrow() || self.told.capacity() < self.told.max_capacity() {
+            return false;
+        }
+        let slot = Arc::clone(&self.slots).try_acquire_owned();
+        let (Some(work), Ok(slot)) = (self.work.upgrade(), slot) else { return false };
+        self.runtime.spawn(work.run_one(id, slot));
+        true
+    }
+}
+
 impl ChangeListener for Ear {
     fn changed(&self, change: &Change) {
         if let Change::Queued { id, .. } = change
+            && !self.begin(*id)
             && self.told.try_send(*id).is_err()
         {
             self.missed.store(true, Ordering::Release);
@@ -91,20 +113,30 @@ impl Dequeuer {
         let (told, hear) = mpsc::channel(TOLD);
         let wake = Arc::new(Notify::new());
         let missed = Arc::new(AtomicBool::new(false));
-        let ear = Ear { told, missed: Arc::clone(&missed), wake: Arc::clone(&wake) };
+        let messages = options.messages.max(1);
+        let slots = Arc::new(Semaphore::new(messages));
+        let work = Arc::new(Work { accounts: Arc::clone(&accounts), submitter });
+        let ear = Ear {
+            work: Arc::downgrade(&work),
+            slots: Arc::clone(&slots),
+            stop: stop.clone(),
+            runtime: Handle::current(),
+            told,
+            missed: Arc::clone(&missed),
+            wake: Arc::clone(&wake),
+        };
         let heard = accounts.add_listener(Arc::new(ear));
         if !heard {
             tracing::error!(target: "DEQUEUER", "the change feed takes no listener; mail will wait");
         }
         let (done_sender, done) = watch::channel(false);
-        let slots = options.messages.max(1);
         let run = Loop {
-            work: Arc::new(Work { accounts, submitter }),
+            work,
             hear,
             missed,
             wake: Arc::clone(&wake),
-            slots: Arc::new(Semaphore::new(slots)),
-            all: u32::try_from(slots).unwrap_or(u32::MAX),
+            slots,
+            all: u32::try_from(messages).unwrap_or(u32::MAX),
             stop,
         };
         tokio::spawn(async move {
@@ -198,16 +230,7 @@ impl Loop {
 
     async fn begin_one(&self, id: QueueId) {
         let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
-        let work = Arc::clone(&self.work);
-        tokio::spawn(async move {
-            let now = work.accounts.now();
-            match work.accounts.store().queue.lease_one(id, now, LEASE).await {
-                Ok(Some(leased)) => work.run(leased).await,
-                Ok(None) => {}
-                Err(error) => tracing::error!(target: "DEQUEUER", "[{id}] cannot be read: {error}"),
-            }
-            drop(slot);
-        });
+        tokio::spawn(Arc::clone(&self.work).run_one(id, slot));
     }
 
     async fn begin(&self, leased: LeasedWork) {
@@ -221,6 +244,17 @@ impl Loop {
 }
 
 impl Work {
+    /// Delivers one message, unless somebody else has it.
+    async fn run_one(self: Arc<Self>, id: QueueId, slot: OwnedSemaphorePermit) {
+        let now = self.accounts.now();
+        match self.accounts.store().queue.lease_one(id, now, LEASE).await {
+            Ok(Some(leased)) => self.run(leased).await,
+            Ok(None) => {}
+            Err(error) => tracing::error!(target: "DEQUEUER", "[{id}] cannot be read: {error}"),
+        }
+        drop(slot);
+    }
+
     /// Delivers to the leased recipients and settles them.
     async fn run(self: &Arc<Self>, leased: LeasedWork) {
         let leased = Arc::new(leased);

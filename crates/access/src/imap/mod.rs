@@ -117,7 +117,8 @@ where
     let tag = format!("IMAP-{:05}", info.session);
     let span = tracing::info_span!("imap", session = %tag);
     let connection = Connection::new(stream, info);
-    let session = session::Session::new(connection, context);
+    // Boxed: a future that is handed a session keeps its place for it to the end.
+    let session = Box::new(session::Session::new(connection, context));
     session.run(None).instrument(span).await;
 }
 
@@ -134,6 +135,7 @@ pub async fn serve_preauthenticated<S>(
     let tag = format!("IMAP-{:05}", info.session);
     let span = tracing::info_span!("imap", session = %tag);
     let connection = Connection::new(stream, info);
-    let session = session::Session::new(connection, context);
+    // Boxed: a future that is handed a session keeps its place for it to the end.
+    let session = Box::new(session::Session::new(connection, context));
     session.run(Some(actor)).instrument(span).await;
 }

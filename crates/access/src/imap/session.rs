@@ -96,7 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     /// Runs the session to its end; with somebody given, it begins logged in.
-    pub(super) async fn run(mut self, preauthenticated: Option<Arc<Actor>>) {
+    pub(super) async fn run(mut self: Box<Self>, preauthenticated: Option<Arc<Actor>>) {
         let peer = self.connection.info().peer;
         tracing::info!(%peer, tls = self.connection.is_tls(), "connected");
         self.look_at_clear_text().await;
@@ -454,5 +454,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// The answer with `[CAPABILITY …]` after log-in.
     pub(super) fn logged_in_answer(&self) -> Answer {
         Answer::ok("logged in").note(Note::Capability(self.capabilities()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // P8: with the future (`a_session_is_small`) and the buffers, what a session in IDLE costs.
+    #[test]
+    fn what_a_waiting_session_keeps_is_small() {
+        let session = size_of::<Session<tokio::net::TcpStream>>();
+        let selected = size_of::<Selected>();
+        assert!(session <= 800 && selected <= 400, "{session} {selected}");
     }
 }

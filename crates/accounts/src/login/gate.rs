@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
 use super::hash;
+use super::memory::WorkingMemory;
 use crate::Secret;
 use crate::options::Hashing;
 
@@ -55,7 +56,10 @@ pub(crate) struct Busy;
 pub(crate) struct Gate {
     pub(crate) hashing: Hashing,
     process_key: hmac::Key,
-    slots: Semaphore,
+    /// One for each hash computed at a time, taken by the computation itself: a client that goes
+    /// away meanwhile makes no room for another.
+    slots: Arc<Semaphore>,
+    memory: Arc<WorkingMemory>,
     waiting: Semaphore,
     verified: Cache<AccountId, Verified>,
     by_name: Cache<String, Failures>,
@@ -69,6 +73,7 @@ impl Gate {
     pub(crate) fn new(hashing: Hashing) -> Self {
         let processors = std::thread::available_parallelism().map_or(2, usize::from);
         let slots = if hashing.at_once == 0 { processors } else { hashing.at_once };
+        let slots = slots.clamp(1, 256);
         let mut key = [0_u8; 32];
         let mut salt = [0_u8; 48];
         // Without random bytes nothing here is safe; the key stays unusable for an attacker only
@@ -78,7 +83,8 @@ impl Gate {
         Self {
             hashing,
             process_key: hmac::Key::new(hmac::HMAC_SHA256, &key),
-            slots: Semaphore::new(slots.clamp(1, 256)),
+            slots: Arc::new(Semaphore::new(slots)),
+            memory: Arc::new(WorkingMemory::new(hashing.memory_kib, slots)),
             waiting: Semaphore::new(MAX_WAITING),
             verified: Cache::new(REMEMBERED),
             by_name: Cache::new(COUNTED),
@@ -91,10 +97,16 @@ impl Gate {
     /// Runs a slow computation on the bounded pool.
     pub(crate) async fn slow<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&WorkingMemory) -> T + Send + 'static,
     ) -> Result<T, Busy> {
         let _waiting = self.waiting.try_acquire().map_err(|_| Busy)?;
-        let _slot = self.slots.acquire().await.map_err(|_| Busy)?;
+        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| Busy)?;
+        let memory = Arc::clone(&self.memory);
+        let work = move || {
+            let done = work(&memory);
+            drop(slot);
+            done
+        };
         tokio::task::spawn_blocking(work).await.map_err(|_| Busy)
     }
 
@@ -124,7 +136,7 @@ impl Gate {
             hash::Quick::Slow => {}
         }
         let (owned, secret) = (stored.to_owned(), password.clone());
-        let matches = self.slow(move || hash::verify(&owned, &secret)).await?;
+        let matches = self.slow(move |memory| hash::verify(memory, &owned, &secret)).await?;
         if matches {
             self.verified
                 .insert(id, Verified { tag, until: now.saturating_add(REMEMBERED_SECONDS) });
@@ -135,8 +147,8 @@ impl Gate {
     /// Takes as long as a comparison and never matches: for names that do not exist.
     pub(crate) async fn pretend(&self, password: &Secret) -> Result<bool, Busy> {
         let (dummy, secret) = (Arc::clone(&self.dummy), password.clone());
-        self.slow(move || {
-            hash::verify_argon2(&dummy, &secret);
+        self.slow(move |memory| {
+            hash::verify_argon2(memory, &dummy, &secret);
         })
         .await?;
         Ok(false)

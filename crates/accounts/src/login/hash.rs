@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::memory::WorkingMemory;
 use crate::Secret;
 use crate::options::Hashing;
 
@@ -42,10 +43,10 @@ pub(super) fn quick(stored: &str, password: &Secret) -> Quick {
 }
 
 /// Compares a password with a stored one of any form.
-pub(super) fn verify(stored: &str, password: &Secret) -> bool {
+pub(super) fn verify(memory: &WorkingMemory, stored: &str, password: &Secret) -> bool {
     match password::recognise(stored) {
         StoredPassword::Clear(clear) => password.matches(clear.as_bytes()),
-        StoredPassword::Argon2 { phc, .. } => verify_argon2(phc, password),
+        StoredPassword::Argon2 { phc, .. } => verify_argon2(memory, phc, password),
         StoredPassword::Scram(keys) => {
             let Some(prepared) = prepare(password) else { return false };
             let found = scram_keys(&prepared, &keys.salt, keys.rounds);
@@ -109,11 +110,11 @@ fn read_phc(text: &str) -> Option<Phc> {
 }
 
 /// Compares a password with an Argon2 hash in PHC form.
-pub(super) fn verify_argon2(phc: &str, password: &Secret) -> bool {
+pub(super) fn verify_argon2(memory: &WorkingMemory, phc: &str, password: &Secret) -> bool {
     let Some(phc) = read_phc(phc) else { return false };
     let mut found = Zeroizing::new(vec![0_u8; phc.hash.len()]);
     let argon2 = Argon2::new(phc.algorithm, phc.version, phc.params);
-    argon2.hash_password_into(password.expose(), &phc.salt, &mut found).is_ok()
+    memory.hash(&argon2, password.expose(), &phc.salt, &mut found).is_ok()
         && found.as_slice().ct_eq(&phc.hash).into()
 }
 
@@ -134,15 +135,18 @@ pub(super) fn dummy_phc(hashing: Hashing, random: &[u8; 48]) -> String {
 }
 
 /// Our own stored form of a new password; `None` only when memory or random bytes are out.
-pub(crate) fn new_stored(hashing: Hashing, password: &Secret) -> Option<String> {
+pub(crate) fn new_stored(
+    memory: &WorkingMemory,
+    hashing: Hashing,
+    password: &Secret,
+) -> Option<String> {
     let mut salts = [0_u8; 2 * SALT];
     rand::fill(&mut salts).ok()?;
     let (salt, scram_salt) = salts.split_at(SALT);
     let params = Params::new(hashing.memory_kib, hashing.passes, 1, Some(32)).ok()?;
     let mut hash = [0_u8; 32];
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into(password.expose(), salt, &mut hash)
-        .ok()?;
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    memory.hash(&argon2, password.expose(), salt, &mut hash).ok()?;
     let phc = phc_text(hashing, salt, &hash);
     let keys = prepare(password)
         .and_then(|prepared| scram_keys(&prepared, scram_salt, hashing.scram_rounds));
@@ -179,6 +183,10 @@ pub(super) fn scram_keys(prepared: &str, salt: &[u8], rounds: u32) -> Option<Scr
 mod tests {
     use super::*;
 
+    fn memory() -> WorkingMemory {
+        WorkingMemory::new(Hashing::weak_for_tests().memory_kib, 1)
+    }
+
     // security.md section 2
     #[test]
     fn the_argon2_and_scram_vectors_of_the_reference_match() {
@@ -189,12 +197,12 @@ mod tests {
             "secret",
             "\u{2}{PLAIN}secret",
         ] {
-            assert!(verify(stored, &secret), "{stored}");
-            assert!(!verify(stored, &Secret::from("Secret")), "{stored}");
+            assert!(verify(&memory(), stored, &secret), "{stored}");
+            assert!(!verify(&memory(), stored, &Secret::from("Secret")), "{stored}");
         }
         let pencil = "\u{2}{SCRAM-SHA-256}4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
-        assert!(verify(pencil, &Secret::from("pencil")));
-        assert!(!verify(pencil, &Secret::from("pen")));
+        assert!(verify(&memory(), pencil, &Secret::from("pencil")));
+        assert!(!verify(&memory(), pencil, &Secret::from("pen")));
     }
 
     #[test]
@@ -209,22 +217,23 @@ mod tests {
             "\u{2}{ANGARIUM-1}",
             "",
         ] {
-            assert!(!verify(stored, &Secret::from("secret")), "{stored}");
+            assert!(!verify(&memory(), stored, &Secret::from("secret")), "{stored}");
         }
     }
 
     #[test]
     fn a_new_password_is_stored_with_scram_keys_and_matches() {
-        let stored = new_stored(Hashing::weak_for_tests(), &Secret::from("päss")).unwrap();
+        let stored =
+            new_stored(&memory(), Hashing::weak_for_tests(), &Secret::from("päss")).unwrap();
         assert!(stored.starts_with("\u{2}{ANGARIUM-1}$argon2id$"));
-        assert!(verify(&stored, &Secret::from("päss")));
-        assert!(!verify(&stored, &Secret::from("pass")));
+        assert!(verify(&memory(), &stored, &Secret::from("päss")));
+        assert!(!verify(&memory(), &stored, &Secret::from("pass")));
         let StoredPassword::Argon2 { scram: Some(keys), .. } = password::recognise(&stored) else {
             panic!("no keys")
         };
         assert_eq!(keys.rounds, 4096);
         let bytes = Secret::new(vec![0xFF, 0xFE]);
-        let stored = new_stored(Hashing::weak_for_tests(), &bytes).unwrap();
-        assert!(verify(&stored, &bytes));
+        let stored = new_stored(&memory(), Hashing::weak_for_tests(), &bytes).unwrap();
+        assert!(verify(&memory(), &stored, &bytes));
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod gate;
 pub(crate) mod hash;
+pub(crate) mod memory;
 mod path;
 pub mod sasl;
 mod scram;

@@ -235,7 +235,7 @@ impl Accounts {
         let rounds = self.gate.hashing.scram_rounds;
         let salt: Vec<u8> = derive("salt\0").as_ref().iter().take(16).copied().collect();
         if let Some(clear) = clear {
-            let keys = self.gate.slow(move || hash::scram_keys(&clear, &salt, rounds)).await?;
+            let keys = self.gate.slow(move |_| hash::scram_keys(&clear, &salt, rounds)).await?;
             return keys.ok_or(LoginError::Unavailable);
         }
         let mut decoy = ScramKeys { rounds, salt, stored_key: [0; 32], server_key: [0; 32] };

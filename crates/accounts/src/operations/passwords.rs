@@ -118,7 +118,7 @@ impl Accounts {
             return Ok(text.to_owned());
         }
         let (hashing, secret) = (self.gate.hashing, password.clone());
-        let stored = self.gate.slow(move || hash::new_stored(hashing, &secret)).await;
+        let stored = self.gate.slow(move |memory| hash::new_stored(memory, hashing, &secret)).await;
         stored.ok().flatten().ok_or_else(busy)
     }
 
