@@ -167,6 +167,8 @@ async fn door(settings: &[(&str, &str)]) -> (Arc<Accounts>, AccountId) {
         version: 0,
     };
     store.directory.create_domain(domain).await.unwrap();
+    let main = [("DomainName".to_owned(), Value::from("a.example"))].into();
+    store.directory.set_settings(&angarium_store::SettingsKey::Server, main, None).await.unwrap();
     let account = AccountRecord {
         id: AccountId(0),
         domain: "a.example".into(),
