@@ -284,7 +284,7 @@ impl Work {
         let place = usize::try_from(index).ok();
         match place.and_then(|place| leased.message.recipients.get(place)) {
             Some(recipient) => deliver(&self.accounts, &leased.message, index, recipient).await,
-            None => Outcome::Failed { status: "5.3.0", text: "no such recipient".into() },
+            None => Outcome::failed("5.3.0", "no such recipient"),
         }
     }
 
@@ -301,24 +301,32 @@ impl Work {
                 RecipientState::Waiting { attempts, .. } => attempts,
                 RecipientState::Done | RecipientState::Failed { .. } => 0,
             };
-            let tell = |action, status, text: &str| Told {
+            let tell = |action, status: &str, text: &str, host: Option<&String>| Told {
                 recipient: index,
                 action,
-                status,
+                status: status.to_owned(),
                 text: text.to_owned(),
+                host: host.cloned(),
             };
             let step = match outcome {
                 Outcome::Delivered(text) => {
                     tracing::info!(target: "DEQUEUER", "[{}] {name} delivered: {text}", message.id);
-                    told.push(tell(Action::Delivered, "2.0.0", text));
+                    told.push(tell(Action::Delivered, "2.0.0", text, None));
                     Step::Done
                 }
-                Outcome::Failed { status, text } => {
+                Outcome::Relayed { host, text, reports } => {
+                    tracing::info!(target: "DEQUEUER", "[{}] {name} relayed: {text}", message.id);
+                    if !reports {
+                        told.push(tell(Action::Relayed, "2.0.0", &text, Some(&host)));
+                    }
+                    Step::Done
+                }
+                Outcome::Failed { status, text, host } => {
                     tracing::error!(target: "DEQUEUER", "[{}] {name} failed: {text}", message.id);
-                    told.push(tell(Action::Failed, status, &text));
+                    told.push(tell(Action::Failed, &status, &text, host.as_ref()));
                     Step::Failed { error: text }
                 }
-                Outcome::Later { status, text } => {
+                Outcome::Later { status, text, host, .. } => {
                     match retry::next(message.accepted, now, attempts) {
                         Next::Again { at, warn } => {
                             tracing::warn!(
@@ -327,7 +335,7 @@ impl Work {
                                 message.id
                             );
                             if warn {
-                                told.push(tell(Action::Delayed, status, &text));
+                                told.push(tell(Action::Delayed, &status, &text, host.as_ref()));
                             }
                             Step::Retry { not_before: at, error: text }
                         }
@@ -338,7 +346,7 @@ impl Work {
                                 "[{}] {name} failed: {text}",
                                 message.id
                             );
-                            told.push(tell(Action::Failed, "5.4.7", &text));
+                            told.push(tell(Action::Failed, "5.4.7", &text, host.as_ref()));
                             Step::Failed { error: text }
                         }
                     }

@@ -8,8 +8,10 @@
 
 pub mod deliver;
 pub mod dequeuer;
+pub mod dns;
 pub mod envelope;
 pub mod imap_url;
+pub mod inspect;
 pub mod receive;
 pub mod report;
 pub mod retry;

@@ -33,9 +33,11 @@ pub struct Told {
     /// What became of it.
     pub action: Action,
     /// Enhanced status.
-    pub status: &'static str,
+    pub status: String,
     /// Why.
     pub text: String,
+    /// The other system that said so, if one did.
+    pub host: Option<String>,
 }
 
 impl Told {
@@ -87,8 +89,8 @@ pub async fn send(
             recipient: address,
             original: facts.original.as_ref().map(|o| (o.kind.as_str(), o.address.as_str())),
             action: told.action,
-            status: told.status,
-            remote: None,
+            status: &told.status,
+            remote: told.host.as_deref(),
             diagnostic: Some(&told.text),
             retry_until: (told.action == Action::Delayed).then_some(until),
         })

@@ -180,6 +180,15 @@ impl Accounts {
         self.dictionary(SettingsKey::Module(name.to_owned())).await
     }
 
+    /// A module's settings with the built-in defaults; as [`Accounts::read_module`].
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn read_module_effective(&self, name: &str) -> Result<Dictionary, StoreError> {
+        let own = self.read_module(name).await?;
+        Ok(Scope::of_module(name).effective(&own))
+    }
+
     /// The server settings with the built-in defaults.
     ///
     /// # Errors

@@ -259,7 +259,7 @@ impl Accounts {
         module: &str,
         settings: Dictionary,
     ) -> Result<(), OperationError> {
-        let (key, scope) = (module_key(module)?, Scope::Module);
+        let (key, scope) = (module_key(module)?, Scope::of_module(module));
         self.change_as(actor, Some(SETTINGS), key, scope, How::Merge, settings).await
     }
 
@@ -273,7 +273,7 @@ impl Accounts {
         module: &str,
         settings: Dictionary,
     ) -> Result<(), OperationError> {
-        let (key, scope) = (module_key(module)?, Scope::Module);
+        let (key, scope) = (module_key(module)?, Scope::of_module(module));
         self.change_as(actor, Some(SETTINGS), key, scope, How::Replace, settings).await
     }
 

@@ -7,8 +7,14 @@
 mod account;
 mod domain;
 mod effective;
+mod local;
 mod module;
+mod pipe;
+mod protection;
+mod queue;
 mod server;
+mod smtp_receiving;
+mod smtp_sending;
 
 use thiserror::Error;
 
@@ -19,8 +25,14 @@ use crate::value::{Dictionary, Value};
 pub use account::ACCOUNT_SETTINGS;
 pub use domain::DOMAIN_SETTINGS;
 pub use effective::{effective_account, effective_domain, effective_server};
+pub use local::LOCAL_SETTINGS;
 pub use module::{Listener, MAX_PORTS, MODULE_SETTINGS, Port, listener};
+pub use pipe::PIPE_SETTINGS;
+pub use protection::PROTECTION_SETTINGS;
+pub use queue::QUEUE_SETTINGS;
 pub use server::{ROUTER_SETTINGS, SERVER_SETTINGS};
+pub use smtp_receiving::SMTP_RECEIVING;
+pub use smtp_sending::SMTP_SENDING;
 
 /// Longest key of a setting, in bytes.
 pub const MAX_KEY: usize = 128;
@@ -217,28 +229,68 @@ pub enum Scope {
     Server,
     /// The Router.
     Router,
-    /// A module: what every service has.
+    /// A module without settings of its own: what every service has.
     Module,
+    /// The module SMTP, receiving and sending.
+    Smtp,
+    /// The queue: when deliveries are tried again (module `Queue`).
+    Queue,
+    /// The module LOCAL.
+    Local,
+    /// The module PIPE.
+    Pipe,
+    /// Who may relay and who is kept out (module `Protection`).
+    Protection,
 }
 
 impl Scope {
-    /// The declarations, sorted by key.
+    /// The family of a module's settings.
     #[must_use]
-    pub fn settings(self) -> &'static [Setting] {
+    pub fn of_module(name: &str) -> Self {
+        match name.to_ascii_uppercase().as_str() {
+            "SMTP" => Self::Smtp,
+            "QUEUE" => Self::Queue,
+            "LOCAL" => Self::Local,
+            "PIPE" => Self::Pipe,
+            "PROTECTION" => Self::Protection,
+            _ => Self::Module,
+        }
+    }
+
+    /// The declarations: one or more lists, each sorted by key.
+    #[must_use]
+    pub fn lists(self) -> &'static [&'static [Setting]] {
         match self {
-            Self::Account | Self::Template => ACCOUNT_SETTINGS,
-            Self::Domain => DOMAIN_SETTINGS,
-            Self::Server => SERVER_SETTINGS,
-            Self::Router => ROUTER_SETTINGS,
-            Self::Module => MODULE_SETTINGS,
+            Self::Account | Self::Template => &[ACCOUNT_SETTINGS],
+            Self::Domain => &[DOMAIN_SETTINGS],
+            Self::Server => &[SERVER_SETTINGS],
+            Self::Router => &[ROUTER_SETTINGS],
+            Self::Module => &[MODULE_SETTINGS],
+            Self::Smtp => &[MODULE_SETTINGS, SMTP_RECEIVING, SMTP_SENDING],
+            Self::Queue => &[MODULE_SETTINGS, QUEUE_SETTINGS],
+            Self::Local => &[MODULE_SETTINGS, LOCAL_SETTINGS],
+            Self::Pipe => &[MODULE_SETTINGS, PIPE_SETTINGS],
+            Self::Protection => &[PROTECTION_SETTINGS],
         }
     }
 
     /// The declaration of a key.
     #[must_use]
     pub fn find(self, key: &str) -> Option<&'static Setting> {
-        let all = self.settings();
-        all.binary_search_by(|s| s.key.cmp(key)).ok().and_then(|at| all.get(at))
+        self.lists().iter().find_map(|all| {
+            let at = all.binary_search_by(|s| s.key.cmp(key)).ok()?;
+            all.get(at)
+        })
+    }
+
+    /// A family's built-in defaults with what is set laid over them.
+    #[must_use]
+    pub fn effective(self, own: &Dictionary) -> Dictionary {
+        let declared = self.lists().iter().flat_map(|all| all.iter());
+        let mut all: Dictionary =
+            declared.filter_map(|s| Some((s.key.to_owned(), s.default_value()?))).collect();
+        all.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
+        all
     }
 
     /// The built-in default of a key.

@@ -9,12 +9,22 @@ fn dictionary(text: &str) -> Dictionary {
 
 #[test]
 fn declarations_are_sorted_unique_and_their_defaults_are_legal() {
-    for scope in [Scope::Account, Scope::Domain, Scope::Server, Scope::Router] {
-        let all = scope.settings();
+    let scopes = [
+        Scope::Account,
+        Scope::Domain,
+        Scope::Server,
+        Scope::Router,
+        Scope::Smtp,
+        Scope::Queue,
+        Scope::Local,
+        Scope::Pipe,
+        Scope::Protection,
+    ];
+    for all in scopes.iter().flat_map(|scope| scope.lists()) {
         for pair in all.windows(2) {
             assert!(pair[0].key < pair[1].key, "{} before {}", pair[0].key, pair[1].key);
         }
-        for setting in all {
+        for setting in *all {
             assert!(!setting.text.is_empty());
             if let Some(text) = setting.default {
                 let value = parse_line(text).unwrap_or_else(|e| panic!("{}: {e}", setting.key));

@@ -25,14 +25,13 @@ pub async fn deliver(
             RouteOutcome::Local { account, .. } => account,
             RouteOutcome::Discard => return Outcome::Delivered("discarded"),
             RouteOutcome::Later { reason } => {
-                return Outcome::Later { status: "4.3.0", text: reason };
+                return Outcome::later("4.3.0", reason);
             }
             _ => {
-                let text = "the account has been removed".into();
-                return Outcome::Failed { status: "5.1.1", text };
+                return Outcome::failed("5.1.1", "the account has been removed");
             }
         },
-        Err(error) => return Outcome::Later { status: "4.3.0", text: error.to_string() },
+        Err(error) => return Outcome::later("4.3.0", error.to_string()),
     };
     let new = NewMessage {
         body: MessageBody::Existing(message.body),
@@ -51,10 +50,10 @@ pub async fn deliver(
         Err(error) => {
             let text = error.to_string();
             match error {
-                DeliverError::Full => Outcome::Later { status: "4.2.2", text },
-                DeliverError::TooLarge(_) => Outcome::Failed { status: "5.2.3", text },
-                error if error.is_temporary() => Outcome::Later { status: "4.3.0", text },
-                _ => Outcome::Failed { status: "5.2.0", text },
+                DeliverError::Full => Outcome::later("4.2.2", text),
+                DeliverError::TooLarge(_) => Outcome::failed("5.2.3", text),
+                error if error.is_temporary() => Outcome::later("4.3.0", text),
+                _ => Outcome::failed("5.2.0", text),
             }
         }
     }

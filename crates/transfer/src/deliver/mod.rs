@@ -13,20 +13,60 @@ use angarium_accounts::Accounts;
 pub enum Outcome {
     /// In the mailbox (or rightly nowhere); the text is for the log.
     Delivered(&'static str),
+    /// Taken by another system.
+    Relayed {
+        /// Its name.
+        host: String,
+        /// What it said.
+        text: String,
+        /// It takes over the promise to report (it announced DSN).
+        reports: bool,
+    },
     /// Try again.
     Later {
         /// Enhanced status.
-        status: &'static str,
+        status: String,
         /// Why.
         text: String,
+        /// The other system that said so, if one did.
+        host: Option<String>,
+        /// What else is not worth trying now.
+        reach: Reach,
     },
     /// Never.
     Failed {
         /// Enhanced status.
-        status: &'static str,
+        status: String,
         /// Why.
         text: String,
+        /// The other system that said so, if one did.
+        host: Option<String>,
     },
+}
+
+/// How far a temporary failure reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// This recipient of this message.
+    #[default]
+    Recipient,
+    /// The whole queue: no host of the destination could be spoken to.
+    Queue,
+}
+
+impl Outcome {
+    /// A temporary failure of this server's own.
+    #[must_use]
+    pub fn later(status: &str, text: impl Into<String>) -> Self {
+        let (status, text) = (status.to_owned(), text.into());
+        Self::Later { status, text, host: None, reach: Reach::Recipient }
+    }
+
+    /// A final failure of this server's own.
+    #[must_use]
+    pub fn failed(status: &str, text: impl Into<String>) -> Self {
+        Self::Failed { status: status.to_owned(), text: text.into(), host: None }
+    }
 }
 
 /// Delivers to one recipient; `index` is its place in the message.
@@ -42,11 +82,8 @@ pub async fn deliver(
         ERROR => {
             let reason = RecipientFacts::decode(recipient).reason;
             let text = reason.unwrap_or_else(|| "the address is not good".into());
-            Outcome::Failed { status: "5.1.1", text }
+            Outcome::failed("5.1.1", text)
         }
-        other => Outcome::Failed {
-            status: "5.3.5",
-            text: format!("there is no module {other} on this server"),
-        },
+        other => Outcome::failed("5.3.5", format!("there is no module {other} on this server")),
     }
 }

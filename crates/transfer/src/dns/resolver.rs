@@ -1,0 +1,229 @@
+//! The resolver behind [`super`]: which servers are asked, and the records as ours.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError as NetDnsError, NetError};
+use hickory_resolver::proto::dnssec::Proof;
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+
+use super::{Answer, DnsError, Found, MAX_RECORDS, Mx, Srv, Tlsa, reverse_name};
+
+/// Answers kept.
+const CACHE: u64 = 20_000;
+
+/// Which name servers are asked, and how far they are trusted.
+#[derive(Clone, Debug, Default)]
+pub struct DnsOptions {
+    /// These, with their ports; empty is what the system is set to.
+    pub servers: Vec<SocketAddr>,
+    /// Validate DNSSEC here (else nothing counts as secure).
+    pub validate: bool,
+    /// Trust anchors in a file, in the form of zone files, instead of the root's built-in ones.
+    pub trust_anchor: Option<PathBuf>,
+}
+
+/// Asks the DNS; cheap to clone.
+#[derive(Clone)]
+pub struct Dns {
+    resolver: TokioResolver,
+}
+
+impl Dns {
+    /// A resolver; nothing is asked yet.
+    ///
+    /// # Errors
+    /// What is wrong with the options or the system's own settings, for people.
+    pub fn new(options: &DnsOptions) -> Result<Self, String> {
+        let (config, opts) = settings(options)?;
+        let resolver = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+            .with_options(opts)
+            .build()
+            .map_err(|error| error.to_string())?;
+        Ok(Self { resolver })
+    }
+
+    /// The resolver itself, for the library that checks who sent a message.
+    #[must_use]
+    pub fn resolver(&self) -> &TokioResolver {
+        &self.resolver
+    }
+
+    /// MX records, best first.
+    ///
+    /// # Errors
+    /// See [`DnsError`].
+    pub async fn mx(&self, domain: &str) -> Answer<Mx> {
+        let mut found = self
+            .ask(domain, RecordType::MX, |data| match data {
+                RData::MX(mx) => {
+                    Some(Mx { preference: mx.preference, host: host_name(&mx.exchange) })
+                }
+                _ => None,
+            })
+            .await?;
+        found.records.sort();
+        Ok(found)
+    }
+
+    /// IPv4 and IPv6 addresses, IPv6 first.
+    ///
+    /// # Errors
+    /// See [`DnsError`]; *none* only if both kinds say so.
+    pub async fn addresses(&self, host: &str) -> Answer<IpAddr> {
+        let six = self.ask(host, RecordType::AAAA, |data| match data {
+            RData::AAAA(ip) => Some(IpAddr::V6(ip.0)),
+            _ => None,
+        });
+        let four = self.ask(host, RecordType::A, |data| match data {
+            RData::A(ip) => Some(IpAddr::V4(ip.0)),
+            _ => None,
+        });
+        match tokio::join!(six, four) {
+            (Ok(mut six), Ok(four)) => {
+                six.secure &= four.secure;
+                six.records.extend(four.records);
+                Ok(six)
+            }
+            (Ok(found), Err(_)) | (Err(_), Ok(found)) => Ok(found),
+            (Err(later @ DnsError::Later { .. }), _) | (_, Err(later)) => Err(later),
+        }
+    }
+
+    /// TXT records, the strings of each joined.
+    ///
+    /// # Errors
+    /// See [`DnsError`].
+    pub async fn txt(&self, name: &str) -> Answer<String> {
+        self.ask(name, RecordType::TXT, |data| match data {
+            RData::TXT(txt) => {
+                let octets: Vec<u8> = txt.txt_data.iter().flat_map(|s| s.iter().copied()).collect();
+                Some(String::from_utf8_lossy(&octets).into_owned())
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    /// TLSA records of `_port._tcp.host`.
+    ///
+    /// # Errors
+    /// See [`DnsError`].
+    pub async fn tlsa(&self, host: &str, port: u16) -> Answer<Tlsa> {
+        self.ask(&format!("_{port}._tcp.{host}"), RecordType::TLSA, |data| match data {
+            RData::TLSA(tlsa) => Some(Tlsa {
+                usage: tlsa.cert_usage.into(),
+                selector: tlsa.selector.into(),
+                matching: tlsa.matching.into(),
+                data: tlsa.cert_data.clone(),
+            }),
+            _ => None,
+        })
+        .await
+    }
+
+    /// SRV records of a name such as `_submission._tcp.example.com`, by priority.
+    ///
+    /// # Errors
+    /// See [`DnsError`].
+    pub async fn srv(&self, name: &str) -> Answer<Srv> {
+        let mut found = self
+            .ask(name, RecordType::SRV, |data| match data {
+                RData::SRV(srv) => Some(Srv {
+                    priority: srv.priority,
+                    weight: srv.weight,
+                    port: srv.port,
+                    host: host_name(&srv.target),
+                }),
+                _ => None,
+            })
+            .await?;
+        found.records.sort_by_key(|srv| srv.priority);
+        Ok(found)
+    }
+
+    /// The names of an address (PTR).
+    ///
+    /// # Errors
+    /// See [`DnsError`].
+    pub async fn names(&self, ip: IpAddr) -> Answer<String> {
+        self.ask(&reverse_name(ip), RecordType::PTR, |data| match data {
+            RData::PTR(name) => Some(host_name(&name.0)),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn ask<T>(
+        &self,
+        name: &str,
+        kind: RecordType,
+        read: impl Fn(&RData) -> Option<T>,
+    ) -> Answer<T> {
+        let later = |why: String| DnsError::Later { name: name.to_owned(), why };
+        let mut query = Name::from_utf8(name).map_err(|_| none(false))?;
+        query.set_fqdn(true);
+        let lookup = match self.resolver.lookup(query, kind).await {
+            Ok(lookup) => lookup,
+            Err(NetError::Dns(NetDnsError::NoRecordsFound(no))) => {
+                return match no.response_code {
+                    ResponseCode::NXDomain => Err(none(false)),
+                    ResponseCode::NoError => Err(none(true)),
+                    code => Err(later(code.to_string())),
+                };
+            }
+            Err(error) => return Err(later(error.to_string())),
+        };
+        let mut secure = true;
+        let mut records = Vec::new();
+        for record in lookup.answers() {
+            match record.proof {
+                Proof::Bogus => return Err(later("DNSSEC: bogus".to_owned())),
+                Proof::Secure => {}
+                _ => secure = false,
+            }
+            if records.len() < MAX_RECORDS
+                && let Some(read) = read(&record.data)
+            {
+                records.push(read);
+            }
+        }
+        if records.is_empty() { Err(none(true)) } else { Ok(Found { records, secure }) }
+    }
+}
+
+fn none(exists: bool) -> DnsError {
+    DnsError::None { exists, secure: false }
+}
+
+fn host_name(name: &Name) -> String {
+    name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
+}
+
+fn settings(options: &DnsOptions) -> Result<(ResolverConfig, ResolverOpts), String> {
+    let (config, mut opts) = if options.servers.is_empty() {
+        hickory_resolver::system_conf::read_system_conf().map_err(|error| error.to_string())?
+    } else {
+        let servers = options.servers.iter().map(|at| {
+            let on = |mut connection: ConnectionConfig| {
+                connection.port = at.port();
+                connection
+            };
+            let both = vec![on(ConnectionConfig::udp()), on(ConnectionConfig::tcp())];
+            NameServerConfig::new(at.ip(), true, both)
+        });
+        (ResolverConfig::from_name_servers(servers.collect()), ResolverOpts::default())
+    };
+    opts.validate = options.validate;
+    opts.trust_anchor.clone_from(&options.trust_anchor);
+    opts.timeout = Duration::from_secs(5);
+    opts.attempts = 2;
+    opts.cache_size = CACHE;
+    opts.try_tcp_on_error = true;
+    Ok((config, opts))
+}
