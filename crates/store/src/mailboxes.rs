@@ -46,6 +46,35 @@ pub struct MailboxRecord {
     pub annotations: Annotations,
 }
 
+impl MailboxRecord {
+    /// A mailbox as it is just made: empty, without attributes and access rights.
+    #[must_use]
+    pub fn new(
+        id: MailboxId,
+        name: impl Into<String>,
+        selectable: bool,
+        uid_validity: UidValidity,
+    ) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            selectable,
+            uid_validity,
+            uid_next: Uid(1),
+            highest_modseq: ModSeq(1),
+            messages: 0,
+            unseen: 0,
+            deleted: 0,
+            size: 0,
+            first_recent: Uid(1),
+            class: String::new(),
+            special_use: String::new(),
+            acl: Dictionary::new(),
+            annotations: Annotations::default(),
+        }
+    }
+}
+
 /// A mailbox to be made.
 #[derive(Clone, Debug, Default)]
 pub struct NewMailbox {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use angarium_objects::value::Value;
-use angarium_store::{AccountId, MailboxId, MailboxRecord, ModSeq, Uid, UidValidity};
+use angarium_store::{AccountId, MailboxId, MailboxRecord, UidValidity};
 
 use super::account::MailAccount;
 use super::error::MailError;
@@ -172,23 +172,7 @@ impl Search<'_> {
 
 /// The tree of an account as a name of its own, which holds no messages.
 fn directory() -> MailboxRecord {
-    MailboxRecord {
-        id: MailboxId(0),
-        name: String::new(),
-        selectable: false,
-        uid_validity: UidValidity(0),
-        uid_next: Uid(1),
-        highest_modseq: ModSeq(1),
-        messages: 0,
-        unseen: 0,
-        deleted: 0,
-        size: 0,
-        first_recent: Uid(1),
-        class: String::new(),
-        special_use: String::new(),
-        acl: Default::default(),
-        annotations: Default::default(),
-    }
+    MailboxRecord::new(MailboxId(0), "", false, UidValidity(0))
 }
 
 impl MailAccount {

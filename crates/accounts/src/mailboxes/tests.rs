@@ -18,21 +18,11 @@ const ACCOUNT: AccountId = AccountId(1);
 
 fn record(messages: u32, next: u32, modseq: u64) -> MailboxRecord {
     MailboxRecord {
-        id: MailboxId(7),
-        name: "INBOX".into(),
-        selectable: true,
-        uid_validity: UidValidity(5),
         uid_next: Uid(next),
         highest_modseq: ModSeq(modseq),
         messages,
         unseen: messages,
-        deleted: 0,
-        size: 0,
-        first_recent: Uid(1),
-        class: String::new(),
-        special_use: String::new(),
-        annotations: Default::default(),
-        acl: [].into(),
+        ..MailboxRecord::new(MailboxId(7), "INBOX", true, UidValidity(5))
     }
 }
 

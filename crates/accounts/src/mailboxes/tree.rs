@@ -233,26 +233,10 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use angarium_store::{ModSeq, Uid, UidValidity};
+    use angarium_store::UidValidity;
 
     fn record(id: u64, name: &str) -> MailboxRecord {
-        MailboxRecord {
-            id: MailboxId(id),
-            name: name.into(),
-            selectable: true,
-            uid_validity: UidValidity(1),
-            uid_next: Uid(1),
-            highest_modseq: ModSeq(1),
-            messages: 0,
-            unseen: 0,
-            deleted: 0,
-            size: 0,
-            first_recent: Uid(1),
-            class: String::new(),
-            special_use: String::new(),
-            acl: [].into(),
-            annotations: Default::default(),
-        }
+        MailboxRecord::new(MailboxId(id), name, true, UidValidity(1))
     }
 
     fn changed(removed: &[u64], changed: Vec<MailboxRecord>) -> Change {

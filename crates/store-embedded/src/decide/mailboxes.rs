@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use angarium_objects::value::Dictionary;
 use angarium_store::{
-    AccountId, AttributesPatch, FlagPart, MailboxId, MailboxRecord, ModSeq, NewMailbox, Result,
-    StoreError, Transfer, Uid, UidValidity,
+    AccountId, AttributesPatch, FlagPart, MailboxId, MailboxRecord, NewMailbox, Result, StoreError,
+    Transfer, Uid, UidValidity,
 };
 use rusqlite::Connection;
 
@@ -123,21 +123,8 @@ impl<'a> Tree<'a> {
         let id = MailboxId(u64::from(self.shard) << MAILBOX_SHARD_BIT | self.next_id);
         self.next_id += 1;
         self.touch(MailboxRecord {
-            id,
-            name: name.to_owned(),
-            selectable,
-            uid_validity,
-            uid_next: Uid(1),
-            highest_modseq: ModSeq(1),
-            messages: 0,
-            unseen: 0,
-            deleted: 0,
-            size: 0,
-            first_recent: Uid(1),
-            class: String::new(),
-            special_use: String::new(),
             acl: acl.clone(),
-            annotations: Default::default(),
+            ..MailboxRecord::new(id, name, selectable, uid_validity)
         });
         id
     }

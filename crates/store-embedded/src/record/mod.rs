@@ -542,23 +542,7 @@ mod tests {
                 summary: Bytes::from_static(b"s"),
             }),
         };
-        let mailbox = MailboxRecord {
-            id: MailboxId(1),
-            name: "a".to_owned(),
-            selectable: true,
-            uid_validity: angarium_store::UidValidity(1),
-            uid_next: Uid(1),
-            highest_modseq: ModSeq(1),
-            messages: 0,
-            unseen: 0,
-            deleted: 0,
-            size: 0,
-            first_recent: Uid(1),
-            class: String::new(),
-            special_use: String::new(),
-            acl: Dictionary::new(),
-            annotations: Default::default(),
-        };
+        let mailbox = MailboxRecord::new(MailboxId(1), "a", true, angarium_store::UidValidity(1));
         let annotations = [("x".to_owned(), Bytes::from_static(b"\0"))].into_iter().collect();
         let all = vec![
             Record::Appended {

@@ -25,23 +25,7 @@ pub(super) struct Mailbox {
 
 impl Mailbox {
     pub(super) fn new(id: MailboxId, name: &str, selectable: bool, validity: UidValidity) -> Self {
-        let facts = MailboxRecord {
-            id,
-            name: name.to_owned(),
-            selectable,
-            uid_validity: validity,
-            uid_next: Uid(1),
-            highest_modseq: ModSeq(1),
-            messages: 0,
-            unseen: 0,
-            deleted: 0,
-            size: 0,
-            first_recent: Uid(1),
-            class: String::new(),
-            special_use: String::new(),
-            acl: BTreeMap::new(),
-            annotations: Default::default(),
-        };
+        let facts = MailboxRecord::new(id, name, selectable, validity);
         Self { facts, entries: BTreeMap::new(), vanished: Vec::new() }
     }
 
