@@ -283,7 +283,7 @@ pub(super) async fn columns(
         columns.unfinished = true;
         columns.refresh(reader, shared, wants).await?;
         columns.unfinished = false;
-        registry.weigh(open, columns.bytes());
+        registry.weigh::<Mutex<Columns>>(open, columns.bytes());
     }
     Ok(columns)
 }

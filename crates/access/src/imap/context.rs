@@ -13,11 +13,11 @@ use angarium_imap::view::{Resolved, View};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::{Answer, Halt, Outcome};
-use super::search::{Found, find_among};
+use super::search::{Found, Mailbox, find_among};
 use super::search_keys::Key;
 use super::selected::Selected;
 use super::session::Session;
-use super::sort::{Mailbox, sorted};
+use super::sort::sorted;
 
 /// Results kept up to date for one session at a time; further ones are answered and not kept.
 const MAX_CONTEXTS: usize = 16;
@@ -169,7 +169,13 @@ async fn update(
     let reader = mail.accounts().reader();
     let shared = selected.shared();
     let view: &View = &selected.view;
-    let found = find_among(&reader, &shared, view, &context.key, touched).await?;
+    let mailbox = Mailbox {
+        reader: &reader,
+        registry: mail.accounts().registry(),
+        open: &selected.opened.mailbox,
+        shared: &shared,
+    };
+    let found = find_among(&mailbox, view, &context.key, touched).await?;
     let fits: UidSet = found.iter().map(|f| f.uid).collect();
     let before = context.held.set();
     // Of what left the mailbox is told when EXPUNGE may be.
@@ -204,12 +210,6 @@ async fn update(
                     relevancy: 0,
                 })
                 .collect();
-            let mailbox = Mailbox {
-                reader: &reader,
-                registry: mail.accounts().registry(),
-                open: &selected.opened.mailbox,
-                shared: &shared,
-            };
             *uids = sorted(&mailbox, all, criteria).await?.into_iter().map(|f| f.uid).collect();
             let came = |(_, uid): &(u32, u32)| new.contains(*uid);
             let placed: Vec<(u32, u32)> = (1..).zip(uids.iter().copied()).filter(came).collect();

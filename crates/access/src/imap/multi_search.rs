@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::{Answer, Halt, Outcome};
 use super::results::Told;
-use super::search::find;
+use super::search::{Mailbox, find};
 use super::search_charset;
 use super::search_keys::Key;
 use super::selected;
@@ -137,19 +137,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             }
         };
         let mut key_here = Key::prepare(key, view, now)?;
-        let found = find(&reader, &opened.mailbox, &shared, view, &mut key_here).await?;
-        let uids: Vec<u32> = found.iter().map(|f| f.uid).collect();
+        let mailbox = Mailbox {
+            reader: &reader,
+            registry: mail.accounts().registry(),
+            open: &opened.mailbox,
+            shared: &shared,
+        };
+        let found = find(&mailbox, view, &mut key_here).await?;
         if let (true, Some(selected)) = (returns.save, current) {
+            let uids: Vec<u32> = found.iter().map(|f| f.uid).collect();
             selected.view.save(super::results::saved(returns, &uids));
         }
-        if uids.is_empty() {
+        if found.is_empty() {
             return Ok(());
         }
-        let relevancy: Vec<u8> = found.iter().map(|f| f.relevancy).collect();
         let told = Told {
             uid: true,
             returns,
-            numbers: &uids,
+            found: &found,
             ordered: false,
             modseq: found.iter().map(|f| f.modseq).max().filter(|_| key.has_modseq()),
             mailbox: Some(SearchedMailbox {
@@ -157,7 +162,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 utf8: self.enabled.utf8_names(),
                 uid_validity: shared.record.uid_validity.0,
             }),
-            relevancy: &relevancy,
         };
         told.write(self.connection.out(), tag);
         Ok(())

@@ -11,11 +11,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::{Answer, Halt, Outcome};
 use super::context::Asked;
-use super::search::{Found, find};
+use super::search::{Found, Mailbox, find};
 use super::search_charset;
 use super::search_keys::Key;
 use super::session::Session;
-use super::sort::{Mailbox, sorted};
+use super::sort::sorted;
 use super::thread::threaded;
 
 /// What was found, as ESEARCH tells it.
@@ -23,21 +23,26 @@ pub(super) struct Told<'a> {
     pub(super) uid: bool,
     pub(super) returns: &'a SearchReturn,
     /// In the order of the mailbox, or as SORT put them.
-    pub(super) numbers: &'a [u32],
+    pub(super) found: &'a [Found],
     pub(super) ordered: bool,
     pub(super) modseq: Option<u64>,
     pub(super) mailbox: Option<SearchedMailbox<'a>>,
-    /// Of each number, in the same order.
-    pub(super) relevancy: &'a [u8],
 }
 
 impl Told<'_> {
     /// Writes the answer; SAVE alone has none.
     pub(super) fn write(&self, out: &mut Vec<u8>, tag: &Tag) {
-        let Self { returns, numbers, .. } = *self;
+        let Self { returns, found, .. } = *self;
         if !returns.tells() && returns.save {
             return;
         }
+        let numbers: &[u32] = &found.iter().map(|f| f.number(self.uid)).collect::<Vec<_>>();
+        let scores = |found: &[Found]| found.iter().map(|f| f.relevancy).collect::<Vec<_>>();
+        let scores = match returns.partial {
+            _ if !returns.relevancy => None,
+            Some(range) => Some(scores(page(found, range))),
+            None => returns.all.then(|| scores(found)),
+        };
         let set = |numbers: &[u32]| match self.ordered {
             true => UidSet::new(),
             false => numbers.iter().copied().collect(),
@@ -57,11 +62,7 @@ impl Told<'_> {
             all: returns.all.then(|| shown(numbers, &all)),
             partial: returns.partial.map(|range| (range, shown(on_page, &page_set))),
             modseq: self.modseq.filter(|_| !numbers.is_empty()),
-            relevancy: match returns.partial {
-                _ if !returns.relevancy => None,
-                Some(range) => Some(page(self.relevancy, range)),
-                None => returns.all.then_some(self.relevancy),
-            },
+            relevancy: scores.as_deref(),
         };
         encode::esearch(out, tag, &result);
     }
@@ -83,8 +84,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         saves: bool,
     ) -> Result<Hits, Halt> {
         let key = &search_charset::decoded(key, charset)?;
-        let reader = self.mail()?.accounts().reader();
-        let now = self.context.accounts.now();
+        let accounts = Arc::clone(&self.context.accounts);
+        let (reader, now) = (accounts.reader(), accounts.now());
         let has_modseq = key.has_modseq();
         self.enabled.condstore |= has_modseq;
         let selected = self.selected()?;
@@ -95,8 +96,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
         let mut key = key?;
         let (shared, view) = (selected.shared(), selected.view.clone());
-        let mailbox = Arc::clone(&selected.opened.mailbox);
-        let found = self.working(find(&reader, &mailbox, &shared, &view, &mut key)).await??;
+        let open = Arc::clone(&selected.opened.mailbox);
+        let mailbox = Mailbox {
+            reader: &reader,
+            registry: accounts.registry(),
+            open: &open,
+            shared: &shared,
+        };
+        let found = self.working(find(&mailbox, &view, &mut key)).await??;
         let modseq = found.iter().map(|f| f.modseq).max().filter(|_| has_modseq);
         Ok(Hits { found, key: Arc::new(key), modseq })
     }
@@ -113,37 +120,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.may_update(tag, returns.as_ref())?;
         let Hits { found, key, modseq } =
             self.find_selected(search.key, search.charset.as_deref(), saves).await?;
-        let numbers: Vec<u32> = found.iter().map(|f| f.number(search.uid)).collect();
         let Some(returns) = returns else {
+            let numbers = found.iter().map(|f| f.number(search.uid));
             encode::search(self.connection.out(), numbers, modseq);
             return Ok(Answer::ok("completed"));
         };
-        let relevancy: Vec<u8> = found.iter().map(|f| f.relevancy).collect();
-        let told = Told {
-            uid: search.uid,
-            returns: &returns,
-            numbers: &numbers,
-            ordered: false,
-            modseq,
-            mailbox: None,
-            relevancy: &relevancy,
-        };
-        told.write(self.connection.out(), tag);
-        self.keep(&returns, &found)?;
-        if returns.update {
-            let asked = Asked { tag, uid: search.uid, key, criteria: None };
-            self.keep_context(&asked, &found);
-        }
-        Ok(Answer::ok("completed"))
+        let asked = Asked { tag, uid: search.uid, key, criteria: None };
+        self.answer_returns(&asked, &returns, &found, modseq)
     }
 
-    /// Saves what SAVE asks for.
-    fn keep(&mut self, returns: &SearchReturn, found: &[Found]) -> Result<(), Halt> {
+    /// Tells what RETURN asks for, saves the result and keeps it up to date where that is asked.
+    fn answer_returns(
+        &mut self,
+        asked: &Asked<'_>,
+        returns: &SearchReturn,
+        found: &[Found],
+        modseq: Option<u64>,
+    ) -> Outcome {
+        let ordered = asked.criteria.is_some();
+        let told = Told { uid: asked.uid, returns, found, ordered, modseq, mailbox: None };
+        told.write(self.connection.out(), asked.tag);
         if returns.save {
             let uids: Vec<u32> = found.iter().map(|f| f.uid).collect();
             self.selected()?.view.save(saved(returns, &uids));
         }
-        Ok(())
+        if returns.update {
+            self.keep_context(asked, found);
+        }
+        Ok(Answer::ok("completed"))
     }
 
     pub(super) async fn sort_or_thread(&mut self, tag: &Tag, command: SortThread) -> Outcome {
@@ -167,28 +171,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             return Ok(Answer::ok("completed"));
         }
         let found = sorted(&mailbox, found, &command.criteria).await?;
-        let numbers: Vec<u32> = found.iter().map(|f| f.number(command.uid)).collect();
         let Some(returns) = command.returns else {
+            let numbers = found.iter().map(|f| f.number(command.uid));
             encode::sort(self.connection.out(), numbers, modseq);
             return Ok(Answer::ok("completed"));
         };
-        let relevancy: Vec<u8> = found.iter().map(|f| f.relevancy).collect();
-        let told = Told {
-            uid: command.uid,
-            returns: &returns,
-            numbers: &numbers,
-            ordered: true,
-            modseq,
-            mailbox: None,
-            relevancy: &relevancy,
-        };
-        told.write(self.connection.out(), tag);
-        self.keep(&returns, &found)?;
-        if returns.update {
-            let criteria = Some(command.criteria.to_vec());
-            self.keep_context(&Asked { tag, uid: command.uid, key, criteria }, &found);
-        }
-        Ok(Answer::ok("completed"))
+        let criteria = Some(command.criteria.to_vec());
+        let asked = Asked { tag, uid: command.uid, key, criteria };
+        self.answer_returns(&asked, &returns, &found, modseq)
     }
 }
 

@@ -5,7 +5,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use angarium_accounts::mailboxes::{MailError, OpenMailbox, Reader, Row, Shared, batches};
+use angarium_accounts::mailboxes::{
+    MailError, OpenMailbox, Reader, Registry, Row, Shared, batches,
+};
 use angarium_accounts::{BodyId, Sifted, Uid};
 use angarium_imap::view::View;
 use angarium_message::header::header_length;
@@ -46,24 +48,29 @@ impl Found {
     }
 }
 
-/// The messages of a view that meet a condition, ascending. `shared` is the mailbox the view is
-/// of; messages that the view does not know do not count.
+/// Where messages are and what is known of them.
+pub(super) struct Mailbox<'a> {
+    pub(super) reader: &'a Reader,
+    pub(super) registry: &'a Registry,
+    pub(super) open: &'a Arc<OpenMailbox>,
+    pub(super) shared: &'a Shared,
+}
+
+/// The messages of a view of a mailbox that meet a condition, ascending; messages that the view
+/// does not know do not count.
 pub(super) async fn find(
-    reader: &Reader,
-    mailbox: &OpenMailbox,
-    shared: &Shared,
+    mailbox: &Mailbox<'_>,
     view: &View,
     key: &mut Key,
 ) -> Result<Vec<Found>, MailError> {
-    if key.has_fuzzy() {
-        let visible = |row: &Row<'_>| view.sequence_of(row.uid().0).is_some();
-        let bodies = shared.table.iter().filter(visible).map(|row| row.body());
-        search_fuzzy::look_up(reader, mailbox.account(), bodies, key).await?;
-    }
+    let Mailbox { reader, open, shared, .. } = *mailbox;
+    let visible = |row: &Row<'_>| view.sequence_of(row.uid().0).is_some();
+    let bodies = shared.table.iter().filter(visible).map(|row| row.body());
+    search_fuzzy::look_up(reader, open.account(), bodies, key).await?;
     let (mut found, mut candidates) = by_metadata(shared.table.iter(), view, key).await;
     if !candidates.is_empty() {
         let take = |candidate: &Candidate<'_>| found.push(candidate.found());
-        let sifted = search_sift::sift(reader, mailbox, shared, key, candidates, take);
+        let sifted = search_sift::sift(mailbox, key, candidates, take);
         candidates = Box::pin(sifted).await?;
         found.extend(Box::pin(read_and_test(reader, key, &candidates)).await?);
         found.sort_unstable();
@@ -80,16 +87,15 @@ pub(super) async fn find(
 /// As [`find`], among these few messages alone (ascending UIDs): they are read where that is
 /// needed. Not for keys with words in any form.
 pub(super) async fn find_among(
-    reader: &Reader,
-    shared: &Shared,
+    mailbox: &Mailbox<'_>,
     view: &View,
     key: &Key,
     uids: &[Uid],
 ) -> Result<Vec<Found>, MailError> {
-    let rows = shared.table.select(uids).into_iter();
+    let rows = mailbox.shared.table.select(uids).into_iter();
     let (mut found, candidates) = by_metadata(rows, view, key).await;
     if !candidates.is_empty() {
-        found.extend(Box::pin(read_and_test(reader, key, &candidates)).await?);
+        found.extend(Box::pin(read_and_test(mailbox.reader, key, &candidates)).await?);
         found.sort_unstable();
     }
     Ok(found)

@@ -1,30 +1,26 @@
 //! Subject, addresses and date of all messages of an open mailbox, folded and kept in memory after
 //! the first search that needs them, so that the next ones read nothing. A derived copy of the
-//! summaries, bounded by mailbox and by process. It must never know what is looked for.
+//! summaries, bounded by mailbox, and over all mailboxes by the registry. It must never know what
+//! is looked for.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use angarium_accounts::BodyId;
-use angarium_accounts::mailboxes::{MailError, OpenMailbox, Reader, Row, Shared};
+use angarium_accounts::mailboxes::{MailError, Row, Shared};
 use angarium_message::search::fold;
 use angarium_message::summary::SummaryView;
 
 use super::fetch::summaries;
+use super::search::Mailbox;
 
 /// Octets kept of one mailbox.
 const MAILBOX_MAX: usize = 64 << 20;
-/// Octets kept by the process.
-const PROCESS_MAX: usize = 512 << 20;
 /// Octets of folded text of one message; one with more is looked at in its summary.
 const MESSAGE_MAX: usize = 4096;
 /// Summaries read in one go.
 const BATCH: usize = 1000;
 /// Of a mailbox with this many times the messages that are looked at, nothing is gathered.
 const FEW: usize = 4;
-
-/// Octets kept by the process now.
-static KEPT: AtomicUsize = AtomicUsize::new(0);
 
 /// What is kept by an open mailbox.
 #[derive(Default)]
@@ -46,14 +42,6 @@ struct Entry {
 pub(super) struct Columns {
     entries: Vec<Entry>,
     texts: String,
-    /// Octets counted in [`KEPT`].
-    counted: usize,
-}
-
-impl Drop for Columns {
-    fn drop(&mut self) {
-        KEPT.fetch_sub(self.counted, Ordering::Relaxed);
-    }
 }
 
 /// The folded texts of one message.
@@ -117,7 +105,7 @@ impl Columns {
         if stale {
             return Self::default();
         }
-        Self { entries: self.entries.clone(), texts: self.texts.clone(), counted: 0 }
+        Self { entries: self.entries.clone(), texts: self.texts.clone() }
     }
 }
 
@@ -127,12 +115,11 @@ impl Columns {
 /// # Errors
 /// What the store says.
 pub(super) async fn columns(
-    reader: &Reader,
-    mailbox: &OpenMailbox,
-    shared: &Shared,
+    mailbox: &Mailbox<'_>,
     looked_at: usize,
 ) -> Result<Option<Arc<Columns>>, MailError> {
-    let place = mailbox.companion::<HeaderTexts>();
+    let Mailbox { reader, registry, open, shared } = *mailbox;
+    let place = open.companion::<HeaderTexts>();
     let known = place.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let last = known.as_ref().map_or(0, |columns| columns.last());
     let new: Vec<Row<'_>> = shared.table.iter().filter(|row| row.uid().0 > last).collect();
@@ -157,11 +144,8 @@ pub(super) async fn columns(
         tokio::task::yield_now().await;
     }
     made.texts.shrink_to_fit();
-    made.counted = made.octets();
-    let kept = KEPT.fetch_add(made.counted, Ordering::Relaxed) + made.counted;
     let made = Arc::new(made);
-    // What does not fit is used once and let go of.
-    let keep = (kept <= PROCESS_MAX).then(|| Arc::clone(&made));
-    *place.0.lock().unwrap_or_else(PoisonError::into_inner) = keep;
+    *place.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&made));
+    registry.weigh::<HeaderTexts>(open, made.octets());
     Ok(Some(made))
 }

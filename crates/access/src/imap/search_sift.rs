@@ -2,10 +2,10 @@
 //! the store says can certainly not be in them. What is left must be read. The answers are those
 //! that reading would give. It must never know how a message is read.
 
-use angarium_accounts::mailboxes::{MailError, OpenMailbox, Reader, Shared};
+use angarium_accounts::mailboxes::MailError;
 use angarium_accounts::{BodyId, Sifted};
 
-use super::search::Candidate;
+use super::search::{Candidate, Mailbox};
 use super::search_headers::columns;
 use super::search_keys::{Facts, Key};
 
@@ -18,16 +18,14 @@ const BATCH: usize = 4096;
 /// # Errors
 /// What the store says.
 pub(super) async fn sift<'a>(
-    reader: &Reader,
-    mailbox: &OpenMailbox,
-    shared: &Shared,
+    mailbox: &Mailbox<'_>,
     key: &mut Key,
     mut candidates: Vec<Candidate<'a>>,
     mut take: impl FnMut(&Candidate<'a>),
 ) -> Result<Vec<Candidate<'a>>, MailError> {
     let mut known = None;
     if key.asks_headers() {
-        known = columns(reader, mailbox, shared, candidates.len()).await?;
+        known = columns(mailbox, candidates.len()).await?;
     }
     if let Some(columns) = &known {
         candidates.retain(|candidate| {
@@ -47,7 +45,7 @@ pub(super) async fn sift<'a>(
     let mut left = Vec::new();
     for batch in candidates.chunks(BATCH) {
         let ids: Vec<BodyId> = batch.iter().map(|candidate| candidate.row.body()).collect();
-        let told = reader.sift(&ids, &probes).await.unwrap_or_else(|error| {
+        let told = mailbox.reader.sift(&ids, &probes).await.unwrap_or_else(|error| {
             // What is derived must not keep anybody from what is stored.
             tracing::warn!("messages must be read for a search: {error}");
             vec![Sifted::MAY_HOLD_ANYTHING; ids.len()]

@@ -1,14 +1,12 @@
 //! SORT (RFC 5256, RFC 5957): the found messages put in order. It must never know how an answer
 //! looks.
 
-use std::sync::Arc;
-
 use angarium_accounts::Uid;
-use angarium_accounts::mailboxes::{MailError, OpenMailbox, Reader, Registry, Row, Shared};
+use angarium_accounts::mailboxes::{MailError, Row, Shared};
 use angarium_imap::types::{SortCriterion, SortKey};
 
 use super::columns::{Columns, Wants, columns};
-use super::search::Found;
+use super::search::{Found, Mailbox};
 
 /// More messages than this are put in order away from the threads that serve sessions.
 const HEAVY: usize = 4096;
@@ -23,14 +21,6 @@ pub(super) async fn heavy<T: Send + 'static>(
     }
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| MailError::Unavailable(error.to_string()))
-}
-
-/// Where messages are and what is known of them.
-pub(super) struct Mailbox<'a> {
-    pub(super) reader: &'a Reader,
-    pub(super) registry: &'a Registry,
-    pub(super) open: &'a Arc<OpenMailbox>,
-    pub(super) shared: &'a Shared,
 }
 
 fn wants(criteria: &[SortCriterion]) -> Wants {

@@ -7,8 +7,8 @@ use angarium_imap::types::ThreadAlgorithm;
 use angarium_message::thread::{Member, NONE, Placed, ordered_subject, references, refs};
 
 use super::columns::{Wants, columns};
-use super::search::Found;
-use super::sort::{Mailbox, heavy};
+use super::search::{Found, Mailbox};
+use super::sort::heavy;
 
 /// The found messages (ascending) as threads.
 pub(super) async fn threaded(

@@ -1,7 +1,7 @@
 //! What a protocol reckons from the messages of an open mailbox and keeps beside it, for all
 //! sessions, until the mailbox or the room for such things is gone. It must never know what it is.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -23,47 +23,54 @@ impl Companion {
         })
     }
 
-    fn forget(&self) {
-        let gone = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    fn forget(&self, kind: TypeId) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = kept.iter().position(|one| (**one).type_id() == kind);
+        let gone = place.map(|place| kept.swap_remove(place));
+        // Not dropped while others wait for the lock.
+        drop(kept);
         drop(gone);
     }
 }
 
-/// Which mailboxes have such things and how large they are, oldest first.
+/// Which mailboxes have such things, of which type and how large, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Companions(Mutex<Weights>);
 
 #[derive(Debug, Default)]
 struct Weights {
-    order: VecDeque<(Weak<OpenMailbox>, usize)>,
+    order: VecDeque<(Weak<OpenMailbox>, TypeId, usize)>,
     bytes: usize,
 }
 
 impl Companions {
-    /// Takes note of how large a mailbox's companion is; the oldest go until all together are
-    /// within `most` bytes. One that is larger than a quarter of that is not kept at all.
-    pub(super) fn weigh(&self, open: &Arc<OpenMailbox>, bytes: usize, most: usize) {
+    /// Takes note of how large a mailbox's companion of a type is; the oldest go until all together
+    /// are within `most` bytes. One that is larger than a quarter of that is not kept at all.
+    pub(super) fn weigh(&self, open: &Arc<OpenMailbox>, kind: TypeId, bytes: usize, most: usize) {
         let mut dropped = Vec::new();
         {
             let mut weights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            weights.order.retain(|(weak, _)| {
-                weak.strong_count() > 0 && !std::ptr::eq(weak.as_ptr(), Arc::as_ptr(open))
+            weights.order.retain(|(weak, known, _)| {
+                let this = *known == kind && std::ptr::eq(weak.as_ptr(), Arc::as_ptr(open));
+                weak.strong_count() > 0 && !this
             });
-            weights.bytes = weights.order.iter().map(|(_, bytes)| bytes).sum();
+            weights.bytes = weights.order.iter().map(|(_, _, bytes)| bytes).sum();
             if bytes > most / 4 {
-                dropped.push(Arc::downgrade(open));
+                dropped.push((Arc::downgrade(open), kind));
             } else {
-                weights.order.push_back((Arc::downgrade(open), bytes));
+                weights.order.push_back((Arc::downgrade(open), kind, bytes));
                 weights.bytes += bytes;
                 while weights.bytes > most {
-                    let Some((old, size)) = weights.order.pop_front() else { break };
+                    let Some((old, kind, size)) = weights.order.pop_front() else { break };
                     weights.bytes -= size;
-                    dropped.push(old);
+                    dropped.push((old, kind));
                 }
             }
         }
-        for old in dropped.iter().filter_map(Weak::upgrade) {
-            old.companion.forget();
+        for (old, kind) in dropped {
+            if let Some(old) = old.upgrade() {
+                old.companion.forget(kind);
+            }
         }
     }
 }

@@ -203,10 +203,11 @@ impl Registry {
         lock(&self.open).get(&id).and_then(Weak::upgrade)
     }
 
-    /// Takes note of how many bytes [`OpenMailbox::companion`] of a mailbox holds now; the oldest
-    /// are forgotten when all together are too large.
-    pub fn weigh(&self, open: &Arc<OpenMailbox>, bytes: usize) {
-        self.companions.weigh(open, bytes, self.options.kept_companions);
+    /// Takes note of how many bytes the [`OpenMailbox::companion`] of this type holds now; the
+    /// oldest are forgotten when all together are too large.
+    pub fn weigh<T: 'static>(&self, open: &Arc<OpenMailbox>, bytes: usize) {
+        let kind = std::any::TypeId::of::<T>();
+        self.companions.weigh(open, kind, bytes, self.options.kept_companions);
     }
 
     /// Number of mailboxes in memory.
