@@ -84,47 +84,119 @@ pub enum StoredPassword<'a> {
     },
     /// SCRAM-SHA-256 keys alone.
     Scram(ScramKeys),
-    /// A method that is known but not verified by this version: never matches.
+    /// A hash of another method that is verified.
+    Hash {
+        /// How it was made.
+        method: HashMethod,
+        /// What stands behind the method's label; a modular crypt string with its prefix.
+        text: &'a str,
+    },
+    /// A method that is known by this name and cannot be verified: never matches.
     Known(&'static str),
     /// Anything else: never matches.
     Unknown,
 }
 
-/// Methods named in braces, by their upper-case names, beside those handled apart.
-const LABELS: [&str; 19] = [
-    "MD5",
-    "SHA",
-    "SSHA",
-    "NS-MTA-MD5",
-    "LANM",
-    "MSNT",
-    "BLF-CRYPT",
-    "BCRYPT",
-    "SMD5",
-    "SHA256",
-    "SSHA256",
-    "SSHA512",
-    "PBKDF2",
-    "PBKDF2-SHA1",
-    "PBKDF2-SHA256",
-    "PBKDF2-SHA512",
-    "PBKDF2_SHA256",
-    "ARGON2D",
-    "SHA512",
+/// Methods of hashes that other servers made (`reference/security.md` section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HashMethod {
+    /// Traditional crypt(3): 8 characters of 7 bits.
+    DesCrypt,
+    /// `_`: BSDI's extended DES crypt.
+    BsdiCrypt,
+    /// `$1$` and `$apr1$`.
+    Md5Crypt,
+    /// `$2a$`, `$2b$`, `$2y$`.
+    Bcrypt,
+    /// `$5$` and `$6$`.
+    ShaCrypt,
+    /// `$y$`.
+    Yescrypt,
+    /// `{MD5}`, `{SMD5}`.
+    Md5,
+    /// `{SHA}`, `{SSHA}`.
+    Sha1,
+    /// `{SHA256}`, `{SSHA256}`.
+    Sha256,
+    /// `{SHA512}`, `{SSHA512}`.
+    Sha512,
+    /// `{NS-MTA-MD5}`.
+    NsMtaMd5,
+    /// `{LANM}`.
+    LanManager,
+    /// `{MSNT}`.
+    NtHash,
+    /// `{PBKDF2}`, `{PBKDF2-SHA1}`, and the form of Dovecot that begins with `$1$`.
+    Pbkdf2Sha1,
+    /// `{PBKDF2-SHA256}`.
+    Pbkdf2Sha256,
+    /// `{PBKDF2-SHA512}`.
+    Pbkdf2Sha512,
+    /// `{PBKDF2_SHA256}` of 389 Directory Server.
+    Pbkdf2Directory,
+}
+
+impl HashMethod {
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DesCrypt => "DES-crypt",
+            Self::BsdiCrypt => "BSDI-crypt",
+            Self::Md5Crypt => "MD5-crypt",
+            Self::Bcrypt => "bcrypt",
+            Self::ShaCrypt => "SHA-crypt",
+            Self::Yescrypt => "yescrypt",
+            Self::Md5 => "MD5",
+            Self::Sha1 => "SHA",
+            Self::Sha256 => "SHA-256",
+            Self::Sha512 => "SHA-512",
+            Self::NsMtaMd5 => "NS-MTA-MD5",
+            Self::LanManager => "LANM",
+            Self::NtHash => "MSNT",
+            Self::Pbkdf2Sha1 => "PBKDF2-SHA1",
+            Self::Pbkdf2Sha256 => "PBKDF2-SHA256",
+            Self::Pbkdf2Sha512 => "PBKDF2-SHA512",
+            Self::Pbkdf2Directory => "PBKDF2_SHA256",
+        }
+    }
+}
+
+/// Methods named in braces, by their upper-case names, beside those handled apart. Salted and
+/// unsalted digests differ in length alone.
+const LABELS: [(&str, HashMethod); 15] = [
+    ("MD5", HashMethod::Md5),
+    ("SMD5", HashMethod::Md5),
+    ("SHA", HashMethod::Sha1),
+    ("SSHA", HashMethod::Sha1),
+    ("SHA256", HashMethod::Sha256),
+    ("SSHA256", HashMethod::Sha256),
+    ("SHA512", HashMethod::Sha512),
+    ("SSHA512", HashMethod::Sha512),
+    ("NS-MTA-MD5", HashMethod::NsMtaMd5),
+    ("LANM", HashMethod::LanManager),
+    ("MSNT", HashMethod::NtHash),
+    ("PBKDF2", HashMethod::Pbkdf2Sha1),
+    ("PBKDF2-SHA1", HashMethod::Pbkdf2Sha1),
+    ("PBKDF2-SHA256", HashMethod::Pbkdf2Sha256),
+    ("PBKDF2-SHA512", HashMethod::Pbkdf2Sha512),
 ];
 
-/// Modular crypt methods, beside Argon2.
-const MODULAR: [(&str, &str); 9] = [
-    ("$1$", "MD5-crypt"),
-    ("$2a$", "bcrypt"),
-    ("$2b$", "bcrypt"),
-    ("$2y$", "bcrypt"),
-    ("$5$", "SHA-256-crypt"),
-    ("$6$", "SHA-512-crypt"),
-    ("$y$", "yescrypt"),
-    ("$apr1$", "apr1"),
-    ("$7$", "scrypt"),
+/// Modular crypt methods, beside Argon2. `{method}` and `$method$` are two spellings of one thing.
+const MODULAR: [(&str, HashMethod); 8] = [
+    ("$1$", HashMethod::Md5Crypt),
+    ("$apr1$", HashMethod::Md5Crypt),
+    ("$2a$", HashMethod::Bcrypt),
+    ("$2b$", HashMethod::Bcrypt),
+    ("$2y$", HashMethod::Bcrypt),
+    ("$5$", HashMethod::ShaCrypt),
+    ("$6$", HashMethod::ShaCrypt),
+    ("$y$", HashMethod::Yescrypt),
 ];
+
+/// Methods that are refused by name: no implementation that can be trusted is at hand.
+const REFUSED: [(&str, &str); 4] =
+    [("$2x$", "bcrypt 2x"), ("$7$", "scrypt"), ("$gy$", "gost-yescrypt"), ("$argon2d$", "Argon2d")];
 
 /// Recognises the form of a stored password, by the rules of the reference.
 #[must_use]
@@ -156,28 +228,45 @@ pub fn recognise(stored: &str) -> StoredPassword<'_> {
         }
         "PLAIN" | "CLEARTEXT" if rest.is_empty() => StoredPassword::Empty,
         "PLAIN" | "CLEARTEXT" => StoredPassword::Clear(rest),
-        "CRYPT" | "WM-CRY" => modular(rest),
+        "CRYPT" | "WM-CRY" | "BLF-CRYPT" | "BCRYPT" | "MD5-CRYPT" | "SHA256-CRYPT"
+        | "SHA512-CRYPT" | "DES-CRYPT" => modular(rest),
+        "PBKDF2_SHA256" => hashed(HashMethod::Pbkdf2Directory, rest),
+        "ARGON2D" => StoredPassword::Known("Argon2d"),
         other => LABELS
             .iter()
-            .find(|known| **known == other)
-            .map_or(StoredPassword::Unknown, |known| StoredPassword::Known(known)),
+            .find(|(known, _)| *known == other)
+            .map_or(StoredPassword::Unknown, |(_, method)| hashed(*method, rest)),
     }
+}
+
+fn hashed(method: HashMethod, text: &str) -> StoredPassword<'_> {
+    StoredPassword::Hash { method, text }
 }
 
 fn modular(hash: &str) -> StoredPassword<'_> {
     if hash.starts_with("$argon2id$") || hash.starts_with("$argon2i$") {
         return StoredPassword::Argon2 { phc: hash, scram: None };
     }
-    if let Some((_, name)) = MODULAR.iter().find(|(start, _)| hash.starts_with(start)) {
+    if let Some((_, method)) = MODULAR.iter().find(|(start, _)| hash.starts_with(start)) {
+        return hashed(*method, hash);
+    }
+    if let Some((_, name)) = REFUSED.iter().find(|(start, _)| hash.starts_with(start)) {
         return StoredPassword::Known(name);
+    }
+    // The other spelling of the methods in braces.
+    if let Some((label, rest)) = hash.strip_prefix('$').and_then(|h| h.split_once('$')) {
+        let label = label.to_ascii_uppercase();
+        if let Some((_, method)) = LABELS.iter().find(|(known, _)| *known == label) {
+            return hashed(*method, rest);
+        }
     }
     let crypt =
         |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/'));
     if hash.len() == 20 && hash.strip_prefix('_').is_some_and(crypt) {
-        return StoredPassword::Known("BSDI-crypt");
+        return hashed(HashMethod::BsdiCrypt, hash);
     }
     if hash.len() == 13 && crypt(hash) {
-        return StoredPassword::Known("DES-crypt");
+        return hashed(HashMethod::DesCrypt, hash);
     }
     StoredPassword::Unknown
 }
@@ -214,15 +303,20 @@ mod tests {
             ("$2a$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a", "bcrypt"),
             ("{MD5}Xr4ilOzQ4PCOq3aQ0qbuaQ==", "MD5"),
             ("{sha}5en6G6MezRroT3XKqkdPOmY/BfQ=", "SHA"),
-            ("{SSHA}F3tJ8vk8rDhGy6QRPrvpPoxIffIwMTIzNDU2Nw==", "SSHA"),
+            ("{SSHA}F3tJ8vk8rDhGy6QRPrvpPoxIffIwMTIzNDU2Nw==", "SHA"),
+            ("$SSHA$F3tJ8vk8rDhGy6QRPrvpPoxIffIwMTIzNDU2Nw==", "SHA"),
             ("{LANM}552902031BEDE9EFAAD3B435B51404EE", "LANM"),
-            ("$6$saltstring$AIsRs", "SHA-512-crypt"),
+            ("$6$saltstring$AIsRs", "SHA-crypt"),
             ("$y$j9T$abcdefghijklmnop$3dL1", "yescrypt"),
             ("{PBKDF2-SHA256}10000$MDEy$6ums", "PBKDF2-SHA256"),
         ];
         for (text, name) in known {
             let stored = format!("\u{2}{text}");
-            assert_eq!(recognise(&stored), StoredPassword::Known(name), "{text}");
+            let StoredPassword::Hash { method, .. } = recognise(&stored) else { panic!("{text}") };
+            assert_eq!(method.name(), name, "{text}");
+        }
+        for (text, name) in [("$2x$05$abc", "bcrypt 2x"), ("$7$C6..../....", "scrypt")] {
+            assert_eq!(recognise(&format!("\u{2}{text}")), StoredPassword::Known(name));
         }
         assert_eq!(recognise("\u{2}AslUzT1JkPsocc"), StoredPassword::Unknown);
         assert_eq!(recognise("\u{2}{"), StoredPassword::Unknown);

@@ -1,6 +1,6 @@
 //! Password hashes: making our own form, comparing with the stored forms of
-//! `reference/security.md` section 2 that this version verifies (clear text, Argon2, SCRAM keys).
-//! All others are recognised and never match. Slow functions: run them on the gate's pool.
+//! `reference/security.md` section 2: clear text, Argon2 and SCRAM keys here, what other servers
+//! made in [`super::schemes`]. Slow functions: run them on the gate's pool.
 
 use std::num::NonZeroU32;
 
@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::memory::WorkingMemory;
+use super::schemes;
 use crate::Secret;
 use crate::options::Hashing;
 
@@ -37,7 +38,9 @@ pub(super) enum Quick {
 pub(super) fn quick(stored: &str, password: &Secret) -> Quick {
     match password::recognise(stored) {
         StoredPassword::Clear(clear) if password.matches(clear.as_bytes()) => Quick::Match,
-        StoredPassword::Argon2 { .. } | StoredPassword::Scram(_) => Quick::Slow,
+        StoredPassword::Argon2 { .. } | StoredPassword::Scram(_) | StoredPassword::Hash { .. } => {
+            Quick::Slow
+        }
         _ => Quick::Never,
     }
 }
@@ -52,6 +55,7 @@ pub(super) fn verify(memory: &WorkingMemory, stored: &str, password: &Secret) ->
             let found = scram_keys(&prepared, &keys.salt, keys.rounds);
             found.is_some_and(|found| found.stored_key.ct_eq(&keys.stored_key).into())
         }
+        StoredPassword::Hash { method, text } => schemes::verify(method, text, password.expose()),
         StoredPassword::Empty | StoredPassword::Known(_) | StoredPassword::Unknown => false,
     }
 }
@@ -208,8 +212,8 @@ mod tests {
     #[test]
     fn other_methods_and_nonsense_never_match() {
         for stored in [
-            "\u{2}abNANd1rDfiNc",
-            "\u{2}{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=",
+            "\u{2}abNANd1rDfiNd",
+            "\u{2}{SHA}5en6G6MezRroT3XKqkdPOmY/BfA=",
             "\u{1}secret",
             "\u{2}$argon2id$",
             "\u{2}$argon2id$v=19$m=4294967295,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$OD2f",

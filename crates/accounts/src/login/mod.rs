@@ -5,7 +5,9 @@ pub(crate) mod hash;
 pub(crate) mod memory;
 mod path;
 pub mod sasl;
+mod schemes;
 mod scram;
+mod upgrade;
 
 use std::net::IpAddr;
 

@@ -38,6 +38,7 @@ impl From<Busy> for LoginError {
 }
 
 /// An account found for a login name.
+#[derive(Clone)]
 pub(super) struct Found {
     pub(super) record: Arc<AccountRecord>,
     pub(super) settings: Arc<Dictionary>,
@@ -126,7 +127,12 @@ impl Accounts {
         }
         let candidate = self.candidate(&login.name, context).await?;
         let right = self.check_password(&candidate, &login.password).await?;
-        self.admit(candidate, context, right, authorize_as, method).await
+        let found = candidate.found.clone();
+        let actor = self.admit(candidate, context, right, authorize_as, method).await?;
+        if let Some(Found { record, settings }) = found {
+            self.upgrade_password(&record, &settings, &login.password).await;
+        }
+        Ok(actor)
     }
 
     /// Compares a clear password with the kinds of passwords the account has enabled. Takes as

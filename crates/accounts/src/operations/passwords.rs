@@ -95,7 +95,7 @@ impl Accounts {
     }
 
     /// The stored form of a new password, by the effective `PasswordEncryption`.
-    pub(super) async fn new_stored(
+    pub(crate) async fn new_stored(
         &self,
         effective: &Dictionary,
         password: &Secret,

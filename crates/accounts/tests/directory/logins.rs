@@ -127,7 +127,7 @@ async fn clear_passwords_need_encryption_unless_they_come_from_this_machine() {
     w.login("bob", "bob-secret").await.unwrap();
 }
 
-// PWD-06: every form is recognised; those not verified yet never match
+// PWD-06: every form is recognised; those that cannot be verified never match
 #[tokio::test]
 async fn stored_forms_match_or_never_match_but_always_answer() {
     let w = World::new().await;
@@ -138,17 +138,21 @@ async fn stored_forms_match_or_never_match_but_always_answer() {
             true,
         ),
         ("\\002{CLEARTEXT}secret", true),
-        ("\\002{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", false),
-        ("\\002abNANd1rDfiNc", false),
+        ("\\002{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", true),
+        ("\\002abNANd1rDfiNd", false),
+        ("\\002$7$C6..../....SodiumChloride$kBGj9fHznVYFQMEn/qDCfrDevf9YDtcDdKvEqHJLV8D", false),
         ("\\001secret", false),
         ("", false),
     ];
     for (number, (stored, right)) in cases.into_iter().enumerate() {
         let name = format!("form{number}");
-        w.make(&name, &format!("{{Password=\"{stored}\";}}")).await.unwrap();
+        let settings = format!("{{Password=\"{stored}\";}}");
+        w.make(&name, &settings).await.unwrap();
+        let kept = dictionary("{UpgradePassword=NO;}");
+        w.accounts.update_account_settings(c, &name, kept).await.unwrap();
         assert_eq!(w.login(&name, "secret").await.is_ok(), right, "{stored}");
         let shown = w.accounts.account_settings(c, &name).await.unwrap();
-        assert_eq!(shown, dictionary(&format!("{{Password=\"{stored}\";}}")));
+        assert_eq!(shown, dictionary(&settings.replace(";}", ";UpgradePassword=NO;}")));
     }
     w.make("plain", "{Password=secret;PasswordEncryption=Clear;}").await.unwrap();
     w.login("plain", "secret").await.unwrap();
@@ -317,4 +321,50 @@ async fn the_last_login_is_known_without_a_write() {
     assert_eq!(info.get("LastLogin"), Some(&Value::Time(1_700_000_000)));
     assert_eq!(info.get("LastAddress"), Some(&Value::from("198.51.100.7")));
     assert_eq!(info.get("StorageUsed"), Some(&Value::from("0")));
+}
+
+// PWD-10 to PWD-20: hashes of the old server let their owners in
+#[tokio::test]
+async fn a_hash_of_the_old_server_lets_in_and_is_stored_anew_once() {
+    let w = World::new().await;
+    for (at, hash) in [
+        "$1$saltsalt$9xy1btjgzLYfb7hivXtC//",
+        "{SSHA}F3tJ8vk8rDhGy6QRPrvpPoxIffIwMTIzNDU2Nw==",
+        "abNANd1rDfiNc",
+        "{LANM}552902031BEDE9EFAAD3B435B51404EE",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let name = format!("old{at}@second.dom");
+        let settings = dictionary(&format!("{{Password=\"\\002{hash}\";}}"));
+        w.make(&name, "{}").await.unwrap();
+        w.accounts.update_account_settings(&w.console, &name, settings).await.unwrap();
+        assert_eq!(w.login(&name, "wrong").await.unwrap_err(), LoginError::Denied);
+        let stored = || async {
+            let all = w.accounts.account_settings(&w.console, &name).await.unwrap();
+            all.get("Password").and_then(Value::as_str).unwrap().to_owned()
+        };
+        assert!(stored().await.ends_with(hash), "a wrong password changes nothing");
+        w.login(&name, "secret").await.unwrap();
+        let new = stored().await;
+        // LAN Manager does not know small letters, so what was typed may not be what others type.
+        assert_eq!(new.starts_with("\u{2}{ANGARIUM-1}"), !hash.starts_with("{LANM}"), "{hash}");
+        w.login(&name, "secret").await.unwrap();
+        assert_eq!(stored().await, new, "once");
+        assert_eq!(w.login(&name, "wrong").await.unwrap_err(), LoginError::Denied);
+    }
+}
+
+#[tokio::test]
+async fn a_method_that_looks_at_a_part_of_the_password_stays() {
+    let w = World::new().await;
+    let name = "cut@second.dom";
+    w.make(name, "{}").await.unwrap();
+    let settings = dictionary("{Password=\"\\002ab1iBa.N.U2C6\";}");
+    w.accounts.update_account_settings(&w.console, name, settings).await.unwrap();
+    w.login(name, "123456789").await.unwrap();
+    w.login(name, "12345678 and more").await.unwrap();
+    w.login(name, "12345678").await.unwrap();
+    assert_eq!(w.login(name, "123456789").await.unwrap_err(), LoginError::Denied);
 }

@@ -412,6 +412,15 @@ pub const ACCOUNT_SETTINGS: &[Setting] = &[
         since: "0.1",
     },
     Setting {
+        key: "UpgradePassword",
+        kind: Kind::Boolean,
+        default: Some("YES"),
+        who: Who::Named,
+        effect: Effect::Now,
+        text: "A password kept as another server's hash is stored in the own form at the first good login.",
+        since: "0.2",
+    },
+    Setting {
         key: "UseAppPassword",
         kind: Kind::Boolean,
         default: Some("YES"),
