@@ -6,6 +6,7 @@
 //!
 //! It must never know HTTP or SQL.
 
+pub mod authenticity;
 pub mod deliver;
 pub mod dequeuer;
 pub mod dns;
@@ -27,7 +28,9 @@ use angarium_accounts::Accounts;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+pub use angarium_smtp::Protocol;
 pub use dequeuer::DequeuerOptions;
+pub use inspect::Inspectors;
 pub use receive::{ConnectionInfo, Receiver, ReceiverSettings, serve};
 pub use submit::{Recipient, Source, Submit, SubmitError, Submitter};
 

@@ -11,7 +11,9 @@ use angarium_store::NewQueued;
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::authenticity::results::foreign_results;
 use crate::envelope::{MessageFacts, RecipientFacts};
+use crate::inspect::{Context, Findings, Inspectors, Outline, Verdict};
 use crate::recipients::{Expansion, Refusal};
 use crate::trace;
 
@@ -133,13 +135,20 @@ fn list(refused: &[(String, String)]) -> String {
 #[derive(Clone)]
 pub struct Submitter {
     accounts: Arc<Accounts>,
+    inspectors: Inspectors,
 }
 
 impl Submitter {
     /// The door over these accounts and their store.
     #[must_use]
     pub fn new(accounts: Arc<Accounts>) -> Self {
-        Self { accounts }
+        Self { accounts, inspectors: Inspectors::default() }
+    }
+
+    /// Those who look at messages before they are taken.
+    #[must_use]
+    pub fn inspectors(&self) -> &Inspectors {
+        &self.inspectors
     }
 
     /// A fresh message number.
@@ -238,11 +247,69 @@ impl Submitter {
             &trace::Envelope { id, return_path: &submit.return_path, recipient, host: &host, now },
         );
         let head = message.get(..header::header_length(message)).unwrap_or(message);
-        let mut whole = lines.into_bytes();
-        whole.extend_from_slice(trace::missing_lines(head, module, id, now, &host).as_bytes());
-        whole.extend_from_slice(message);
+        let missing = trace::missing_lines(head, module, id, now, &host);
+        let mut text = Vec::with_capacity(missing.len() + message.len());
+        text.extend_from_slice(missing.as_bytes());
+        let mut from = 0;
+        for cut in foreign_results(head, &host) {
+            text.extend_from_slice(message.get(from..cut.start).unwrap_or_default());
+            from = cut.end;
+        }
+        text.extend_from_slice(message.get(from..).unwrap_or_default());
+        let found = self.inspect(&submit, id, &host, now, &text).await;
+        match found.verdict {
+            Verdict::Accept => {}
+            Verdict::Refuse { text, .. } => return Err(SubmitError::Never(text)),
+            Verdict::Later { text, .. } => return Err(SubmitError::Later(text)),
+            Verdict::Discard(why) => {
+                tracing::warn!(target: "ENQUEUER", "[{id}] discarded: {why}");
+                return Ok(id);
+            }
+        }
+        into_mailbox(&mut submit.recipients, found.mailbox.as_deref());
+        let mut whole = trace::with_found(&lines, &found.lines).into_bytes();
+        whole.extend_from_slice(&text);
         let summary = encode_summary(Summary::of(&whole));
         self.submit(submit, MessageBody::Bytes(whole.into()), summary).await
+    }
+
+    /// Shows a message of our own house to those who want to see it.
+    async fn inspect(
+        &self,
+        submit: &Submit,
+        id: QueueId,
+        host: &str,
+        now: i64,
+        message: &[u8],
+    ) -> Findings {
+        let outline = Outline { source: submit.source, peer: None, trusted: true };
+        let Some(mut inspection) = self.inspectors.wanting(&outline) else {
+            return Findings::default();
+        };
+        let context = Context {
+            id,
+            source: submit.source,
+            peer: None,
+            hello: String::new(),
+            tls: false,
+            trusted: true,
+            actor: submit.actor.clone(),
+            return_path: submit.return_path.clone(),
+            recipients: submit.recipients.clone(),
+            host: host.to_owned(),
+            now,
+        };
+        // It is in memory already; what can be reserved only keeps others from adding to it.
+        let _ = inspection.reserve(message.len());
+        Box::pin(inspection.run(&context.arrived(message, true))).await
+    }
+}
+
+/// Sends a message into this mailbox of its local recipients, where they have not named another.
+pub(crate) fn into_mailbox(recipients: &mut [Recipient], mailbox: Option<&str>) {
+    let Some(mailbox) = mailbox else { return };
+    for recipient in recipients {
+        recipient.facts.mailbox.get_or_insert_with(|| mailbox.to_owned());
     }
 }
 
