@@ -13,6 +13,7 @@ mod groups;
 mod listing;
 mod passwords;
 mod server;
+mod signing_keys;
 
 use angarium_objects::value::Dictionary;
 use angarium_store::AccountKind;
