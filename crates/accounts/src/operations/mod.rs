@@ -12,6 +12,7 @@ mod error;
 mod groups;
 mod listing;
 mod passwords;
+mod protection;
 mod server;
 mod signing_keys;
 
@@ -20,6 +21,7 @@ use angarium_store::AccountKind;
 
 pub use error::OperationError;
 pub(crate) use groups::MAX_MEMBERS;
+pub use protection::PROTECTION_MODULE;
 
 /// An account to be made.
 #[derive(Clone, Debug, Default)]

@@ -265,6 +265,7 @@ impl Accounts {
         settings: Dictionary,
     ) -> Result<(), OperationError> {
         let (key, scope) = (module_key(module)?, Scope::of_module(module));
+        super::protection::check(module, &settings)?;
         self.change_as(actor, Some(SETTINGS), key, scope, How::Merge, settings).await
     }
 
@@ -279,6 +280,7 @@ impl Accounts {
         settings: Dictionary,
     ) -> Result<(), OperationError> {
         let (key, scope) = (module_key(module)?, Scope::of_module(module));
+        super::protection::check(module, &settings)?;
         self.change_as(actor, Some(SETTINGS), key, scope, How::Replace, settings).await
     }
 

@@ -30,7 +30,7 @@ pub use effective::{effective_account, effective_domain, effective_server};
 pub use local::LOCAL_SETTINGS;
 pub use module::{Listener, MAX_PORTS, MODULE_SETTINGS, Port, listener};
 pub use pipe::PIPE_SETTINGS;
-pub use protection::PROTECTION_SETTINGS;
+pub use protection::{PROTECTION_LISTS, PROTECTION_SETTINGS};
 pub use queue::QUEUE_SETTINGS;
 pub use server::{ROUTER_SETTINGS, SERVER_SETTINGS};
 pub use smtp_receiving::SMTP_RECEIVING;
