@@ -94,7 +94,7 @@ pub enum Verdict {
 }
 
 /// What an inspector found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Findings {
     /// Header lines to be put in front of the message, each ended by CRLF.
     pub lines: String,
@@ -102,6 +102,38 @@ pub struct Findings {
     pub verdict: Verdict,
     /// Where it goes in the accounts of local recipients, instead of INBOX.
     pub mailbox: Option<String>,
+    /// What is to be changed in it.
+    pub changed: Option<Box<Changed>>,
+}
+
+/// What a filter changed in a message and its envelope; `None` is as it was.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Changed {
+    /// The whole message as it goes on.
+    pub message: Option<Vec<u8>>,
+    /// The return path.
+    pub return_path: Option<String>,
+    /// The recipients, at least one.
+    pub recipients: Option<Vec<Recipient>>,
+}
+
+impl Changed {
+    /// Lays a later change over this one.
+    fn then(&mut self, later: Self) {
+        self.message = later.message.or_else(|| self.message.take());
+        self.return_path = later.return_path.or_else(|| self.return_path.take());
+        self.recipients = later.recipients.or_else(|| self.recipients.take());
+    }
+
+    /// Makes the changes to an envelope.
+    pub(crate) fn envelope(self, return_path: &mut String, recipients: &mut Vec<Recipient>) {
+        if let Some(new) = self.return_path {
+            *return_path = new;
+        }
+        if let Some(new) = self.recipients {
+            *recipients = new;
+        }
+    }
 }
 
 /// Looks at messages.
@@ -205,7 +237,12 @@ impl Inspection {
     pub async fn run(&self, arrived: &Arrived<'_>) -> Findings {
         let mut all = Findings::default();
         for inspector in &self.inspectors {
-            let seen = Arrived { found: &all.lines, ..*arrived };
+            let mut seen = Arrived { found: &all.lines, ..*arrived };
+            if let Some(changed) = &all.changed {
+                seen.message = changed.message.as_deref().unwrap_or(seen.message);
+                seen.return_path = changed.return_path.as_deref().unwrap_or(seen.return_path);
+                seen.recipients = changed.recipients.as_deref().unwrap_or(seen.recipients);
+            }
             let found = inspector.inspect(&seen).await;
             if found.lines.len() > MAX_LINES {
                 let name = inspector.name();
@@ -214,6 +251,11 @@ impl Inspection {
                 all.lines.insert_str(0, &found.lines);
             }
             all.mailbox = all.mailbox.or(found.mailbox);
+            match (&mut all.changed, found.changed) {
+                (Some(before), Some(later)) => before.then(*later),
+                (before @ None, later) => *before = later,
+                (Some(_), None) => {}
+            }
             if found.verdict != Verdict::Accept {
                 let (name, verdict) = (inspector.name(), &found.verdict);
                 tracing::info!(target: "ENQUEUER", "[{}] {name}: {verdict:?}", arrived.id);

@@ -54,7 +54,7 @@ impl Source {
 }
 
 /// One recipient of a message to be submitted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recipient {
     /// The address.
     pub address: String,
@@ -265,6 +265,10 @@ impl Submitter {
                 tracing::warn!(target: "ENQUEUER", "[{id}] discarded: {why}");
                 return Ok(id);
             }
+        }
+        if let Some(mut changed) = found.changed {
+            text = changed.message.take().unwrap_or(text);
+            changed.envelope(&mut submit.return_path, &mut submit.recipients);
         }
         into_mailbox(&mut submit.recipients, found.mailbox.as_deref());
         let mut whole = trace::with_found(&lines, &found.lines).into_bytes();

@@ -16,7 +16,7 @@ use angarium_store::{BodyWriter, StagedBody, StoreError};
 use bytes::Bytes;
 
 use crate::authenticity::results::foreign_results;
-use crate::inspect::{Context, Findings, Inspection, Verdict};
+use crate::inspect::{Changed, Context, Findings, Inspection, Verdict};
 use crate::submit::encode_summary;
 use crate::trace;
 
@@ -56,6 +56,8 @@ pub(super) struct Whole {
     pub(super) mailbox: Option<String>,
     /// It is taken and dropped, for this reason.
     pub(super) discard: Option<String>,
+    /// What is to be changed in its envelope.
+    pub(super) changed: Option<Box<Changed>>,
 }
 
 /// A message that is coming in.
@@ -142,7 +144,8 @@ impl Intake {
             _ => None,
         };
         let summary = encode_summary(self.scanner.finish());
-        Ok(Whole { staged, summary, mailbox: self.findings.mailbox, discard })
+        let Findings { mailbox, changed, .. } = self.findings;
+        Ok(Whole { staged, summary, mailbox, discard, changed })
     }
 
     /// Looks at the header, which is `bytes` up to `end`, and lets all go on.
@@ -193,7 +196,18 @@ impl Intake {
         }
         self.stage(trace::with_found(&held.trace, &found.lines).as_bytes()).await?;
         self.findings = found;
-        for piece in without(&held.text, &held.cut) {
+        // Only what was seen whole can be changed.
+        let changed = self.findings.changed.as_mut().filter(|_| whole);
+        let new = changed.and_then(|changed| changed.message.take());
+        let (text, cut) = match new {
+            Some(new) => {
+                let head = new.get(..header::header_length(&new)).unwrap_or(&new);
+                let cut = foreign_results(head, &self.host);
+                (new, cut)
+            }
+            None => (held.text, held.cut),
+        };
+        for piece in without(&text, &cut) {
             self.stage(piece).await?;
         }
         Ok(())

@@ -318,11 +318,14 @@ impl Dialogue {
             tracing::warn!(target: "SMTPI", session = %self.tag, "[{id}] discarded: {why}");
             return answers::accepted(id);
         }
-        let mut recipients = envelope.recipients;
+        let (mut return_path, mut recipients) = (envelope.return_path, envelope.recipients);
+        if let Some(changed) = whole.changed {
+            changed.envelope(&mut return_path, &mut recipients);
+        }
         submit::into_mailbox(&mut recipients, whole.mailbox.as_deref());
         let submit = Submit {
             id: Some(id),
-            return_path: envelope.return_path,
+            return_path,
             recipients,
             source: self.source(),
             actor: self.login.actor.clone(),
