@@ -24,15 +24,20 @@ pub mod wire;
 
 mod recipients;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use angarium_accounts::Accounts;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use inspect::Turn;
+
 pub use angarium_smtp::Protocol;
 pub use dequeuer::DequeuerOptions;
+pub use filters::Filters;
 pub use inspect::Inspectors;
+pub use protection::{BannedLines, Protection};
 pub use receive::{ConnectionInfo, Receiver, ReceiverSettings, serve};
 pub use submit::{Recipient, Source, Submit, SubmitError, Submitter};
 
@@ -41,6 +46,8 @@ pub struct Transfer {
     accounts: Arc<Accounts>,
     submitter: Submitter,
     dequeuer: dequeuer::Dequeuer,
+    protection: Arc<Protection>,
+    filters: Arc<Filters>,
     stop: watch::Sender<bool>,
 }
 
@@ -49,16 +56,34 @@ impl Transfer {
     #[must_use]
     pub fn start(accounts: Arc<Accounts>, options: DequeuerOptions) -> Arc<Self> {
         let (stop, stopped) = watch::channel(false);
-        let submitter = Submitter::new(Arc::clone(&accounts));
+        let protection = Protection::new(Arc::clone(&accounts));
+        let submitter =
+            Submitter::new(Arc::clone(&accounts)).with_protection(Arc::clone(&protection));
+        let banned = Arc::new(BannedLines::new(Arc::clone(&protection)));
+        submitter.inspectors().add(Turn::Filter, banned);
+        let filters =
+            Filters::start(Arc::clone(&accounts), Arc::clone(&protection), submitter.inspectors());
         let dequeuer =
             dequeuer::Dequeuer::start(Arc::clone(&accounts), submitter.clone(), options, stopped);
-        Arc::new(Self { accounts, submitter, dequeuer, stop })
+        Arc::new(Self { accounts, submitter, dequeuer, protection, filters, stop })
     }
 
     /// The one door in.
     #[must_use]
     pub fn submitter(&self) -> &Submitter {
         &self.submitter
+    }
+
+    /// Who may relay and who is kept out.
+    #[must_use]
+    pub fn protection(&self) -> &Arc<Protection> {
+        &self.protection
+    }
+
+    /// The base directory: where filters are shown files and greylisting keeps what it knows.
+    pub fn use_base(&self, base: &Path) {
+        self.protection.keep_in(base.join("Settings/Greylist.data"));
+        self.filters.use_base(base.to_owned());
     }
 
     /// What [`serve`] needs for the connections of one listener.
@@ -69,6 +94,7 @@ impl Transfer {
             submitter: self.submitter.clone(),
             settings,
             tls,
+            protection: Arc::clone(&self.protection),
             stop: self.stop.subscribe(),
         })
     }
@@ -82,6 +108,8 @@ impl Transfer {
     /// new is begun. What is left stays in the durable queue.
     pub async fn stop(&self) {
         self.stop.send_replace(true);
+        self.filters.stop();
+        self.protection.save();
         self.dequeuer.finished().await;
     }
 }

@@ -14,6 +14,7 @@ use thiserror::Error;
 use crate::authenticity::results::foreign_results;
 use crate::envelope::{MessageFacts, RecipientFacts};
 use crate::inspect::{Context, Findings, Inspectors, Outline, Verdict};
+use crate::protection::Protection;
 use crate::recipients::{Expansion, Refusal};
 use crate::trace;
 
@@ -136,13 +137,21 @@ fn list(refused: &[(String, String)]) -> String {
 pub struct Submitter {
     accounts: Arc<Accounts>,
     inspectors: Inspectors,
+    protection: Option<Arc<Protection>>,
 }
 
 impl Submitter {
     /// The door over these accounts and their store.
     #[must_use]
     pub fn new(accounts: Arc<Accounts>) -> Self {
-        Self { accounts, inspectors: Inspectors::default() }
+        Self { accounts, inspectors: Inspectors::default(), protection: None }
+    }
+
+    /// The same, with the rates of outgoing mail kept by this protection.
+    #[must_use]
+    pub fn with_protection(mut self, protection: Arc<Protection>) -> Self {
+        self.protection = Some(protection);
+        self
     }
 
     /// Those who look at messages before they are taken.
@@ -168,6 +177,7 @@ impl Submitter {
         body: MessageBody,
         summary: Bytes,
     ) -> Result<QueueId, SubmitError> {
+        self.within_rate(&submit).await?;
         let mut expansion = Expansion::new(&self.accounts);
         let mut refused = Vec::new();
         for recipient in submit.recipients {
@@ -214,6 +224,20 @@ impl Submitter {
         tracing::info!(target: "QUEUE", tag, "from <{}>, {size} bytes", submit.return_path);
         tracing::info!(target: "QUEUE", tag, "enqueued");
         Ok(id)
+    }
+
+    /// Keeps an account's own mail within its rate (`MailOutFlow`).
+    async fn within_rate(&self, submit: &Submit) -> Result<(), SubmitError> {
+        let (Some(actor), Some(protection)) = (&submit.actor, &self.protection) else {
+            return Ok(());
+        };
+        if !matches!(submit.source, Source::Smtp | Source::Lmtp | Source::Pop | Source::Web) {
+            return Ok(());
+        }
+        protection.outgoing(actor.account).await.map_err(|seconds| {
+            tracing::warn!(target: "ENQUEUER", "{} sends too fast", actor.full_name());
+            SubmitError::Later(format!("you send too fast, try again in {seconds} seconds"))
+        })
     }
 
     /// Queues a message as its author's program made it: trace lines are written in front, a

@@ -11,7 +11,7 @@ pub mod helper_process;
 pub mod milter;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use angarium_accounts::{Accounts, Change, ChangeListener, QueueId};
@@ -177,7 +177,7 @@ struct InUse {
 pub struct Filters {
     accounts: Arc<Accounts>,
     protection: Arc<Protection>,
-    base: Option<PathBuf>,
+    base: OnceLock<PathBuf>,
     in_use: RwLock<Arc<InUse>>,
     changed: Arc<Notify>,
 }
@@ -193,12 +193,11 @@ impl ChangeListener for Ear {
 }
 
 impl Filters {
-    /// Follows the settings from now on and looks at messages. External Filters need a base
+    /// Follows the settings from now on and looks at messages. External Filters wait for a base
     /// directory: they are shown files there.
     pub fn start(
         accounts: Arc<Accounts>,
         protection: Arc<Protection>,
-        base: Option<PathBuf>,
         inspectors: &Inspectors,
     ) -> Arc<Self> {
         let changed = Arc::new(Notify::new());
@@ -206,12 +205,19 @@ impl Filters {
             tracing::error!(target: "EXTFILTER", "changed settings of filters are not heard of");
         }
         changed.notify_one();
-        let in_use = RwLock::default();
+        let (base, in_use) = (OnceLock::new(), RwLock::default());
         let filters =
             Arc::new(Self { accounts, protection, base, in_use, changed: changed.clone() });
         inspectors.add(Turn::Filter, filters.clone());
         tokio::spawn(follow(Arc::downgrade(&filters), changed));
         filters
+    }
+
+    /// The base directory of the server.
+    pub fn use_base(&self, base: PathBuf) {
+        // It is told once.
+        let _ = self.base.set(base);
+        self.changed.notify_one();
     }
 
     /// Ends the helper programs.
@@ -239,7 +245,7 @@ impl Filters {
         };
         let before = self.in_use();
         let mut external: Vec<Arc<External>> = Vec::new();
-        if let Some(base) = &self.base {
+        if let Some(base) = self.base.get() {
             let all = settings.get("ExternalFilters").map(|v| elements(v).collect::<Vec<_>>());
             for filter in all.unwrap_or_default() {
                 let Some((name, options)) = external_options(base, filter) else { continue };
@@ -496,7 +502,7 @@ impl Inspector for Filters {
                 return passing.finish();
             }
         }
-        let Some(base) = &self.base else { return passing.finish() };
+        let Some(base) = self.base.get() else { return passing.finish() };
         for filter in in_use.external.iter().filter(|f| f.whom.meant(arrived.trusted)) {
             let (now, _) = seen(&passing, arrived);
             let recipients = passing.recipients.clone();

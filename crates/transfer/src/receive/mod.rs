@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use crate::protection::Protection;
 use crate::submit::Submitter;
 use crate::wire::Wire;
 use dialogue::Dialogue;
@@ -78,6 +79,7 @@ pub struct Receiver {
     pub(crate) submitter: Submitter,
     pub(crate) settings: ReceiverSettings,
     pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) protection: Arc<Protection>,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
