@@ -8,6 +8,7 @@
 //! It must never know which addresses are good or where messages go.
 
 mod burl;
+mod commands;
 mod content;
 mod session;
 
@@ -86,7 +87,8 @@ impl Default for Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The client said its name; the machine has replied. A transaction that was open is gone.
+    /// *Answer* with [`Session::welcome`], or refuse with `answer`: the client said its name. A
+    /// transaction that was open is gone.
     Hello {
         /// How.
         verb: Hello,

@@ -9,6 +9,9 @@ mod burl;
 mod content;
 mod dialogue;
 mod login;
+mod mail;
+mod message;
+mod rcpt;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
