@@ -6,7 +6,7 @@ use super::session::{Asked, Session, State};
 use super::{Close, Event};
 use crate::address::{AddressError, Path};
 use crate::command::{Command, CommandError, Hello};
-use crate::parameters::{BodyKind, MailParameters, RcptParameters};
+use crate::parameters::{MailParameters, RcptParameters};
 use crate::reply::{Reply, Status};
 use crate::{Protocol, limits};
 
@@ -28,7 +28,7 @@ impl Session {
         let works = match command {
             Command::Rcpt { .. } | Command::Data | Command::Quit => true,
             Command::Bdat { size, .. } => size > 0,
-            Command::Burl { .. } => self.config.burl,
+            Command::Burl { .. } => self.config.offers.burl,
             _ => false,
         };
         if !works {
@@ -66,9 +66,12 @@ impl Session {
                 self.error(&Reply::new(502, Status(5, 7, 0), "lists are not expanded"));
                 None
             }
+            Command::Etrn { what, name } => self.etrn(what, name),
+            Command::Atrn { domains } => self.atrn(domains),
+            Command::Xclient(facts) => self.xclient(facts),
             Command::Help => {
-                let text = "EHLO MAIL RCPT DATA BDAT STARTTLS AUTH RSET NOOP VRFY QUIT";
-                self.reply(&Reply::new(214, Status(2, 0, 0), text));
+                let lines = self.help();
+                self.reply(&Reply::list(214, lines));
                 None
             }
             Command::Quit => {
@@ -131,40 +134,16 @@ impl Session {
         self.reply(&Reply::list(250, lines));
     }
 
-    fn extensions(&self, lines: &mut Vec<String>) {
-        lines.push("PIPELINING".into());
-        lines.push(format!("SIZE {}", self.config.max_size));
-        lines.push("8BITMIME".into());
-        if self.config.binarymime {
-            lines.push("BINARYMIME".into());
-        }
-        lines.push("SMTPUTF8".into());
-        lines.push("CHUNKING".into());
-        if self.config.burl {
-            lines.push("BURL imap".into());
-        }
-        lines.push("ENHANCEDSTATUSCODES".into());
-        lines.push("DSN".into());
-        if self.config.starttls && !self.tls {
-            lines.push("STARTTLS".into());
-        }
-        let mechanisms = self.mechanisms();
-        if !mechanisms.is_empty() {
-            lines.push(format!("AUTH {}", mechanisms.join(" ")));
-        }
-        lines.push("HELP".into());
-    }
-
-    fn mechanisms(&self) -> &[String] {
-        if self.tls { &self.config.mechanisms_tls } else { &self.config.mechanisms_plain }
-    }
-
     fn mail(&mut self, path: Path, parameters: MailParameters) -> Option<Event> {
         if self.hello.is_none() {
             return self.sequence("say EHLO first");
         }
         if self.transaction.is_some() {
             return self.sequence("a message is under way already");
+        }
+        if self.messages >= self.config.max_messages {
+            self.too_many("too many messages on one connection");
+            return None;
         }
         let refusal = if self.config.auth_required && !self.authenticated {
             Some(Reply::new(530, Status(5, 7, 0), "authentication required"))
@@ -174,10 +153,8 @@ impl Session {
             Some(Reply::new(553, Status(5, 6, 7), "SMTPUTF8 is needed for this address"))
         } else if parameters.size.is_some_and(|size| size > self.config.max_size) {
             Some(Reply::new(552, Status(5, 3, 4), "message too large"))
-        } else if parameters.body == Some(BodyKind::BinaryMime) && !self.config.binarymime {
-            Some(Reply::new(555, Status(5, 6, 1), "BINARYMIME is not offered"))
         } else {
-            None
+            self.not_offered(&parameters)
         };
         if let Some(reply) = refusal {
             self.error(&reply);
@@ -203,6 +180,10 @@ impl Session {
         }
         if !path.is_ascii() && !transaction.smtputf8 {
             self.error(&Reply::new(553, Status(5, 6, 7), "SMTPUTF8 is needed for this address"));
+            return None;
+        }
+        if parameters.same_owner.is_some() && !self.config.offers.same_owner {
+            self.error(&Reply::new(555, Status(5, 5, 4), "RRVS is not offered"));
             return None;
         }
         self.state = State::Answer(Asked::Rcpt);

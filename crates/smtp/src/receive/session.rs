@@ -30,6 +30,8 @@ pub(super) enum State {
     SkippedChunk { left: u64, last: bool, reply: Reply },
     /// The upgrade to TLS.
     Tls,
+    /// To be told that the roles are turned.
+    Turned,
     /// Nothing any more.
     Closed,
 }
@@ -46,6 +48,9 @@ pub(super) enum Asked {
     Burl { last: bool },
     End,
     Auth,
+    Etrn,
+    Atrn,
+    Xclient,
 }
 
 /// One receiving session; see the module text for how it is driven.
@@ -65,6 +70,7 @@ pub struct Session {
     errors: u32,
     refused: u32,
     pub(super) surplus: u32,
+    pub(super) messages: u32,
     pub(super) idle: u32,
     closing: Option<Close>,
 }
@@ -87,6 +93,7 @@ impl Session {
             errors: 0,
             refused: 0,
             surplus: 0,
+            messages: 0,
             idle: 0,
             closing: None,
         }
@@ -105,6 +112,14 @@ impl Session {
         let text = format!("{} you spoke before the greeting", self.config.host);
         self.reply(&Reply::plain(554, text));
         self.close(Close::EarlyTalk);
+    }
+
+    /// After XCLIENT: another client, who has said nothing yet.
+    fn begin_again(&mut self) {
+        self.transaction = None;
+        self.hello = None;
+        self.authenticated = false;
+        self.greet();
     }
 
     /// Ends the session from outside (shutdown, time out, too many connections), whatever it is
@@ -166,6 +181,11 @@ impl Session {
                 State::Content { .. } => self.content()?,
                 State::Chunk { .. } => self.chunk()?,
                 State::Fetch { last } => self.fetch(last),
+                State::Turned => {
+                    self.state = State::Closed;
+                    self.input.clear();
+                    Some(Event::Turned)
+                }
                 State::SkippedChunk { .. } => self.skipped_chunk()?,
             };
             if event.is_some() {
@@ -211,10 +231,19 @@ impl Session {
                 if reply.is_positive() {
                     self.idle = 0;
                 }
+                self.messages = self.messages.saturating_add(1);
                 self.transaction = None;
             }
             Asked::Auth if reply.is_positive() => self.authenticated = true,
-            Asked::Auth => return self.error(&reply),
+            Asked::Xclient if reply.is_positive() => return self.begin_again(),
+            Asked::Auth | Asked::Xclient => return self.error(&reply),
+            Asked::Etrn => {
+                if !reply.is_positive() {
+                    return self.error(&reply);
+                }
+            }
+            Asked::Atrn if reply.is_positive() => self.state = State::Turned,
+            Asked::Atrn => return self.error(&reply),
         }
         self.reply(&reply);
         if reply.code == 421 {
@@ -239,6 +268,7 @@ impl Session {
             }
             self.state = State::Command;
             self.transaction = None;
+            self.messages = self.messages.saturating_add(1);
             self.idle = 0;
         }
     }

@@ -38,7 +38,7 @@ impl Dialogue {
         }
         self.envelope = Some(Envelope {
             return_path: address.clone(),
-            facts: MessageFacts::of(self.source().word(), parameters),
+            facts: MessageFacts::of(self.source().word(), parameters, self.receiver.accounts.now()),
             size: parameters.size,
             recipients: Vec::new(),
             content: None,

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use angarium_accounts::Accounts;
-use angarium_smtp::receive::{Close, Config, Event, Session};
+use angarium_smtp::receive::{Close, Config, Event, Offers, Session};
 use angarium_smtp::reply::{Reply, Status};
 use angarium_smtp::{Protocol, limits};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -146,7 +146,7 @@ impl Receiver {
             mechanisms_plain: names(false),
             mechanisms_tls: names(true),
             auth_required: settings.submission,
-            burl: settings.submission,
+            offers: Offers { burl: settings.submission, ..Offers::default() },
             ..Config::default()
         }
     }
