@@ -27,6 +27,7 @@ use angarium_accounts::Accounts;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+pub use angarium_smtp::Protocol;
 pub use dequeuer::DequeuerOptions;
 pub use receive::{ConnectionInfo, Receiver, ReceiverSettings, serve};
 pub use submit::{Recipient, Source, Submit, SubmitError, Submitter};
@@ -36,6 +37,7 @@ pub struct Transfer {
     accounts: Arc<Accounts>,
     submitter: Submitter,
     dequeuer: dequeuer::Dequeuer,
+    reception: Arc<receive::Reception>,
     stop: watch::Sender<bool>,
 }
 
@@ -47,7 +49,8 @@ impl Transfer {
         let submitter = Submitter::new(Arc::clone(&accounts));
         let dequeuer =
             dequeuer::Dequeuer::start(Arc::clone(&accounts), submitter.clone(), options, stopped);
-        Arc::new(Self { accounts, submitter, dequeuer, stop })
+        let reception = receive::Reception::new(&accounts);
+        Arc::new(Self { accounts, submitter, dequeuer, reception, stop })
     }
 
     /// The one door in.
@@ -59,13 +62,15 @@ impl Transfer {
     /// What [`serve`] needs for the connections of one listener.
     #[must_use]
     pub fn receiver(&self, settings: ReceiverSettings, tls: Option<TlsAcceptor>) -> Arc<Receiver> {
-        Arc::new(Receiver {
-            accounts: Arc::clone(&self.accounts),
-            submitter: self.submitter.clone(),
-            settings,
-            tls,
-            stop: self.stop.subscribe(),
-        })
+        let reception = Arc::clone(&self.reception);
+        let (accounts, stop) = (Arc::clone(&self.accounts), self.stop.subscribe());
+        let submitter = self.submitter.clone();
+        Arc::new(Receiver::new(accounts, submitter, reception, settings, tls, stop))
+    }
+
+    /// Receivers look the names of clients up with this resolver.
+    pub fn receive_with_dns(&self, dns: dns::Dns) {
+        self.reception.use_dns(dns);
     }
 
     /// Looks for due work now (the clock was set, an administrator released the queue).

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use angarium_smtp::Protocol;
 use angarium_smtp::command::Hello;
-use angarium_smtp::receive::{Event, Session};
+use angarium_smtp::receive::{Config, Event, Offers, Session};
+use angarium_smtp::reply::Reply;
 use angarium_store::QueueId;
 
 use super::content::Intake;
 use super::login::{Authentication, context};
+use super::rules::{Audience, Rules};
 use super::{ConnectionInfo, Receiver};
 use crate::envelope::MessageFacts;
 use crate::submit::{Recipient, Source};
@@ -19,6 +21,7 @@ use crate::submit::{Recipient, Source};
 pub(super) struct Dialogue {
     pub(super) receiver: Arc<Receiver>,
     pub(super) info: ConnectionInfo,
+    rules: Arc<Rules>,
     pub(super) host: String,
     tag: String,
     pub(super) hello: Option<(Hello, String)>,
@@ -41,10 +44,12 @@ impl Dialogue {
         info: ConnectionInfo,
         host: String,
         tag: String,
+        rules: Arc<Rules>,
     ) -> Self {
         Self {
             receiver,
             info,
+            rules,
             host,
             tag,
             hello: None,
@@ -59,6 +64,66 @@ impl Dialogue {
 
     pub(super) fn tag(&self) -> &str {
         &self.tag
+    }
+
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The client is there and has not been greeted: the words to send it away with, if any.
+    #[expect(clippy::unused_async, reason = "the protection is asked here")]
+    pub(super) async fn connected(&mut self) -> Option<Reply> {
+        None
+    }
+
+    /// True when the client's address is one of our clients'.
+    pub(super) fn is_client(&self) -> bool {
+        false
+    }
+
+    /// How the session with this client behaves.
+    pub(super) fn config(&self) -> Config {
+        let (rules, settings) = (&self.rules, &self.receiver.settings);
+        let offered = settings.submission || rules.auth_for.has(self.is_client(), false);
+        let names = |tls: bool| {
+            let all = self.receiver.accounts.sasl_mechanisms(tls, settings.clear_text_logins);
+            all.iter().filter(|_| offered).map(|m| (*m).to_owned()).collect()
+        };
+        let smtp = settings.protocol == Protocol::Smtp;
+        let now = self.receiver.accounts.now();
+        Config {
+            protocol: settings.protocol,
+            host: self.host.clone(),
+            max_size: rules.max_size,
+            max_recipients: rules.max_recipients,
+            max_messages: rules.max_messages,
+            max_errors: rules.max_errors,
+            starttls: self.receiver.tls.is_some() && !self.info.tls,
+            tls: self.info.tls,
+            mechanisms_plain: names(false),
+            mechanisms_tls: names(true),
+            auth_required: settings.submission,
+            offers: Offers {
+                size: rules.size,
+                eight_bit_mime: rules.eight_bit_mime,
+                binary_mime: rules.binary_mime,
+                burl: settings.submission,
+                deliver_by: rules.deliver_by,
+                future_release: rules
+                    .future_release
+                    .filter(|_| settings.submission)
+                    .map(|most| (most, now)),
+                priority: true,
+                require_tls: rules.require_tls,
+                same_owner: false,
+                no_soliciting: rules.no_soliciting.clone(),
+                limits: true,
+                etrn: smtp && !settings.submission && rules.etrn_for != Audience::Nobody,
+                atrn: smtp && !settings.submission && rules.atrn && offered,
+                xclient: rules.xclient.iter().any(|net| net.contains(self.info.peer.ip())),
+            },
+            ..Config::default()
+        }
     }
 
     /// True while a message is under way.
