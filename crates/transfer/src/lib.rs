@@ -48,6 +48,7 @@ pub struct Transfer {
     dequeuer: dequeuer::Dequeuer,
     protection: Arc<Protection>,
     filters: Arc<Filters>,
+    reception: Arc<receive::Reception>,
     stop: watch::Sender<bool>,
 }
 
@@ -65,7 +66,8 @@ impl Transfer {
             Filters::start(Arc::clone(&accounts), Arc::clone(&protection), submitter.inspectors());
         let dequeuer =
             dequeuer::Dequeuer::start(Arc::clone(&accounts), submitter.clone(), options, stopped);
-        Arc::new(Self { accounts, submitter, dequeuer, protection, filters, stop })
+        let reception = receive::Reception::new(&accounts);
+        Arc::new(Self { accounts, submitter, dequeuer, protection, filters, reception, stop })
     }
 
     /// The one door in.
@@ -89,14 +91,16 @@ impl Transfer {
     /// What [`serve`] needs for the connections of one listener.
     #[must_use]
     pub fn receiver(&self, settings: ReceiverSettings, tls: Option<TlsAcceptor>) -> Arc<Receiver> {
-        Arc::new(Receiver {
-            accounts: Arc::clone(&self.accounts),
-            submitter: self.submitter.clone(),
-            settings,
-            tls,
-            protection: Arc::clone(&self.protection),
-            stop: self.stop.subscribe(),
-        })
+        let reception = Arc::clone(&self.reception);
+        let (accounts, stop) = (Arc::clone(&self.accounts), self.stop.subscribe());
+        let submitter = self.submitter.clone();
+        let protection = Arc::clone(&self.protection);
+        Arc::new(Receiver::new(accounts, submitter, reception, settings, protection, tls, stop))
+    }
+
+    /// Receivers look the names of clients up with this resolver.
+    pub fn receive_with_dns(&self, dns: dns::Dns) {
+        self.reception.use_dns(dns);
     }
 
     /// Looks for due work now (the clock was set, an administrator released the queue).
