@@ -3,7 +3,7 @@
 mod import;
 mod maintenance;
 mod objects;
-mod output;
+pub(crate) mod output;
 mod sessions;
 
 use std::io;
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         // Whoever read our output has had enough.
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("angarium: {e}");
+            output::tell(&format!("angarium: {e}"));
             ExitCode::from(UNUSABLE)
         }
     }
