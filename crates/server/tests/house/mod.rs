@@ -4,10 +4,13 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up should fail")]
 
+pub(crate) mod certificates;
+pub(crate) mod foreign;
 pub(crate) mod hostile;
 pub(crate) mod island;
 pub(crate) mod names;
 pub(crate) mod smtp;
+pub(crate) mod stand_in;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
