@@ -259,3 +259,40 @@ fn sys_35_a_list_of_accounts_is_imported_and_each_bad_line_is_told() {
     let all = lines.concat();
     assert!(String::from_utf8_lossy(&all).contains("Work/2026"));
 }
+
+#[test]
+fn a_server_whose_output_nobody_can_write_down_serves_all_the_same() {
+    let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else {
+        println!("skipped: there is no /dev/full");
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let mut house = House::alone("127.0.0.1", DOMAIN);
+    house.base = directory.path().join("base");
+    house.offset = house::free_offset();
+    let errors = full.try_clone().unwrap();
+    let mut child =
+        house.command().arg("--clear-text-logins").stdout(full).stderr(errors).spawn().unwrap();
+    let end = Instant::now() + Duration::from_secs(20);
+    // Nothing says ready, so the port does.
+    while std::net::TcpStream::connect(("127.0.0.1", house.port(143))).is_err() {
+        assert!(child.try_wait().unwrap().is_none(), "the server has ended");
+        assert!(Instant::now() < end, "the server does not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    house.account("joe");
+    house.imap("joe").ok("SELECT INBOX");
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    // A command whose output is lost ends by itself, too.
+    let out = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let errors = out.try_clone().unwrap();
+    let status = Command::new(ANGARIUM)
+        .args(["account", "list", "--base", house.base.to_str().unwrap()])
+        .stdin(Stdio::null())
+        .stdout(out)
+        .stderr(errors)
+        .status()
+        .unwrap();
+    assert_ne!(status.code(), Some(101));
+}

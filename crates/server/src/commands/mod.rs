@@ -3,7 +3,7 @@
 mod import;
 mod maintenance;
 mod objects;
-mod output;
+pub(crate) mod output;
 mod protection;
 mod sessions;
 
@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         // Whoever read our output has had enough.
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("angarium: {e}");
+            output::tell(&format!("angarium: {e}"));
             ExitCode::from(UNUSABLE)
         }
     }
