@@ -27,6 +27,9 @@ use angarium_accounts::Accounts;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use deliver::{here, local};
+
+pub use deliver::{Module, Modules};
 pub use dequeuer::DequeuerOptions;
 pub use receive::{ConnectionInfo, Receiver, ReceiverSettings, serve};
 pub use submit::{Recipient, Source, Submit, SubmitError, Submitter};
@@ -45,8 +48,17 @@ impl Transfer {
     pub fn start(accounts: Arc<Accounts>, options: DequeuerOptions) -> Arc<Self> {
         let (stop, stopped) = watch::channel(false);
         let submitter = Submitter::new(Arc::clone(&accounts));
-        let dequeuer =
-            dequeuer::Dequeuer::start(Arc::clone(&accounts), submitter.clone(), options, stopped);
+        let modules = Modules::default()
+            .with(Arc::new(here::System))
+            .with(Arc::new(here::Errors))
+            .with(Arc::new(local::Local { accounts: Arc::clone(&accounts) }));
+        let dequeuer = dequeuer::Dequeuer::start(
+            Arc::clone(&accounts),
+            submitter.clone(),
+            modules,
+            options,
+            stopped,
+        );
         Arc::new(Self { accounts, submitter, dequeuer, stop })
     }
 
