@@ -197,6 +197,7 @@ impl Inspector for Checks {
             "[{}] spf {:?}, dmarc {:?}",
             arrived.id, checked.spf, checked.dmarc
         );
-        Findings { lines: checked.lines, verdict: decision.verdict, mailbox: decision.mailbox }
+        let (verdict, mailbox) = (decision.verdict, decision.mailbox);
+        Findings { lines: checked.lines, verdict, mailbox, ..Findings::default() }
     }
 }
