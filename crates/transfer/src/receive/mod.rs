@@ -113,7 +113,7 @@ where
         _ => "localhost".to_owned(),
     };
     tracing::debug!(target: "SMTPI", session = %tag, "connection from [{}]:{}", info.peer.ip(), info.peer.port());
-    let machine = Session::new(receiver.config(&info, &host));
+    let machine = Session::new(receiver.config(&info, &host).await);
     let mut connection = Connection {
         wire: Wire::Plain(stream),
         stop: receiver.stop.clone(),
@@ -127,11 +127,11 @@ where
 }
 
 impl Receiver {
-    fn config(&self, info: &ConnectionInfo, host: &str) -> Config {
+    async fn config(&self, info: &ConnectionInfo, host: &str) -> Config {
         let settings = &self.settings;
-        let names = |tls: bool| {
-            let all = self.accounts.sasl_mechanisms(tls, settings.clear_text_logins);
-            all.iter().map(|m| (*m).to_owned()).collect()
+        let names = async |tls: bool| {
+            let all = self.accounts.sasl_mechanisms(tls, settings.clear_text_logins).await;
+            all.into_iter().map(str::to_owned).collect()
         };
         Config {
             protocol: settings.protocol,
@@ -140,8 +140,8 @@ impl Receiver {
             max_recipients: settings.max_recipients,
             starttls: self.tls.is_some() && !info.tls,
             tls: info.tls,
-            mechanisms_plain: names(false),
-            mechanisms_tls: names(true),
+            mechanisms_plain: names(false).await,
+            mechanisms_tls: names(true).await,
             auth_required: settings.submission,
             burl: settings.submission,
             ..Config::default()
