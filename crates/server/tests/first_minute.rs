@@ -139,6 +139,34 @@ fn pwd_21_a_foreign_scram_client_gets_in_over_imap_and_smtp_and_the_server_prove
 }
 
 #[test]
+fn pwd_21_foreign_clients_get_in_by_apop_and_cram_md5_where_they_are_offered() {
+    use std::io::Write;
+    if !installed("python3") {
+        return;
+    }
+    let house = House::build();
+    let name = format!("joe@{DOMAIN}");
+    for command in [
+        format!("CreateAccount {name} {{Password=\"{PASSWORD}\";PasswordEncryption=A-crpt;}}"),
+        "UpdateServerSettings {OldLoginMethods=(CRAM-MD5,APOP);}".to_owned(),
+    ] {
+        let (code, out) = house.angarium(&["cli", &command]);
+        assert_eq!(code, 0, "{out}");
+    }
+    let mut child = Command::new("python3")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/old_logins.py"))
+        .args([110, 143, 587, 106].map(|port| house.port(port).to_string()))
+        .arg(&name)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    writeln!(child.stdin.take().unwrap(), "{PASSWORD}").unwrap();
+    let out = child.wait_with_output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+#[test]
 fn a_second_process_on_the_same_base_directory_is_refused_with_a_clear_message() {
     let house = House::build();
     let out = Command::new(ANGARIUM)
