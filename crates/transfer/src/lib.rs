@@ -80,6 +80,12 @@ impl Transfer {
         &self.protection
     }
 
+    /// The filters.
+    #[must_use]
+    pub fn filters(&self) -> &Arc<Filters> {
+        &self.filters
+    }
+
     /// The base directory: where filters are shown files and greylisting keeps what it knows.
     pub fn use_base(&self, base: &Path) {
         self.protection.keep_in(base.join("Settings/Greylist.data"));
