@@ -31,10 +31,10 @@ pub use angarium_store::{
     Uid, UidValidity, Versioned,
 };
 pub use login::sasl::{SaslExchange, SaslStep};
-pub use login::{Login, LoginContext, LoginError, Service};
+pub use login::{Login, LoginContext, LoginError, ReadingWatcher, Service};
 pub use operations::{
-    NewAccount, ObjectKinds, ObjectListing, OperationError, RouteReport, kind_extension,
-    kind_from_word,
+    NewAccount, ObjectKinds, ObjectListing, OperationError, PROTECTION_MODULE, RouteReport,
+    kind_extension, kind_from_word,
 };
 pub use options::{Clock, Options, SystemClock};
 pub use route::{RelayPermission, RouteKind, RouteOutcome};

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod pattern;
+pub mod protection;
 pub mod router;
 pub mod suffix;
 pub mod table;

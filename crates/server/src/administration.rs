@@ -10,6 +10,8 @@ use angarium_access::imap::{ImapContext, ImapOptions};
 use angarium_access::sessions::SessionTable;
 use angarium_accounts::{Accounts, Value};
 use angarium_objects::text;
+use angarium_transfer::Protection;
+use angarium_transfer::dns::{Dns, DnsOptions};
 
 use crate::base::BaseDirectory;
 use crate::services::{Numbers, VERSION};
@@ -35,6 +37,15 @@ struct NoServer;
 
 impl ServerControl for NoServer {
     fn shut_down(&self) {}
+}
+
+/// The protection's rules, where no server remembers anything of addresses.
+fn protection_here(accounts: &Arc<Accounts>) -> Arc<Protection> {
+    let protection = Protection::new(accounts.clone());
+    if let Ok(dns) = Dns::new(&DnsOptions::default()) {
+        protection.use_dns(dns);
+    }
+    protection
 }
 
 impl Administrator {
@@ -63,7 +74,8 @@ impl Administrator {
         let store = embedded.store();
         let accounts =
             runtime.block_on(async { Accounts::new(store, angarium_accounts::Options::default()) });
-        let cli = Cli::new(accounts.clone(), SessionEnder::default(), Arc::new(NoServer), VERSION);
+        let cli = Cli::new(accounts.clone(), SessionEnder::default(), Arc::new(NoServer), VERSION)
+            .with_protection(protection_here(&accounts));
         let imap = Arc::new(ImapContext {
             accounts: accounts.clone(),
             options: ImapOptions::default(),
@@ -73,6 +85,11 @@ impl Administrator {
         let numbers = Numbers::default();
         let administration = Administration { cli, accounts, embedded, imap, numbers };
         Ok(Self::Here { runtime, administration })
+    }
+
+    /// True when a server runs; false when the store was opened here.
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self, Self::Running { .. })
     }
 
     /// Serves one IMAP session of an account on standard input and output; `Ok` with the answer

@@ -104,6 +104,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: ExecAction,
     },
+    /// Who may relay and who is kept out: show the lists, keep an address out, check one.
+    Protection {
+        #[command(flatten)]
+        base: Base,
+        #[command(subcommand)]
+        action: ProtectionAction,
+    },
     /// Show the sessions of the running server.
     Sessions {
         #[command(flatten)]
@@ -196,6 +203,30 @@ pub(crate) struct Serve {
     /// Take passwords in clear also from other machines without TLS. Unsafe.
     #[arg(long)]
     pub(crate) clear_text_logins: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProtectionAction {
+    /// The settings, the lists, and the addresses that are kept out or count as clients for a time.
+    Show,
+    /// Keep an address out for a time (of IPv6, its network of 64 bits).
+    Block {
+        /// The address.
+        ip: IpAddr,
+        /// How long, such as 30m, 2h or 1d.
+        #[arg(long = "for", value_name = "TIME", default_value = "1h")]
+        time: String,
+    },
+    /// Let an address in again.
+    Unblock {
+        /// The address.
+        ip: IpAddr,
+    },
+    /// Tell what would happen to a connection from an address now, and why.
+    Check {
+        /// The address.
+        ip: IpAddr,
+    },
 }
 
 #[derive(Debug, Subcommand)]

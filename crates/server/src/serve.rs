@@ -88,9 +88,11 @@ async fn live(
     let (stop, stopping) = watch::channel(false);
     let ender = SessionEnder::default();
     let sessions = SessionTable::default();
-    let cli = Cli::new(accounts.clone(), ender.clone(), Arc::new(Control(stop.clone())), VERSION)
-        .with_sessions(sessions.clone());
     let transfer = Transfer::start(accounts.clone(), DequeuerOptions::default());
+    transfer.use_base(base.root());
+    let cli = Cli::new(accounts.clone(), ender.clone(), Arc::new(Control(stop.clone())), VERSION)
+        .with_sessions(sessions.clone())
+        .with_protection(transfer.protection().clone());
     let services = Services::new(
         accounts.clone(),
         transfer.clone(),

@@ -161,6 +161,9 @@ impl Administration {
             let embedded = self.embedded.clone();
             return blocking(move || embedded.compact().map(|_| ())).await;
         }
+        if word.eq_ignore_ascii_case(b"CHECKADDRESS") {
+            return self.check_address(rest).await;
+        }
         if word.eq_ignore_ascii_case(b"SESSIONS") {
             return self.sessions(rest);
         }
@@ -173,6 +176,19 @@ impl Administration {
             CliAnswer::Data(value) => format!("201 {}", text::line_text(&value)),
             other => format!("{} {}", other.code(), other.text()),
         }
+    }
+
+    /// What would happen to a connection from an address, and why.
+    async fn check_address(&self, address: &[u8]) -> String {
+        let text = String::from_utf8_lossy(address);
+        let Ok(ip) = text.trim().trim_matches(['[', ']', '"']).parse() else {
+            return "500 CHECKADDRESS wants an IP address".into();
+        };
+        let Some(protection) = self.cli.protection() else {
+            return "511 this command is not available in this mode".into();
+        };
+        let check = protection.check(ip).await.describe();
+        format!("201 {}", text::line_text(&Value::Dictionary(check)))
     }
 
     /// The Router's answer for an address, with every step.

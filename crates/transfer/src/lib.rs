@@ -6,12 +6,15 @@
 //!
 //! It must never know HTTP or SQL.
 
+pub mod authenticity;
 pub mod deliver;
 pub mod dequeuer;
 pub mod dns;
 pub mod envelope;
+pub mod filters;
 pub mod imap_url;
 pub mod inspect;
+pub mod protection;
 pub mod receive;
 pub mod report;
 pub mod retry;
@@ -21,14 +24,20 @@ pub mod wire;
 
 mod recipients;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use angarium_accounts::Accounts;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use inspect::Turn;
+
 pub use angarium_smtp::Protocol;
 pub use dequeuer::DequeuerOptions;
+pub use filters::Filters;
+pub use inspect::Inspectors;
+pub use protection::{BannedLines, Protection};
 pub use receive::{ConnectionInfo, Receiver, ReceiverSettings, serve};
 pub use submit::{Recipient, Source, Submit, SubmitError, Submitter};
 
@@ -38,6 +47,8 @@ pub struct Transfer {
     submitter: Submitter,
     dequeuer: dequeuer::Dequeuer,
     reception: Arc<receive::Reception>,
+    protection: Arc<Protection>,
+    filters: Arc<Filters>,
     stop: watch::Sender<bool>,
 }
 
@@ -46,11 +57,17 @@ impl Transfer {
     #[must_use]
     pub fn start(accounts: Arc<Accounts>, options: DequeuerOptions) -> Arc<Self> {
         let (stop, stopped) = watch::channel(false);
-        let submitter = Submitter::new(Arc::clone(&accounts));
+        let protection = Protection::new(Arc::clone(&accounts));
+        let submitter =
+            Submitter::new(Arc::clone(&accounts)).with_protection(Arc::clone(&protection));
+        let banned = Arc::new(BannedLines::new(Arc::clone(&protection)));
+        submitter.inspectors().add(Turn::Filter, banned);
+        let filters =
+            Filters::start(Arc::clone(&accounts), Arc::clone(&protection), submitter.inspectors());
         let dequeuer =
             dequeuer::Dequeuer::start(Arc::clone(&accounts), submitter.clone(), options, stopped);
         let reception = receive::Reception::new(&accounts);
-        Arc::new(Self { accounts, submitter, dequeuer, reception, stop })
+        Arc::new(Self { accounts, submitter, dequeuer, protection, filters, reception, stop })
     }
 
     /// The one door in.
@@ -59,13 +76,26 @@ impl Transfer {
         &self.submitter
     }
 
+    /// Who may relay and who is kept out.
+    #[must_use]
+    pub fn protection(&self) -> &Arc<Protection> {
+        &self.protection
+    }
+
+    /// The base directory: where filters are shown files and greylisting keeps what it knows.
+    pub fn use_base(&self, base: &Path) {
+        self.protection.keep_in(base.join("Settings/Greylist.data"));
+        self.filters.use_base(base.to_owned());
+    }
+
     /// What [`serve`] needs for the connections of one listener.
     #[must_use]
     pub fn receiver(&self, settings: ReceiverSettings, tls: Option<TlsAcceptor>) -> Arc<Receiver> {
         let reception = Arc::clone(&self.reception);
         let (accounts, stop) = (Arc::clone(&self.accounts), self.stop.subscribe());
         let submitter = self.submitter.clone();
-        Arc::new(Receiver::new(accounts, submitter, reception, settings, tls, stop))
+        let protection = Arc::clone(&self.protection);
+        Arc::new(Receiver::new(accounts, submitter, protection, reception, settings, tls, stop))
     }
 
     /// Receivers look the names of clients up with this resolver.
@@ -82,6 +112,8 @@ impl Transfer {
     /// new is begun. What is left stays in the durable queue.
     pub async fn stop(&self) {
         self.stop.send_replace(true);
+        self.filters.stop();
+        self.protection.save();
         self.dequeuer.finished().await;
     }
 }

@@ -11,7 +11,10 @@ use angarium_store::NewQueued;
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::authenticity::results::foreign_results;
 use crate::envelope::{MessageFacts, RecipientFacts};
+use crate::inspect::{Context, Findings, Inspectors, Outline, Verdict};
+use crate::protection::Protection;
 use crate::recipients::{Expansion, Refusal};
 use crate::trace;
 
@@ -52,7 +55,7 @@ impl Source {
 }
 
 /// One recipient of a message to be submitted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recipient {
     /// The address.
     pub address: String,
@@ -133,13 +136,28 @@ fn list(refused: &[(String, String)]) -> String {
 #[derive(Clone)]
 pub struct Submitter {
     accounts: Arc<Accounts>,
+    inspectors: Inspectors,
+    protection: Option<Arc<Protection>>,
 }
 
 impl Submitter {
     /// The door over these accounts and their store.
     #[must_use]
     pub fn new(accounts: Arc<Accounts>) -> Self {
-        Self { accounts }
+        Self { accounts, inspectors: Inspectors::default(), protection: None }
+    }
+
+    /// The same, with the rates of outgoing mail kept by this protection.
+    #[must_use]
+    pub fn with_protection(mut self, protection: Arc<Protection>) -> Self {
+        self.protection = Some(protection);
+        self
+    }
+
+    /// Those who look at messages before they are taken.
+    #[must_use]
+    pub fn inspectors(&self) -> &Inspectors {
+        &self.inspectors
     }
 
     /// A fresh message number.
@@ -159,6 +177,7 @@ impl Submitter {
         body: MessageBody,
         summary: Bytes,
     ) -> Result<QueueId, SubmitError> {
+        self.within_rate(&submit).await?;
         let mut expansion = Expansion::new(&self.accounts);
         let mut refused = Vec::new();
         for recipient in submit.recipients {
@@ -207,6 +226,20 @@ impl Submitter {
         Ok(id)
     }
 
+    /// Keeps an account's own mail within its rate (`MailOutFlow`).
+    async fn within_rate(&self, submit: &Submit) -> Result<(), SubmitError> {
+        let (Some(actor), Some(protection)) = (&submit.actor, &self.protection) else {
+            return Ok(());
+        };
+        if !matches!(submit.source, Source::Smtp | Source::Lmtp | Source::Pop | Source::Web) {
+            return Ok(());
+        }
+        protection.outgoing(actor.account).await.map_err(|seconds| {
+            tracing::warn!(target: "ENQUEUER", "{} sends too fast", actor.full_name());
+            SubmitError::Later(format!("you send too fast, try again in {seconds} seconds"))
+        })
+    }
+
     /// Queues a message as its author's program made it: trace lines are written in front, a
     /// missing Date and Message-ID added.
     ///
@@ -238,11 +271,73 @@ impl Submitter {
             &trace::Envelope { id, return_path: &submit.return_path, recipient, host: &host, now },
         );
         let head = message.get(..header::header_length(message)).unwrap_or(message);
-        let mut whole = lines.into_bytes();
-        whole.extend_from_slice(trace::missing_lines(head, module, id, now, &host).as_bytes());
-        whole.extend_from_slice(message);
+        let missing = trace::missing_lines(head, module, id, now, &host);
+        let mut text = Vec::with_capacity(missing.len() + message.len());
+        text.extend_from_slice(missing.as_bytes());
+        let mut from = 0;
+        for cut in foreign_results(head, &host) {
+            text.extend_from_slice(message.get(from..cut.start).unwrap_or_default());
+            from = cut.end;
+        }
+        text.extend_from_slice(message.get(from..).unwrap_or_default());
+        let found = self.inspect(&submit, id, &host, now, &text).await;
+        match found.verdict {
+            Verdict::Accept => {}
+            Verdict::Refuse { text, .. } => return Err(SubmitError::Never(text)),
+            Verdict::Later { text, .. } => return Err(SubmitError::Later(text)),
+            Verdict::Discard(why) => {
+                tracing::warn!(target: "ENQUEUER", "[{id}] discarded: {why}");
+                return Ok(id);
+            }
+        }
+        if let Some(mut changed) = found.changed {
+            text = changed.message.take().unwrap_or(text);
+            changed.envelope(&mut submit.return_path, &mut submit.recipients);
+        }
+        into_mailbox(&mut submit.recipients, found.mailbox.as_deref());
+        let mut whole = trace::with_found(&lines, &found.lines).into_bytes();
+        whole.extend_from_slice(&text);
         let summary = encode_summary(Summary::of(&whole));
         self.submit(submit, MessageBody::Bytes(whole.into()), summary).await
+    }
+
+    /// Shows a message of our own house to those who want to see it.
+    async fn inspect(
+        &self,
+        submit: &Submit,
+        id: QueueId,
+        host: &str,
+        now: i64,
+        message: &[u8],
+    ) -> Findings {
+        let outline = Outline { source: submit.source, peer: None, trusted: true };
+        let Some(mut inspection) = self.inspectors.wanting(&outline) else {
+            return Findings::default();
+        };
+        let context = Context {
+            id,
+            source: submit.source,
+            peer: None,
+            hello: String::new(),
+            tls: false,
+            trusted: true,
+            actor: submit.actor.clone(),
+            return_path: submit.return_path.clone(),
+            recipients: submit.recipients.clone(),
+            host: host.to_owned(),
+            now,
+        };
+        // It is in memory already; what can be reserved only keeps others from adding to it.
+        let _ = inspection.reserve(message.len());
+        Box::pin(inspection.run(&context.arrived(message, true))).await
+    }
+}
+
+/// Sends a message into this mailbox of its local recipients, where they have not named another.
+pub(crate) fn into_mailbox(recipients: &mut [Recipient], mailbox: Option<&str>) {
+    let Some(mailbox) = mailbox else { return };
+    for recipient in recipients {
+        recipient.facts.mailbox.get_or_insert_with(|| mailbox.to_owned());
     }
 }
 

@@ -72,6 +72,18 @@ pub fn header(origin: &Origin<'_>, envelope: &Envelope<'_>) -> String {
     lines.fields() + &received.field()
 }
 
+/// Puts what was found in a message between `Return-Path` and our `Received`: results stand above
+/// the `Received` line of the server that made them (RFC 8601 section 5).
+#[must_use]
+pub fn with_found(trace: &str, found: &str) -> String {
+    let at = header::pieces(trace.as_bytes())
+        .take_while(|piece| !piece.is("Received"))
+        .map(|piece| piece.raw.len())
+        .sum();
+    let (front, received) = trace.split_at_checked(at).unwrap_or((trace, ""));
+    [front, found, received].concat()
+}
+
 /// Date and Message-ID lines for a header that lacks them (RFC 6409 section 8). The number of the
 /// message never repeats, so it makes the identifier unique.
 #[must_use]
@@ -123,6 +135,14 @@ mod tests {
         );
         let many = header(&origin, &envelope(None));
         assert!(!many.contains("list@other.dom") && !many.contains("X-Real-To"));
+    }
+
+    #[test]
+    fn what_was_found_stands_above_our_received_line() {
+        let trace = "Return-Path: <a@b>\r\nReceived: x\r\n by y\r\n";
+        let all = with_found(trace, "Found: z\r\n");
+        assert_eq!(all, "Return-Path: <a@b>\r\nFound: z\r\nReceived: x\r\n by y\r\n");
+        assert_eq!(with_found("", "Found: z\r\n"), "Found: z\r\n");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod domains;
 mod ending;
 mod mailboxes;
 mod objects;
+mod protection;
 mod server;
 mod sessions;
 mod table;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use angarium_accounts::{Accounts, Actor, OperationError, Value};
 use angarium_objects::text;
+use angarium_transfer::Protection;
 
 use crate::sessions::SessionTable;
 pub use ending::{EndSignal, SessionEnder};
@@ -88,6 +90,7 @@ pub struct Cli {
     control: Arc<dyn ServerControl>,
     version: String,
     sessions: SessionTable,
+    protection: Option<Arc<Protection>>,
 }
 
 impl Cli {
@@ -106,7 +109,21 @@ impl Cli {
             control,
             version: version.to_owned(),
             sessions: SessionTable::default(),
+            protection: None,
         }
+    }
+
+    /// Shows and changes what this protection remembers of addresses.
+    #[must_use]
+    pub fn with_protection(mut self, protection: Arc<Protection>) -> Self {
+        self.protection = Some(protection);
+        self
+    }
+
+    /// The protection, if there is one.
+    #[must_use]
+    pub fn protection(&self) -> Option<&Arc<Protection>> {
+        self.protection.as_ref()
     }
 
     /// Shows the sessions of this table.
@@ -147,6 +164,7 @@ impl Cli {
             Family::Mailboxes => Box::pin(mailboxes::run(self, actor, name, left)).await,
             Family::Alerts => Box::pin(alerts::run(self, actor, name, left)).await,
             Family::Sessions => Box::pin(sessions::run(self, actor, name, left)).await,
+            Family::Protection => Box::pin(protection::run(self, actor, name, left)).await,
             Family::Server => Box::pin(server::run(self, actor, name, left)).await,
         }
     }

@@ -3,7 +3,7 @@
 
 use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use angarium_objects::spelling::{Flow, Limit};
 use angarium_store::AccountId;
@@ -65,6 +65,8 @@ pub(crate) struct Gate {
     by_name: Cache<String, Failures>,
     by_address: Cache<IpAddr, Failures>,
     last: Cache<AccountId, LastLogin>,
+    /// Hears of logins that read mail.
+    pub(super) reading: OnceLock<Arc<dyn super::ReadingWatcher>>,
     /// A hash nobody's password has, so that unknown names take as long as known ones.
     dummy: Arc<str>,
 }
@@ -90,6 +92,7 @@ impl Gate {
             by_name: Cache::new(COUNTED),
             by_address: Cache::new(COUNTED),
             last: Cache::new(LAST_LOGINS),
+            reading: OnceLock::new(),
             dummy: hash::dummy_phc(hashing, &salt).into(),
         }
     }

@@ -4,6 +4,7 @@ pub(crate) mod gate;
 pub(crate) mod hash;
 pub(crate) mod memory;
 mod path;
+mod reading;
 pub mod sasl;
 mod schemes;
 mod scram;
@@ -14,6 +15,8 @@ use std::net::IpAddr;
 use thiserror::Error;
 
 use crate::Secret;
+
+pub use reading::ReadingWatcher;
 
 /// The service somebody logs in to, by its word in the access modes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -232,6 +232,7 @@ impl Accounts {
             Some(name) => self.impersonate(actor, name, context).await?,
         };
         self.gate.entered(actor.account, context.peer_ip, now);
+        self.tell_reading(&found.settings, &found.record.domain, context).await;
         Ok(Arc::new(actor))
     }
 

@@ -12,13 +12,16 @@ mod error;
 mod groups;
 mod listing;
 mod passwords;
+mod protection;
 mod server;
+mod signing_keys;
 
 use angarium_objects::value::Dictionary;
 use angarium_store::AccountKind;
 
 pub use error::OperationError;
 pub(crate) use groups::MAX_MEMBERS;
+pub use protection::PROTECTION_MODULE;
 
 /// An account to be made.
 #[derive(Clone, Debug, Default)]

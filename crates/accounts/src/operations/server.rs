@@ -10,6 +10,7 @@ use angarium_store::{AccountKind, DomainRecord, SettingsKey, StoreError};
 
 use super::authority::{allowed, bad_name};
 use super::edit::How;
+use super::signing_keys::SIGNING_KEYS_MODULE;
 use super::{OperationError, RouteReport};
 use crate::alerts::ALERTS_MODULE;
 use crate::login::sasl::SECRETS_MODULE;
@@ -25,7 +26,11 @@ fn module_key(module: &str) -> Result<SettingsKey, OperationError> {
         return Err(OperationError::Syntax("this is not the name of a module".to_owned()));
     }
     // Nobody reads the server's own secrets; alerts have commands and rights of their own.
-    allowed(![SECRETS_MODULE, ALERTS_MODULE].iter().any(|own| module.eq_ignore_ascii_case(own)))?;
+    allowed(
+        ![SECRETS_MODULE, SIGNING_KEYS_MODULE, ALERTS_MODULE]
+            .iter()
+            .any(|own| module.eq_ignore_ascii_case(own)),
+    )?;
     Ok(SettingsKey::Module(module.to_owned()))
 }
 
@@ -260,6 +265,7 @@ impl Accounts {
         settings: Dictionary,
     ) -> Result<(), OperationError> {
         let (key, scope) = (module_key(module)?, Scope::of_module(module));
+        super::protection::check(module, &settings)?;
         self.change_as(actor, Some(SETTINGS), key, scope, How::Merge, settings).await
     }
 
@@ -274,6 +280,7 @@ impl Accounts {
         settings: Dictionary,
     ) -> Result<(), OperationError> {
         let (key, scope) = (module_key(module)?, Scope::of_module(module));
+        super::protection::check(module, &settings)?;
         self.change_as(actor, Some(SETTINGS), key, scope, How::Replace, settings).await
     }
 

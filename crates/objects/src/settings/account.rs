@@ -135,8 +135,8 @@ pub const ACCOUNT_SETTINGS: &[Setting] = &[
         kind: Kind::Flow,
         default: Some("(\"-1\", 30)"),
         who: Who::Named,
-        effect: Effect::Kept,
-        text: "Rate limit of outgoing mail.",
+        effect: Effect::Now,
+        text: "Messages the account may send in a period.",
         since: "0.1",
     },
     Setting {

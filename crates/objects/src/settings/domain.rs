@@ -243,8 +243,8 @@ pub const DOMAIN_SETTINGS: &[Setting] = &[
         kind: Kind::Text(64),
         default: Some("nobody"),
         who: Who::Named,
-        effect: Effect::Kept,
-        text: "Who must authenticate to send from this domain.",
+        effect: Effect::Now,
+        text: "Who must authenticate to send from this domain: nobody, clients, non-clients or everybody.",
         since: "0.1",
     },
     Setting {

@@ -5,6 +5,7 @@
 //! Keys that are not declared here are custom attributes: kept and returned as they are.
 
 mod account;
+mod authenticity;
 mod domain;
 mod effective;
 mod local;
@@ -23,12 +24,13 @@ use crate::text;
 use crate::value::{Dictionary, Value};
 
 pub use account::ACCOUNT_SETTINGS;
+pub use authenticity::AUTHENTICITY_SETTINGS;
 pub use domain::DOMAIN_SETTINGS;
 pub use effective::{effective_account, effective_domain, effective_server};
 pub use local::LOCAL_SETTINGS;
 pub use module::{Listener, MAX_PORTS, MODULE_SETTINGS, Port, listener};
 pub use pipe::PIPE_SETTINGS;
-pub use protection::PROTECTION_SETTINGS;
+pub use protection::{PROTECTION_LISTS, PROTECTION_SETTINGS};
 pub use queue::QUEUE_SETTINGS;
 pub use server::{ROUTER_SETTINGS, SERVER_SETTINGS};
 pub use smtp_receiving::SMTP_RECEIVING;
@@ -270,7 +272,7 @@ impl Scope {
             Self::Server => &[SERVER_SETTINGS],
             Self::Router => &[ROUTER_SETTINGS],
             Self::Module => &[MODULE_SETTINGS],
-            Self::Smtp => &[MODULE_SETTINGS, SMTP_RECEIVING, SMTP_SENDING],
+            Self::Smtp => &[MODULE_SETTINGS, SMTP_RECEIVING, SMTP_SENDING, AUTHENTICITY_SETTINGS],
             Self::Queue => &[MODULE_SETTINGS, QUEUE_SETTINGS],
             Self::Local => &[MODULE_SETTINGS, LOCAL_SETTINGS],
             Self::Pipe => &[MODULE_SETTINGS, PIPE_SETTINGS],

@@ -36,8 +36,8 @@ pub const SERVER_SETTINGS: &[Setting] = &[
         kind: Kind::Any,
         default: None,
         who: Who::Server,
-        effect: Effect::Kept,
-        text: "External filter programs.",
+        effect: Effect::Now,
+        text: "External Filters: an array of dictionaries {Name; ProgramName; Enabled; TimeOut; RestartPause; AutoRestart; OnFailure; For;}.",
         since: "0.1",
     },
     Setting {

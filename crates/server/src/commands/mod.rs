@@ -4,6 +4,7 @@ mod import;
 mod maintenance;
 mod objects;
 mod output;
+mod protection;
 mod sessions;
 
 use std::io;
@@ -52,6 +53,7 @@ fn execute(command: Command) -> io::Result<u8> {
         Command::Route { base, address, kind } => objects::route(&base, &address, &kind),
         Command::Cli { base, words } => objects::cli(&base, &words),
         Command::Exec { base, action } => sessions::exec(&base, action),
+        Command::Protection { base, action } => protection::run(&base, &action),
         Command::Sessions { base, service } => sessions::list(&base, service.as_deref()),
         Command::Backup { base, to } => maintenance::backup(&base, &to),
         Command::Check { base, directory } => maintenance::check(&base, directory.as_deref()),

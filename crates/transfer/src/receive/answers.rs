@@ -3,6 +3,7 @@
 use angarium_accounts::{LoginError, QueueId, RouteOutcome};
 use angarium_smtp::reply::{Reply, Status};
 
+use crate::inspect::Verdict;
 use crate::recipients::{NO_SENDING, Refusal, refusal};
 use crate::submit::SubmitError;
 
@@ -38,6 +39,20 @@ pub(super) fn too_large(address: &str, most: u64) -> Reply {
 
 pub(super) fn looping() -> Reply {
     Reply::new(554, Status(5, 4, 6), "too many Received lines: mail loop")
+}
+
+/// The answer when somebody who looked at the message does not let it pass.
+pub(super) fn verdict(verdict: &Verdict) -> Reply {
+    match verdict {
+        Verdict::Refuse { status: (a, b, c), text } => {
+            Reply::new(550, Status(*a, u16::from(*b), u16::from(*c)), text.as_str())
+        }
+        Verdict::Later { status: (a, b, c), text } => {
+            Reply::new(451, Status(*a, u16::from(*b), u16::from(*c)), text.as_str())
+        }
+        // These are no refusals; nobody asks.
+        Verdict::Accept | Verdict::Discard(_) => later(),
+    }
 }
 
 pub(super) fn accepted(id: QueueId) -> Reply {

@@ -1,14 +1,24 @@
 //! A message while it comes: staged in the store as it arrives, scanned on the way, its header
 //! held back (up to a limit) so that loops are seen and missing lines can be put in front.
 //!
-//! Memory is bounded by [`HEADER_HELD`] and what the scanner and the stage keep.
+//! A message that somebody wants to look at is held whole before its first octet goes to the
+//! stage, because what they find stands in front of it. One that is too large for that is shown as
+//! far as it has come.
+//!
+//! Memory is bounded by [`HEADER_HELD`], what the scanner and the stage keep, and what
+//! [`crate::inspect`] grants.
+
+use std::ops::Range;
 
 use angarium_message::header;
 use angarium_message::summary::Scanner;
 use angarium_store::{BodyWriter, StagedBody, StoreError};
 use bytes::Bytes;
 
+use crate::authenticity::results::foreign_results;
+use crate::inspect::{Changed, Context, Findings, Inspection, Verdict};
 use crate::submit::encode_summary;
+use crate::trace;
 
 /// Octets of a header that are held back; a longer one is looked at as far as this.
 const HEADER_HELD: usize = 256 * 1024;
@@ -24,6 +34,8 @@ pub(super) type Missing = Box<dyn FnOnce(&[u8]) -> String + Send>;
 pub(super) enum Refused {
     /// More than [`MAX_RECEIVED`] Received lines.
     Loop,
+    /// Who looked at it did not let it pass: `Refuse` or `Later`.
+    Verdict(Verdict),
     /// The store.
     Store(StoreError),
 }
@@ -34,6 +46,20 @@ impl From<StoreError> for Refused {
     }
 }
 
+/// A message that has come.
+pub(super) struct Whole {
+    /// Its octets.
+    pub(super) staged: StagedBody,
+    /// Its summary, encoded.
+    pub(super) summary: Bytes,
+    /// Where it goes instead of INBOX.
+    pub(super) mailbox: Option<String>,
+    /// It is taken and dropped, for this reason.
+    pub(super) discard: Option<String>,
+    /// What is to be changed in its envelope.
+    pub(super) changed: Option<Box<Changed>>,
+}
+
 /// A message that is coming in.
 pub(super) struct Intake {
     writer: Box<dyn BodyWriter>,
@@ -41,22 +67,49 @@ pub(super) struct Intake {
     /// The header while it is held back, with where to look for its end.
     head: Option<(Vec<u8>, usize)>,
     missing: Option<Missing>,
+    /// Name under which this server vouches for results.
+    host: String,
+    /// The message while it is held for those who look at it.
+    held: Option<Box<Held>>,
+    findings: Findings,
+}
+
+/// A message that is held.
+struct Held {
+    trace: String,
+    text: Vec<u8>,
+    /// Parts of the text that are left out when it goes on.
+    cut: Vec<Range<usize>>,
+    inspection: Inspection,
+    context: Context,
 }
 
 impl Intake {
-    /// Starts with our own lines; `missing` adds what the header lacks (submission).
+    /// Starts with our own lines, written by `host`; `missing` adds what the header lacks
+    /// (submission).
     pub(super) async fn start(
         writer: Box<dyn BodyWriter>,
-        trace: &str,
+        trace: String,
+        host: &str,
         missing: Option<Missing>,
+        inspection: Option<(Inspection, Context)>,
     ) -> Result<Self, Refused> {
         let mut intake = Self {
             writer,
             scanner: Box::new(Scanner::new()),
             head: Some((Vec::new(), 0)),
             missing,
+            host: host.to_owned(),
+            held: None,
+            findings: Findings::default(),
         };
-        intake.write(trace.as_bytes()).await?;
+        match inspection {
+            Some((inspection, context)) => {
+                let (text, cut) = (Vec::new(), Vec::new());
+                intake.held = Some(Box::new(Held { trace, text, cut, inspection, context }));
+            }
+            None => intake.stage(trace.as_bytes()).await?,
+        }
         Ok(intake)
     }
 
@@ -78,12 +131,21 @@ impl Intake {
     }
 
     /// The message is whole.
-    pub(super) async fn finish(mut self) -> Result<(StagedBody, Bytes), Refused> {
+    pub(super) async fn finish(mut self) -> Result<Whole, Refused> {
         if let Some((head, _)) = self.head.take() {
             self.release(&head, head.len()).await?;
         }
+        if let Some(held) = self.held.take() {
+            Box::pin(self.pass(*held, true)).await?;
+        }
         let staged = self.writer.finish().await?;
-        Ok((staged, encode_summary(self.scanner.finish())))
+        let discard = match self.findings.verdict {
+            Verdict::Discard(why) => Some(why),
+            _ => None,
+        };
+        let summary = encode_summary(self.scanner.finish());
+        let Findings { mailbox, changed, .. } = self.findings;
+        Ok(Whole { staged, summary, mailbox, discard, changed })
     }
 
     /// Looks at the header, which is `bytes` up to `end`, and lets all go on.
@@ -99,13 +161,74 @@ impl Intake {
             // No header at all: ours must not run into the text.
             self.write(b"\r\n").await?;
         }
-        self.write(bytes).await
+        let cut = foreign_results(head, &self.host);
+        if let Some(held) = &mut self.held {
+            let before = held.text.len();
+            held.cut = cut.iter().map(|r| before + r.start..before + r.end).collect();
+            return self.write(bytes).await;
+        }
+        for piece in without(bytes, &cut) {
+            self.stage(piece).await?;
+        }
+        Ok(())
     }
 
     async fn write(&mut self, data: &[u8]) -> Result<(), Refused> {
+        let Some(held) = &mut self.held else { return self.stage(data).await };
+        let size = held.text.len().saturating_add(data.len());
+        if held.inspection.reserve(size) {
+            held.text.extend_from_slice(data);
+            return Ok(());
+        }
+        // Shown as far as it has come; the rest follows without being held.
+        if let Some(mut held) = self.held.take() {
+            held.text.extend_from_slice(data);
+            Box::pin(self.pass(*held, false)).await?;
+        }
+        Ok(())
+    }
+
+    /// Shows what was held, and lets it go on behind what was found.
+    async fn pass(&mut self, held: Held, whole: bool) -> Result<(), Refused> {
+        let found = held.inspection.run(&held.context.arrived(&held.text, whole)).await;
+        if matches!(found.verdict, Verdict::Refuse { .. } | Verdict::Later { .. }) {
+            return Err(Refused::Verdict(found.verdict));
+        }
+        self.stage(trace::with_found(&held.trace, &found.lines).as_bytes()).await?;
+        self.findings = found;
+        // Only what was seen whole can be changed.
+        let changed = self.findings.changed.as_mut().filter(|_| whole);
+        let new = changed.and_then(|changed| changed.message.take());
+        let (text, cut) = match new {
+            Some(new) => {
+                let head = new.get(..header::header_length(&new)).unwrap_or(&new);
+                let cut = foreign_results(head, &self.host);
+                (new, cut)
+            }
+            None => (held.text, held.cut),
+        };
+        for piece in without(&text, &cut) {
+            self.stage(piece).await?;
+        }
+        Ok(())
+    }
+
+    async fn stage(&mut self, data: &[u8]) -> Result<(), Refused> {
         self.scanner.push(data);
         Ok(self.writer.write(data).await?)
     }
+}
+
+/// The pieces of a text that are left when these ranges, in order, are cut out.
+fn without<'a>(text: &'a [u8], cut: &[Range<usize>]) -> Vec<&'a [u8]> {
+    let mut pieces = Vec::with_capacity(cut.len() + 1);
+    let mut from = 0;
+    for range in cut {
+        pieces.extend(text.get(from..range.start));
+        from = range.end;
+    }
+    pieces.extend(text.get(from..));
+    pieces
 }
 
 /// Where the header ends, its empty line included; looked for from `from` on.
@@ -143,13 +266,14 @@ mod tests {
         let store = angarium_store::memory::open();
         let missing: Option<Missing> = submission
             .then(|| Box::new(|head: &[u8]| format!("X-Head: {}\r\n", head.len())) as Missing);
-        let mut intake = Intake::start(store.bodies.stage(), "Trace: x\r\n", missing).await?;
+        let trace = "Trace: x\r\n".to_owned();
+        let mut intake = Intake::start(store.bodies.stage(), trace, "here", missing, None).await?;
         for piece in message.chunks(cut) {
             intake.push(piece).await?;
         }
-        let (staged, summary) = intake.finish().await?;
-        assert!(!summary.is_empty());
-        let bytes = staged.memory.expect("small bodies stay in memory");
+        let whole = intake.finish().await?;
+        assert!(!whole.summary.is_empty());
+        let bytes = whole.staged.memory.expect("small bodies stay in memory");
         Ok(String::from_utf8(bytes.to_vec()).expect("text"))
     }
 

@@ -28,6 +28,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use crate::protection::Protection;
 use crate::submit::Submitter;
 use crate::wire::Wire;
 use dialogue::Dialogue;
@@ -69,6 +70,7 @@ pub struct Receiver {
     pub(crate) submitter: Submitter,
     pub(crate) settings: ReceiverSettings,
     pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) protection: Arc<Protection>,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) reception: Arc<Reception>,
     known: rules::Known,
@@ -78,13 +80,14 @@ impl Receiver {
     pub(crate) fn new(
         accounts: Arc<Accounts>,
         submitter: Submitter,
+        protection: Arc<Protection>,
         reception: Arc<Reception>,
         settings: ReceiverSettings,
         tls: Option<TlsAcceptor>,
         stop: watch::Receiver<bool>,
     ) -> Self {
         let known = rules::Known::default();
-        Self { accounts, submitter, settings, tls, stop, reception, known }
+        Self { accounts, submitter, settings, tls, protection, stop, reception, known }
     }
 }
 

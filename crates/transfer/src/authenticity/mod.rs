@@ -1,0 +1,202 @@
+//! Who really sent a message: SPF, DKIM, DMARC and ARC checked when it arrives, our own signatures
+//! when it leaves, and what others report about both.
+//!
+//! Everything that knows the library doing the cryptography stands here. It must never know a
+//! protocol or where a message goes.
+
+pub mod keys;
+pub mod results;
+
+mod check;
+mod decide;
+mod keyring;
+mod settings;
+mod sign;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+
+use angarium_accounts::{Accounts, Change, ChangeListener, RouteOutcome, StoreError};
+use async_trait::async_trait;
+
+use crate::dns::Dns;
+use crate::inspect::{Arrived, Findings, Inspector, Inspectors, Outline, Turn};
+use crate::submit::{Recipient, Source};
+use check::Letter;
+use keyring::Ring;
+use settings::Settings;
+
+/// A value made from settings, made again after they have changed.
+struct Made<T> {
+    value: RwLock<Option<Arc<T>>>,
+    stale: AtomicBool,
+}
+
+impl<T> Default for Made<T> {
+    fn default() -> Self {
+        Self { value: RwLock::new(None), stale: AtomicBool::new(true) }
+    }
+}
+
+impl<T> Made<T> {
+    /// The value, if it is up to date.
+    fn fresh(&self) -> Option<Arc<T>> {
+        if self.stale.load(Ordering::Acquire) { None } else { self.last() }
+    }
+
+    fn last(&self) -> Option<Arc<T>> {
+        self.value.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep(&self, value: T) -> Arc<T> {
+        let value = Arc::new(value);
+        *self.value.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&value));
+        value
+    }
+}
+
+/// Checks and signs for one server.
+pub struct Authenticity {
+    accounts: Arc<Accounts>,
+    dns: Dns,
+    settings: Made<Settings>,
+    ring: Made<Ring>,
+}
+
+/// Hears that settings have changed.
+struct Ear(Weak<Authenticity>);
+
+impl ChangeListener for Ear {
+    fn changed(&self, change: &Change) {
+        if matches!(change, Change::Settings)
+            && let Some(own) = self.0.upgrade()
+        {
+            own.settings.stale.store(true, Ordering::Release);
+            own.ring.stale.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl Authenticity {
+    /// Checks what comes in and signs what our own people send, from now on.
+    #[must_use]
+    pub fn start(accounts: Arc<Accounts>, dns: Dns, inspectors: &Inspectors) -> Arc<Self> {
+        let own = Arc::new(Self {
+            accounts: Arc::clone(&accounts),
+            dns,
+            settings: Made::default(),
+            ring: Made::default(),
+        });
+        if !accounts.add_listener(Arc::new(Ear(Arc::downgrade(&own)))) {
+            tracing::error!(target: "SMTP", "settings of authenticity cannot be followed");
+        }
+        inspectors.add(Turn::Authenticity, Arc::new(Checks(Arc::clone(&own))));
+        inspectors.add(Turn::Sign, Arc::new(sign::Signer(Arc::clone(&own))));
+        own
+    }
+
+    fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// The settings of this moment; the last ones if the store does not answer.
+    async fn settings(&self) -> Arc<Settings> {
+        if let Some(settings) = self.settings.fresh() {
+            return settings;
+        }
+        self.settings.stale.store(false, Ordering::Release);
+        match self.accounts.read_module_effective("SMTP").await {
+            Ok(all) => self.settings.keep(Settings::of(&all)),
+            Err(error) => {
+                self.settings.stale.store(true, Ordering::Release);
+                tracing::error!(target: "SMTP", "settings cannot be read: {error}");
+                let last = self.settings.last();
+                last.unwrap_or_else(|| {
+                    Arc::new(Settings::of(&angarium_objects::value::Dictionary::new()))
+                })
+            }
+        }
+    }
+
+    /// The keys that sign.
+    async fn ring(&self) -> Arc<Ring> {
+        if let Some(ring) = self.ring.fresh() {
+            return ring;
+        }
+        self.ring.stale.store(false, Ordering::Release);
+        match self.kept_keys().await {
+            Ok(ring) => self.ring.keep(ring),
+            Err(error) => {
+                self.ring.stale.store(true, Ordering::Release);
+                tracing::error!(target: "SMTP", "signing keys cannot be read: {error}");
+                self.ring.last().unwrap_or_default()
+            }
+        }
+    }
+
+    async fn kept_keys(&self) -> Result<Ring, StoreError> {
+        let kept = self.accounts.signing_keys().await?;
+        Ok(Ring::of(&kept))
+    }
+
+    /// False only if it is known that no domain signs.
+    fn may_sign(&self) -> bool {
+        self.ring.fresh().is_none_or(|ring| !ring.is_empty())
+    }
+}
+
+/// Checks mail from others.
+struct Checks(Arc<Authenticity>);
+
+/// The machine itself is not asked who it is.
+fn is_this_machine(peer: IpAddr) -> bool {
+    let peer = peer.to_canonical();
+    peer == IpAddr::V4(Ipv4Addr::LOCALHOST) || peer == IpAddr::V6(Ipv6Addr::LOCALHOST)
+}
+
+/// Whether a message for this recipient goes on to another system, perhaps.
+fn goes_on(recipient: &Recipient) -> bool {
+    matches!(recipient.route, Some(RouteOutcome::Remote { .. } | RouteOutcome::Group { .. }))
+}
+
+#[async_trait]
+impl Inspector for Checks {
+    fn name(&self) -> &'static str {
+        "authenticity"
+    }
+
+    fn wants(&self, outline: &Outline) -> bool {
+        outline.source == Source::Smtp
+            && !outline.trusted
+            && outline.peer.is_some_and(|peer| !is_this_machine(peer))
+            && self.0.settings.fresh().is_none_or(|settings| settings.checks())
+    }
+
+    async fn inspect(&self, arrived: &Arrived<'_>) -> Findings {
+        let settings = self.0.settings().await;
+        let Some(peer) = arrived.peer.filter(|_| settings.checks()) else {
+            return Findings::default();
+        };
+        let letter = Letter {
+            peer,
+            hello: arrived.hello,
+            return_path: arrived.return_path,
+            host: arrived.host,
+            message: arrived.message,
+            whole: arrived.whole,
+        };
+        let ring = self.0.ring().await;
+        let seals = settings.arc_seal && arrived.recipients.iter().any(goes_on);
+        let sealer = if seals { ring.sealer(arrived.host) } else { None };
+        let work = check::check(&self.0.dns, &settings, letter, sealer);
+        let checked = Box::pin(work).await;
+        let decision = decide::decide(&settings, &checked);
+        tracing::debug!(
+            target: "SMTP",
+            "[{}] spf {:?}, dmarc {:?}",
+            arrived.id, checked.spf, checked.dmarc
+        );
+        Findings { lines: checked.lines, verdict: decision.verdict, mailbox: decision.mailbox }
+    }
+}
