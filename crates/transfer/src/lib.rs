@@ -15,6 +15,7 @@ pub mod inspect;
 pub mod receive;
 pub mod report;
 pub mod retry;
+pub mod send;
 pub mod srs;
 pub mod submit;
 pub mod trace;
