@@ -167,6 +167,10 @@ pub struct RecipientFacts {
     pub original: Option<OriginalRecipient>,
     /// Why a recipient of module `ERROR` cannot be reached.
     pub reason: Option<String>,
+    /// The address for the envelope on another system (module `SMTP`).
+    pub to: Option<String>,
+    /// A forwarder, a group or a rerouted name of ours sent it to another system.
+    pub forwarded: bool,
 }
 
 impl RecipientFacts {
@@ -195,6 +199,12 @@ impl RecipientFacts {
         if let Some(reason) = &self.reason {
             facts.insert("Reason".into(), reason.as_str().into());
         }
+        if let Some(to) = &self.to {
+            facts.insert("To".into(), to.as_str().into());
+        }
+        if self.forwarded {
+            facts.insert("Forwarded".into(), "YES".into());
+        }
         facts
     }
 
@@ -209,6 +219,8 @@ impl RecipientFacts {
             notify: text(facts, "NOTIFY").and_then(|t| Notify::parse(&t)),
             original: text(facts, "ORCPT").and_then(|t| OriginalRecipient::parse(&t)),
             reason: text(facts, "Reason"),
+            to: text(facts, "To"),
+            forwarded: facts.contains_key("Forwarded"),
         }
     }
 
@@ -260,6 +272,8 @@ mod tests {
         facts.account = Some(AccountId(7));
         facts.mailbox = Some("box".into());
         facts.reason = Some("why".into());
+        facts.to = Some("x@z".into());
+        facts.forwarded = true;
         let stored = QueuedRecipient {
             address: "x@y".into(),
             module: "LOCAL".into(),

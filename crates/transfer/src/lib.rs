@@ -18,6 +18,8 @@ pub mod protection;
 pub mod receive;
 pub mod report;
 pub mod retry;
+pub mod send;
+pub mod srs;
 pub mod submit;
 pub mod trace;
 pub mod wire;
@@ -31,9 +33,11 @@ use angarium_accounts::Accounts;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use deliver::{here, local};
 use inspect::Turn;
 
 pub use angarium_smtp::Protocol;
+pub use deliver::{Module, Modules};
 pub use dequeuer::DequeuerOptions;
 pub use filters::Filters;
 pub use inspect::Inspectors;
@@ -64,8 +68,17 @@ impl Transfer {
         submitter.inspectors().add(Turn::Filter, banned);
         let filters =
             Filters::start(Arc::clone(&accounts), Arc::clone(&protection), submitter.inspectors());
-        let dequeuer =
-            dequeuer::Dequeuer::start(Arc::clone(&accounts), submitter.clone(), options, stopped);
+        let modules = Modules::default()
+            .with(Arc::new(here::System))
+            .with(Arc::new(here::Errors))
+            .with(Arc::new(local::Local { accounts: Arc::clone(&accounts) }));
+        let dequeuer = dequeuer::Dequeuer::start(
+            Arc::clone(&accounts),
+            submitter.clone(),
+            modules,
+            options,
+            stopped,
+        );
         let reception = receive::Reception::new(&accounts);
         Arc::new(Self { accounts, submitter, dequeuer, protection, filters, reception, stop })
     }
