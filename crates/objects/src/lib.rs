@@ -2,6 +2,7 @@
 //! password forms. Pure: no storage, no protocol, no clock.
 
 pub mod name;
+pub mod network;
 pub mod password;
 pub mod rights;
 pub mod settings;

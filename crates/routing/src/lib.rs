@@ -4,6 +4,7 @@
 //! Pure: no storage, no clock, no DNS.
 
 pub mod address;
+pub mod mx;
 pub mod pattern;
 pub mod protection;
 pub mod router;

@@ -14,6 +14,8 @@ use angarium_access::pop::{self, PopContext};
 use angarium_access::pwd::{self, PwdContext};
 use angarium_access::sessions::SessionTable;
 use angarium_accounts::Accounts;
+use angarium_objects::value::Dictionary;
+use angarium_transfer::Protocol;
 use angarium_transfer::{ReceiverSettings, Transfer};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -86,13 +88,15 @@ impl Services {
     }
 
     /// The driver of a listener.
-    pub(crate) fn driver(&self, kind: ServiceKind) -> Driver {
+    /// What is set otherwise for it is `own`.
+    pub(crate) fn driver(&self, kind: ServiceKind, own: &Dictionary) -> Driver {
         match kind.name {
             "IMAP" => self.imap(kind.tls),
             "POP" => self.pop(kind.tls),
             "PWD" => self.pwd(kind.tls),
-            "SMTP" => self.smtp(false, kind.tls),
-            _ => self.smtp(true, kind.tls),
+            "SMTP" => self.smtp(Protocol::Smtp, false, kind.tls, own),
+            "LMTP" => self.smtp(Protocol::Lmtp, false, kind.tls, own),
+            _ => self.smtp(Protocol::Smtp, true, kind.tls, own),
         }
     }
 
@@ -191,10 +195,12 @@ impl Services {
         })
     }
 
-    fn smtp(&self, submission: bool, tls: bool) -> Driver {
+    fn smtp(&self, protocol: Protocol, submission: bool, tls: bool, own: &Dictionary) -> Driver {
         let settings = |clear: bool| ReceiverSettings {
+            protocol,
             submission,
             clear_text_logins: clear,
+            own: own.clone(),
             ..ReceiverSettings::default()
         };
         // Passwords in clear are a matter of where the client is, so there are two receivers.

@@ -9,6 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
 use crate::address::{AddressError, Path};
+use crate::client_facts::ClientFacts;
+use crate::limits;
 use crate::parameters::{MailParameters, RcptParameters};
 
 /// The word a client greets with.
@@ -20,6 +22,17 @@ pub enum Hello {
     Ehlo,
     /// `LHLO` of LMTP.
     Lhlo,
+}
+
+/// What ETRN names (RFC 1985 section 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Release {
+    /// A domain.
+    Domain,
+    /// `@`: a domain and those below it.
+    Below,
+    /// `#`: a queue of this server.
+    Queue,
 }
 
 /// One command.
@@ -51,6 +64,12 @@ pub enum Command {
     Verify(String),
     /// EXPN
     Expand(String),
+    /// ETRN (RFC 1985); the name in lower case.
+    Etrn { what: Release, name: String },
+    /// ATRN (RFC 2645); the domains in lower case, none for all.
+    Atrn { domains: Vec<String> },
+    /// XCLIENT
+    Xclient(ClientFacts),
     /// HELP
     Help,
     /// QUIT
@@ -113,6 +132,9 @@ impl Command {
             "NOOP" => Ok(Self::Noop),
             "VRFY" => Ok(Self::Verify(rest.trim_matches(' ').to_owned())),
             "EXPN" => Ok(Self::Expand(rest.trim_matches(' ').to_owned())),
+            "ETRN" => etrn(rest.trim_matches(' ')),
+            "ATRN" => atrn(rest.trim_matches(' ')),
+            "XCLIENT" => ClientFacts::parse(rest).map(Self::Xclient),
             "HELP" => Ok(Self::Help),
             _ => Err(CommandError::Unknown),
         }
@@ -124,7 +146,7 @@ fn hello(verb: Hello, rest: &str) -> Result<Command, CommandError> {
     // Client names are wild in practice (underscores, bare addresses); only what would spoil
     // the trace header or a log line is refused.
     let clean = |c: char| !c.is_control() && c != ' ' && !"()<>\"\\,;@".contains(c);
-    if name.is_empty() || name.len() > crate::limits::DOMAIN || !name.chars().all(clean) {
+    if name.is_empty() || name.len() > limits::DOMAIN || !name.chars().all(clean) {
         return Err(CommandError::Syntax("a domain name or address literal is needed"));
     }
     Ok(Command::Hello { verb, name: name.to_owned() })
@@ -166,6 +188,34 @@ fn burl(rest: &str) -> Result<Command, CommandError> {
     } else {
         Ok(Command::Burl { url: url.to_owned(), last })
     }
+}
+
+/// A domain as ETRN and ATRN name it, or a queue: no spaces, nothing that would spoil a log line.
+fn queue_name(text: &str) -> Option<String> {
+    let good = |c: char| c.is_alphanumeric() || "-_.:[]".contains(c);
+    let name = (1..=limits::DOMAIN).contains(&text.len()) && text.chars().all(good);
+    name.then(|| text.trim_end_matches('.').to_lowercase()).filter(|name| !name.is_empty())
+}
+
+fn etrn(text: &str) -> Result<Command, CommandError> {
+    let (what, name) = match text.split_at_checked(1) {
+        Some(("@", name)) => (Release::Below, name),
+        Some(("#", name)) => (Release::Queue, name),
+        _ => (Release::Domain, text),
+    };
+    let name = queue_name(name).ok_or(CommandError::Syntax("ETRN takes the name of a domain"))?;
+    Ok(Command::Etrn { what, name })
+}
+
+fn atrn(text: &str) -> Result<Command, CommandError> {
+    let wrong = CommandError::Syntax("ATRN takes names of domains, separated by commas");
+    if text.is_empty() {
+        return Ok(Command::Atrn { domains: Vec::new() });
+    }
+    let names = text.split(',').take(limits::ATRN_DOMAINS + 1);
+    let domains: Vec<String> =
+        names.map(|n| queue_name(n.trim_matches(' '))).collect::<Option<_>>().ok_or(wrong)?;
+    if domains.len() > limits::ATRN_DOMAINS { Err(wrong) } else { Ok(Command::Atrn { domains }) }
 }
 
 fn auth(rest: &str) -> Result<Command, CommandError> {
@@ -219,6 +269,17 @@ impl fmt::Display for Command {
             Self::Noop => f.write_str("NOOP"),
             Self::Verify(name) => write!(f, "VRFY {name}"),
             Self::Expand(name) => write!(f, "EXPN {name}"),
+            Self::Etrn { what, name } => {
+                let mark = match what {
+                    Release::Domain => "",
+                    Release::Below => "@",
+                    Release::Queue => "#",
+                };
+                write!(f, "ETRN {mark}{name}")
+            }
+            Self::Atrn { domains } if domains.is_empty() => f.write_str("ATRN"),
+            Self::Atrn { domains } => write!(f, "ATRN {}", domains.join(",")),
+            Self::Xclient(facts) => write!(f, "XCLIENT{facts}"),
             Self::Help => f.write_str("HELP"),
             Self::Quit => f.write_str("QUIT"),
         }
@@ -252,6 +313,12 @@ mod tests {
             "NOOP",
             "VRFY bob",
             "EXPN staff",
+            "ETRN client.example",
+            "ETRN @client.example",
+            "ETRN #queue",
+            "ATRN",
+            "ATRN a.example,b.example",
+            "XCLIENT NAME=client.example ADDR=192.0.2.1",
             "HELP",
             "QUIT",
         ] {
@@ -286,6 +353,12 @@ mod tests {
             Command::parse("BDAT 18446744073709551615"),
             Ok(Command::Bdat { size: u64::MAX, last: false })
         );
+        for line in ["ETRN", "ETRN @", "ETRN a b", "ETRN .", "ATRN a,,b", "XCLIENT", "XCLIENT A=b"]
+        {
+            assert!(matches!(Command::parse(line), Err(CommandError::Syntax(_))), "{line}");
+        }
+        let many = format!("ATRN {}", vec!["a.example"; limits::ATRN_DOMAINS + 1].join(","));
+        assert!(Command::parse(&many).is_err());
         for line in ["EHLO", "EHLO a b", "EHLO (x)", "MAIL <a@b>", "AUTH", "AUTH PLAIN !", "DATA x"]
         {
             assert!(matches!(Command::parse(line), Err(CommandError::Syntax(_))), "{line}");
@@ -300,7 +373,7 @@ mod tests {
 
         #[test]
         fn no_known_verb_makes_the_reader_panic(
-            verb in "(MAIL FROM:|RCPT TO:|AUTH |BDAT |EHLO )", rest in "[ -~é]{0,60}",
+            verb in "(MAIL FROM:|MAIL FROM:<> |RCPT TO:|RCPT TO:<a> |AUTH |BDAT |EHLO |ETRN |ATRN |XCLIENT |BURL )", rest in "[ -~é]{0,60}",
         ) {
             if let Ok(command) = Command::parse(&format!("{verb}{rest}")) {
                 let written = command.to_string();

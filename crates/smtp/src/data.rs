@@ -159,15 +159,22 @@ impl LineEndCheck {
 pub struct DotEncoder {
     line_start: bool,
     after_cr: bool,
+    dots: bool,
 }
 
 impl Default for DotEncoder {
     fn default() -> Self {
-        Self { line_start: true, after_cr: false }
+        Self { line_start: true, after_cr: false, dots: true }
     }
 }
 
 impl DotEncoder {
+    /// One that only mends line ends, for BDAT.
+    #[must_use]
+    pub fn for_chunks() -> Self {
+        Self { dots: false, ..Self::default() }
+    }
+
     /// Adds message bytes.
     pub fn push(&mut self, mut content: &[u8], out: &mut Vec<u8>) {
         out.reserve(content.len() + 2);
@@ -178,7 +185,7 @@ impl DotEncoder {
             }
         }
         while !content.is_empty() {
-            if self.line_start && content.first() == Some(&b'.') {
+            if self.dots && self.line_start && content.first() == Some(&b'.') {
                 out.push(b'.');
             }
             let Some(end) = memchr2(b'\r', b'\n', content) else {
@@ -199,8 +206,14 @@ impl DotEncoder {
         }
     }
 
-    /// Ends the message: a last CRLF if it is missing, and the dot.
+    /// Ends the message: a last CRLF if it is missing, and the dot (not for chunks).
     pub fn finish(self, out: &mut Vec<u8>) {
+        if !self.dots {
+            if !self.line_start {
+                out.extend_from_slice(b"\r\n");
+            }
+            return;
+        }
         out.extend_from_slice(if self.line_start { b".\r\n" } else { b"\r\n.\r\n" });
     }
 }

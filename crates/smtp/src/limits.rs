@@ -30,6 +30,21 @@ pub const ENVELOPE_ID: usize = 100;
 /// Longest ORCPT value, in octets before decoding (RFC 3461 section 4.2).
 pub const ORIGINAL_RECIPIENT: usize = 500;
 
+/// Longest SOLICIT value, in octets (RFC 3865 section 2.5).
+pub const SOLICITATION: usize = 1_000;
+
+/// Most domains of one ATRN command (RFC 2645).
+pub const ATRN_DOMAINS: usize = 100;
+
+/// Default of the most messages taken over one connection; announced by LIMITS (RFC 9422).
+pub const MESSAGES: u32 = 10_000;
+
+/// Default of the longest time a message may be held (FUTURERELEASE), seconds.
+pub const HOLD: u32 = 30 * 86_400;
+
+/// Default of the shortest time in which a message can be given back as late (DELIVERBY), seconds.
+pub const DELIVER_BY: u32 = 60;
+
 /// Default of the largest message taken, in octets.
 pub const MESSAGE: u64 = 64 * 1024 * 1024;
 

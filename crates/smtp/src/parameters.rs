@@ -1,5 +1,7 @@
 //! Parameters of MAIL and RCPT: SIZE (RFC 1870), BODY (RFC 6152, RFC 3030), SMTPUTF8 (RFC 6531),
-//! RET, ENVID, NOTIFY, ORCPT (RFC 3461), AUTH (RFC 4954), and the xtext they are written in.
+//! RET, ENVID, NOTIFY, ORCPT (RFC 3461), AUTH (RFC 4954), BY (RFC 2852), HOLDFOR and HOLDUNTIL
+//! (RFC 4865), MT-PRIORITY (RFC 6710), REQUIRETLS (RFC 8689), SOLICIT (RFC 3865), RRVS (RFC 7293),
+//! and the xtext they are written in.
 //!
 //! It must never know whether an extension is announced: the session says that.
 
@@ -7,6 +9,7 @@ use std::fmt;
 
 use crate::command::CommandError;
 use crate::limits;
+use crate::timing::{DeliverBy, Hold, SameOwner};
 
 /// BODY= of MAIL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +46,16 @@ pub struct MailParameters {
     pub envelope_id: Option<String>,
     /// AUTH=, decoded; empty for `<>`.
     pub auth: Option<String>,
+    /// BY=
+    pub by: Option<DeliverBy>,
+    /// HOLDFOR= or HOLDUNTIL=
+    pub hold: Option<Hold>,
+    /// MT-PRIORITY=, -9 to 9.
+    pub priority: Option<i8>,
+    /// REQUIRETLS
+    pub require_tls: bool,
+    /// SOLICIT=, as given.
+    pub solicit: Option<String>,
 }
 
 /// NOTIFY= of RCPT.
@@ -133,6 +146,8 @@ pub struct RcptParameters {
     pub notify: Option<Notify>,
     /// ORCPT=
     pub original: Option<OriginalRecipient>,
+    /// RRVS=
+    pub same_owner: Option<SameOwner>,
 }
 
 impl MailParameters {
@@ -184,7 +199,37 @@ impl MailParameters {
                         decode_xtext(value).ok_or(CommandError::Syntax("AUTH is no xtext"))?;
                     all.auth = Some(if who == "<>" { String::new() } else { who });
                 }
-                ("SIZE" | "BODY" | "SMTPUTF8" | "RET" | "ENVID" | "AUTH", _) => {
+                ("BY", Some(value)) if all.by.is_none() => {
+                    let by = DeliverBy::parse(value);
+                    all.by = Some(by.ok_or(CommandError::Syntax("BY takes a time and N or R"))?);
+                }
+                ("HOLDFOR", Some(value)) if all.hold.is_none() => {
+                    let hold = Hold::parse_for(value);
+                    all.hold = Some(hold.ok_or(CommandError::Syntax("HOLDFOR takes seconds"))?);
+                }
+                ("HOLDUNTIL", Some(value)) if all.hold.is_none() => {
+                    let hold = Hold::parse_until(value);
+                    let wrong = CommandError::Syntax("HOLDUNTIL takes a date and time");
+                    all.hold = Some(hold.ok_or(wrong)?);
+                }
+                ("MT-PRIORITY", Some(value)) if all.priority.is_none() => {
+                    all.priority =
+                        Some(priority(value).ok_or(CommandError::Syntax(
+                            "MT-PRIORITY takes a number from -9 to 9",
+                        ))?);
+                }
+                ("REQUIRETLS", None) if !all.require_tls => all.require_tls = true,
+                ("SOLICIT", Some(value)) if all.solicit.is_none() => {
+                    if !solicitation(value) {
+                        return Err(CommandError::Syntax("SOLICIT takes keywords"));
+                    }
+                    all.solicit = Some(value.to_owned());
+                }
+                (
+                    "SIZE" | "BODY" | "SMTPUTF8" | "RET" | "ENVID" | "AUTH" | "BY" | "HOLDFOR"
+                    | "HOLDUNTIL" | "MT-PRIORITY" | "REQUIRETLS" | "SOLICIT",
+                    _,
+                ) => {
                     return Err(CommandError::Syntax("parameter given twice or without value"));
                 }
                 _ => return Err(CommandError::UnknownParameter),
@@ -219,6 +264,21 @@ impl fmt::Display for MailParameters {
             let who = if who.is_empty() { "<>" } else { who };
             write!(f, " AUTH={}", encode_xtext(who))?;
         }
+        if let Some(by) = &self.by {
+            write!(f, " BY={by}")?;
+        }
+        if let Some(hold) = &self.hold {
+            write!(f, " {hold}")?;
+        }
+        if let Some(priority) = self.priority {
+            write!(f, " MT-PRIORITY={priority}")?;
+        }
+        if self.require_tls {
+            f.write_str(" REQUIRETLS")?;
+        }
+        if let Some(words) = &self.solicit {
+            write!(f, " SOLICIT={words}")?;
+        }
         Ok(())
     }
 }
@@ -241,7 +301,11 @@ impl RcptParameters {
                     let original = OriginalRecipient::parse(value);
                     all.original = Some(original.ok_or(CommandError::Syntax("ORCPT value"))?);
                 }
-                ("NOTIFY" | "ORCPT", _) => {
+                ("RRVS", Some(value)) if all.same_owner.is_none() => {
+                    let same = SameOwner::parse(value);
+                    all.same_owner = Some(same.ok_or(CommandError::Syntax("RRVS value"))?);
+                }
+                ("NOTIFY" | "ORCPT" | "RRVS", _) => {
                     return Err(CommandError::Syntax("parameter given twice or without value"));
                 }
                 _ => return Err(CommandError::UnknownParameter),
@@ -259,8 +323,28 @@ impl fmt::Display for RcptParameters {
         if let Some(original) = &self.original {
             write!(f, " ORCPT={original}")?;
         }
+        if let Some(same) = &self.same_owner {
+            write!(f, " RRVS={same}")?;
+        }
         Ok(())
     }
+}
+
+/// MT-PRIORITY's value: a number of one digit, perhaps with a sign.
+fn priority(text: &str) -> Option<i8> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let number: i8 = if digits.len() == 1 { digits.parse().ok()? } else { return None };
+    Some(if text.starts_with('-') { -number } else { number })
+}
+
+/// True for solicitation keywords (RFC 3865 section 2.5): names with a domain in front, separated
+/// by commas.
+fn solicitation(text: &str) -> bool {
+    let word = |w: &str| {
+        let good = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);
+        w.starts_with(|c: char| c.is_ascii_alphabetic()) && w.bytes().all(good)
+    };
+    text.len() <= limits::SOLICITATION && text.split(',').all(word)
 }
 
 /// The words after a path, each preceded by a space.
@@ -335,7 +419,12 @@ mod tests {
         assert_eq!(read.envelope_id.as_deref(), Some("QQ+1"));
         assert_eq!(read.auth.as_deref(), Some(""));
         assert_eq!(read.to_string(), text);
-        let text = " NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a+2Bb@c.example";
+        let text = " BY=120;RT HOLDUNTIL=2027-01-15T08:00:00Z MT-PRIORITY=-3 REQUIRETLS SOLICIT=org.example:adv,org.example:x";
+        let read = MailParameters::parse(text).unwrap();
+        assert_eq!(read.priority, Some(-3));
+        assert_eq!(read.hold, Some(Hold::Until(1_800_000_000)));
+        assert_eq!(read.to_string(), text);
+        let text = " NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a+2Bb@c.example RRVS=2027-01-15T08:00:00Z";
         let read = RcptParameters::parse(text).unwrap();
         assert_eq!(read.original.as_ref().unwrap().address, "a+b@c.example");
         assert_eq!(read.to_string(), text);
@@ -344,15 +433,33 @@ mod tests {
     #[test]
     fn wrong_and_unknown_parameters_are_told_apart() {
         assert_eq!(MailParameters::parse(" FOO=1"), Err(CommandError::UnknownParameter));
-        for wrong in
-            [" SIZE=x", " SIZE", " SIZE=", " SIZE=1 SIZE=2", " BODY=9BIT", " RET=ALL", "SIZE=1"]
-        {
+        for wrong in [
+            " SIZE=x",
+            " SIZE",
+            " SIZE=",
+            " SIZE=1 SIZE=2",
+            " BODY=9BIT",
+            " RET=ALL",
+            "SIZE=1",
+            " BY=1",
+            " BY",
+            " HOLDFOR=1 HOLDUNTIL=2027-01-15T08:00:00Z",
+            " HOLDFOR=x",
+            " MT-PRIORITY=10",
+            " MT-PRIORITY=",
+            " REQUIRETLS=YES",
+            " REQUIRETLS REQUIRETLS",
+            " SOLICIT=",
+            " SOLICIT=9",
+        ] {
             assert!(
                 matches!(MailParameters::parse(wrong), Err(CommandError::Syntax(_))),
                 "{wrong}"
             );
         }
-        for wrong in [" NOTIFY=NEVER,FAILURE", " NOTIFY=", " ORCPT=x", " ORCPT=rfc822;a+0D+0Ab"] {
+        for wrong in
+            [" RRVS=now", " NOTIFY=NEVER,FAILURE", " NOTIFY=", " ORCPT=x", " ORCPT=rfc822;a+0D+0Ab"]
+        {
             assert!(
                 matches!(RcptParameters::parse(wrong), Err(CommandError::Syntax(_))),
                 "{wrong}"

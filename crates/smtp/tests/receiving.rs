@@ -32,6 +32,7 @@ fn run(config: Config, input: &[u8], cut: usize) -> (String, Vec<String>) {
                 _ => {}
             }
             match &event {
+                Event::Hello { .. } => session.welcome(),
                 Event::Mail { path, .. } => {
                     session.answer(Reply::new(250, Status(2, 1, 0), format!("{path} sender ok")));
                 }
@@ -136,6 +137,7 @@ fn what_is_sent_behind_starttls_is_thrown_away() {
     let mut session = Session::new(Config { starttls: true, ..config() });
     session.input().extend_from_slice(b"EHLO c.example\r\n");
     assert!(matches!(session.next(), Some(Event::Hello { .. })));
+    session.welcome();
     session.output().clear();
     session.input().extend_from_slice(b"STARTTLS\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d>\r\n");
     assert_eq!(session.next(), Some(Event::StartTls));
@@ -157,7 +159,9 @@ fn commands_sent_ahead_without_the_extension_are_refused() {
     for start in ["", "HELO c.example\r\n"] {
         let mut session = Session::new(config());
         session.input().extend_from_slice(start.as_bytes());
-        while session.next().is_some() {}
+        while session.next().is_some() {
+            session.welcome();
+        }
         session.input().extend_from_slice(b"NOOP\r\nNOOP\r\n");
         assert_eq!(session.next(), Some(Event::Closing(Close::Pipelining)));
     }
@@ -286,6 +290,7 @@ fn lmtp_answers_for_each_recipient() {
     session.input().extend_from_slice(input.as_bytes());
     while let Some(event) = session.next() {
         match event {
+            Event::Hello { .. } => session.welcome(),
             Event::Mail { .. } | Event::Rcpt { .. } => {
                 session.answer(Reply::new(250, Status(2, 1, 0), "ok"));
             }
@@ -311,6 +316,7 @@ fn what_the_caller_cannot_take_is_refused_at_its_true_end() {
     session.input().extend_from_slice(b"DATA\r\nfirst\r\n");
     while let Some(event) = session.next() {
         match event {
+            Event::Hello { .. } => session.welcome(),
             Event::Mail { .. } | Event::Rcpt { .. } => {
                 session.answer(Reply::new(250, Status(2, 1, 0), "ok"));
             }

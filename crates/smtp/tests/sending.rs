@@ -150,3 +150,62 @@ fn refusals_leave_the_session_in_order() {
     };
     assert_eq!((mail.code, recipients[0].code), (450, 503));
 }
+
+#[test]
+fn content_goes_in_chunks_and_a_refused_chunk_ends_it() {
+    let hello = "220 x\r\n250-x\r\n250-CHUNKING\r\n250 PIPELINING\r\n";
+    let begin = || {
+        let mut session = Session::new(Protocol::Smtp, "c.example");
+        session.hello();
+        talk(&mut session, hello);
+        session.envelope(envelope(&["x@y.example"]), 3);
+        let said = talk(&mut session, "").1;
+        assert_eq!(said, "MAIL FROM:<a@b.example>\r\nRCPT TO:<x@y.example>\r\n");
+        let (events, _) = talk(&mut session, "250 ok\r\n250 ok\r\n");
+        assert!(matches!(&events[..], [Event::Envelope { go: true, .. }]));
+        session
+    };
+    let mut session = begin();
+    session.content(b"a\nb");
+    session.content(b".c");
+    session.content_end();
+    let (events, said) = talk(&mut session, "250 more\r\n250 kept\r\n");
+    assert_eq!(said, "BDAT 4\r\na\r\nbBDAT 4 LAST\r\n.c\r\n");
+    assert!(matches!(&events[..], [Event::Sent(r)] if r[0].lines == ["kept"]));
+    let mut session = begin();
+    session.content(b"a");
+    session.content(b"b");
+    let (events, said) = talk(&mut session, "452 full\r\n");
+    assert_eq!(said, "BDAT 1\r\na");
+    assert!(matches!(&events[..], [Event::ChunkRefused(r)] if r.code == 452));
+}
+
+#[test]
+fn binary_content_goes_as_it_is_where_it_may() {
+    use angarium_smtp::parameters::BodyKind;
+    let mut session = Session::new(Protocol::Smtp, "c.example");
+    session.hello();
+    talk(&mut session, "220 x\r\n250-x\r\n250-CHUNKING\r\n250 BINARYMIME\r\n");
+    let mut binary = envelope(&["x@y.example"]);
+    binary.parameters.body = Some(BodyKind::BinaryMime);
+    session.envelope(binary, 3);
+    assert_eq!(talk(&mut session, "").1, "MAIL FROM:<a@b.example> BODY=BINARYMIME\r\n");
+    talk(&mut session, "250 ok\r\n250 ok\r\n");
+    session.content(b"\n\0\r");
+    session.content_end();
+    assert_eq!(talk(&mut session, "").1, "BDAT 3 LAST\r\n\n\0\r");
+}
+
+#[test]
+fn a_password_is_given_in_steps_where_the_server_asks_for_it() {
+    let mut session = Session::new(Protocol::Smtp, "c.example");
+    session.hello();
+    talk(&mut session, "220 x\r\n250-x\r\n250 AUTH LOGIN\r\n");
+    session.auth_login("joe", "secret");
+    assert_eq!(talk(&mut session, "").1, "AUTH LOGIN\r\n");
+    assert_eq!(talk(&mut session, "334 VXNlcm5hbWU6\r\n").1, "am9l\r\n");
+    assert_eq!(talk(&mut session, "334 UGFzc3dvcmQ6\r\n").1, "c2VjcmV0\r\n");
+    assert_eq!(talk(&mut session, "334 more\r\n").1, "*\r\n");
+    let (events, _) = talk(&mut session, "235 ok\r\n");
+    assert!(matches!(&events[..], [Event::Authenticated]));
+}

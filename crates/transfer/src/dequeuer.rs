@@ -6,18 +6,21 @@
 //! falls due.
 //! It must never know how a delivery is done.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use angarium_accounts::{Accounts, Change, ChangeListener, QueueId};
-use angarium_store::{LeasedWork, QueuedRecipient, RecipientState, RecipientStep, Step};
+use angarium_store::{
+    LeasedWork, QueuedMessage, QueuedRecipient, RecipientState, RecipientStep, Step,
+};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::deliver::{Outcome, deliver};
+use crate::deliver::{Modules, Outcome};
 use crate::report::{self, Action, Told};
 use crate::retry::{self, Next};
 use crate::submit::Submitter;
@@ -30,9 +33,6 @@ const BATCH: usize = 256;
 
 /// Seconds a lease lasts; work that takes longer is begun by somebody else, and done once.
 const LEASE: i64 = 600;
-
-/// Recipients of one message delivered at a time.
-const AT_ONCE: usize = 32;
 
 /// Seconds after which due work is looked for in any case.
 const LOOK: u64 = 60;
@@ -95,6 +95,7 @@ impl ChangeListener for Ear {
 struct Work {
     accounts: Arc<Accounts>,
     submitter: Submitter,
+    modules: Modules,
 }
 
 /// The running dequeuer.
@@ -107,6 +108,7 @@ impl Dequeuer {
     pub(crate) fn start(
         accounts: Arc<Accounts>,
         submitter: Submitter,
+        modules: Modules,
         options: DequeuerOptions,
         stop: watch::Receiver<bool>,
     ) -> Self {
@@ -115,7 +117,7 @@ impl Dequeuer {
         let missed = Arc::new(AtomicBool::new(false));
         let messages = options.messages.max(1);
         let slots = Arc::new(Semaphore::new(messages));
-        let work = Arc::new(Work { accounts: Arc::clone(&accounts), submitter });
+        let work = Arc::new(Work { accounts: Arc::clone(&accounts), submitter, modules });
         let ear = Ear {
             work: Arc::downgrade(&work),
             slots: Arc::clone(&slots),
@@ -257,39 +259,39 @@ impl Work {
 
     /// Delivers to the leased recipients and settles them.
     async fn run(self: &Arc<Self>, leased: LeasedWork) {
-        let leased = Arc::new(leased);
-        let mut outcomes = Vec::with_capacity(leased.recipients.len());
-        if let [only] = leased.recipients[..] {
-            outcomes.push((only, self.one(&leased, only).await));
-        } else {
-            // At once, so that their appends share the store's sync.
-            let mut running = JoinSet::new();
-            for index in leased.recipients.iter().copied() {
-                if running.len() >= AT_ONCE
-                    && let Some(Ok(done)) = running.join_next().await
-                {
-                    outcomes.push(done);
-                }
-                let (work, leased) = (Arc::clone(self), Arc::clone(&leased));
-                running.spawn(async move { (index, work.one(&leased, index).await) });
-            }
-            while let Some(done) = running.join_next().await {
-                outcomes.extend(done.ok());
+        let LeasedWork { message, recipients } = leased;
+        let message = Arc::new(message);
+        let mut queues: BTreeMap<(&str, &str), Vec<u32>> = BTreeMap::new();
+        for index in recipients {
+            let place = usize::try_from(index).ok().and_then(|p| message.recipients.get(p));
+            if let Some(recipient) = place {
+                let key = (recipient.module.as_str(), recipient.queue.as_str());
+                queues.entry(key).or_default().push(index);
             }
         }
-        self.settle(&leased, outcomes).await;
-    }
-
-    async fn one(&self, leased: &LeasedWork, index: u32) -> Outcome {
-        let place = usize::try_from(index).ok();
-        match place.and_then(|place| leased.message.recipients.get(place)) {
-            Some(recipient) => deliver(&self.accounts, &leased.message, index, recipient).await,
-            None => Outcome::failed("5.3.0", "no such recipient"),
+        let mut running = JoinSet::new();
+        for ((name, _), recipients) in queues {
+            let Some(module) = self.modules.get(name).map(Arc::clone) else {
+                let text = format!("there is no module {name} on this server");
+                let outcome = Outcome::failed("5.3.5", text);
+                let all = recipients.into_iter().map(|index| (index, outcome.clone())).collect();
+                running.spawn(std::future::ready(all));
+                continue;
+            };
+            for part in recipients.chunks(module.channels().recipients.max(1)) {
+                let (message, part, module) =
+                    (Arc::clone(&message), part.to_vec(), Arc::clone(&module));
+                running.spawn(async move { module.deliver(&message, &part).await });
+            }
         }
+        let mut outcomes = Vec::new();
+        while let Some(done) = running.join_next().await {
+            outcomes.extend(done.unwrap_or_default());
+        }
+        self.settle(&message, outcomes).await;
     }
 
-    async fn settle(&self, leased: &LeasedWork, outcomes: Vec<(u32, Outcome)>) {
-        let message = &leased.message;
+    async fn settle(&self, message: &QueuedMessage, outcomes: Vec<(u32, Outcome)>) {
         let now = self.accounts.now();
         let mut steps = Vec::with_capacity(outcomes.len());
         let mut told = Vec::new();

@@ -7,7 +7,30 @@ use angarium_objects::value::{Dictionary, Value};
 use angarium_smtp::parameters::{
     BodyKind, MailParameters, Notify, OriginalRecipient, RcptParameters, Return,
 };
+use angarium_smtp::timing::DeliverBy;
 use angarium_store::QueuedRecipient;
+
+/// DELIVERBY (RFC 2852), by the clock of this server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// Seconds since 1970.
+    pub at: i64,
+    /// Mode R: what is late goes back to its sender; else (N) the sender is told.
+    pub give_back: bool,
+    /// T: a relay is reported.
+    pub trace: bool,
+}
+
+impl Deadline {
+    /// What is left of it, as the next server is told.
+    #[must_use]
+    pub fn left(&self, now: i64) -> DeliverBy {
+        let most = 999_999_999;
+        let seconds = self.at.saturating_sub(now).clamp(-most, most);
+        let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
+        DeliverBy { seconds, give_back: self.give_back, trace: self.trace }
+    }
+}
 
 /// Facts of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,15 +47,31 @@ pub struct MessageFacts {
     pub body: Option<BodyKind>,
     /// SMTPUTF8 was declared.
     pub smtputf8: bool,
+    /// BY of MAIL.
+    pub by: Option<Deadline>,
+    /// HOLDFOR or HOLDUNTIL of MAIL: not to be delivered before, seconds since 1970.
+    pub hold_until: Option<i64>,
+    /// MT-PRIORITY, -9 to 9 (RFC 6710); 0 is ordinary.
+    pub priority: i8,
+    /// REQUIRETLS (RFC 8689).
+    pub require_tls: bool,
 }
 
 impl MessageFacts {
-    /// Takes over what MAIL said.
+    /// Takes over what MAIL said at the moment `now`, seconds since 1970.
     #[must_use]
-    pub fn of(source: &str, parameters: &MailParameters) -> Self {
+    pub fn of(source: &str, parameters: &MailParameters, now: i64) -> Self {
         Self {
             source: source.to_owned(),
             account: None,
+            by: parameters.by.map(|by| Deadline {
+                at: now.saturating_add(i64::from(by.seconds)),
+                give_back: by.give_back,
+                trace: by.trace,
+            }),
+            hold_until: parameters.hold.map(|hold| hold.until(now)),
+            priority: parameters.priority.unwrap_or(0),
+            require_tls: parameters.require_tls,
             headers_only: parameters.ret == Some(Return::Headers),
             envelope_id: parameters.envelope_id.clone(),
             body: parameters.body,
@@ -69,6 +108,20 @@ impl MessageFacts {
         if self.smtputf8 {
             facts.insert("SMTPUTF8".into(), "YES".into());
         }
+        if let Some(by) = &self.by {
+            let left = by.left(0);
+            facts.insert("BY".into(), Value::Number(by.at));
+            facts.insert("BYMODE".into(), left.mode().into());
+        }
+        if let Some(moment) = self.hold_until {
+            facts.insert("HOLD".into(), Value::Number(moment));
+        }
+        if self.priority != 0 {
+            facts.insert("PRIORITY".into(), Value::Number(self.priority.into()));
+        }
+        if self.require_tls {
+            facts.insert("REQUIRETLS".into(), "YES".into());
+        }
         facts
     }
 
@@ -87,6 +140,16 @@ impl MessageFacts {
                 _ => None,
             },
             smtputf8: facts.contains_key("SMTPUTF8"),
+            by: number(facts, "BY").map(|at| {
+                let mode = text(facts, "BYMODE").unwrap_or_default();
+                Deadline { at, give_back: mode.contains('R'), trace: mode.contains('T') }
+            }),
+            hold_until: number(facts, "HOLD"),
+            priority: number(facts, "PRIORITY")
+                .and_then(|n| i8::try_from(n).ok())
+                .unwrap_or_default()
+                .clamp(-9, 9),
+            require_tls: facts.contains_key("REQUIRETLS"),
         }
     }
 }
@@ -104,6 +167,10 @@ pub struct RecipientFacts {
     pub original: Option<OriginalRecipient>,
     /// Why a recipient of module `ERROR` cannot be reached.
     pub reason: Option<String>,
+    /// The address for the envelope on another system (module `SMTP`).
+    pub to: Option<String>,
+    /// A forwarder, a group or a rerouted name of ours sent it to another system.
+    pub forwarded: bool,
 }
 
 impl RecipientFacts {
@@ -132,6 +199,12 @@ impl RecipientFacts {
         if let Some(reason) = &self.reason {
             facts.insert("Reason".into(), reason.as_str().into());
         }
+        if let Some(to) = &self.to {
+            facts.insert("To".into(), to.as_str().into());
+        }
+        if self.forwarded {
+            facts.insert("Forwarded".into(), "YES".into());
+        }
         facts
     }
 
@@ -146,6 +219,8 @@ impl RecipientFacts {
             notify: text(facts, "NOTIFY").and_then(|t| Notify::parse(&t)),
             original: text(facts, "ORCPT").and_then(|t| OriginalRecipient::parse(&t)),
             reason: text(facts, "Reason"),
+            to: text(facts, "To"),
+            forwarded: facts.contains_key("Forwarded"),
         }
     }
 
@@ -169,6 +244,10 @@ impl RecipientFacts {
     }
 }
 
+fn number(facts: &Dictionary, key: &str) -> Option<i64> {
+    facts.get(key).and_then(Value::as_number)
+}
+
 fn text(facts: &Dictionary, key: &str) -> Option<String> {
     facts.get(key).and_then(Value::as_str).map(str::to_owned)
 }
@@ -182,8 +261,10 @@ mod tests {
     #[test]
     fn facts_come_back_from_the_queue() {
         let parameters =
-            MailParameters::parse(" RET=HDRS ENVID=q+2B1 BODY=8BITMIME SMTPUTF8").unwrap();
-        let mut facts = MessageFacts::of("SMTP", &parameters);
+            MailParameters::parse(" RET=HDRS ENVID=q+2B1 BODY=8BITMIME SMTPUTF8 BY=60;RT HOLDFOR=5 MT-PRIORITY=-4 REQUIRETLS").unwrap();
+        let mut facts = MessageFacts::of("SMTP", &parameters, 1_000);
+        assert_eq!((facts.by.map(|b| b.at), facts.hold_until), (Some(1_060), Some(1_005)));
+        assert_eq!(facts.by.map(|b| b.left(1_050).to_string()), Some("10;RT".into()));
         facts.account = Some("a@b".into());
         assert_eq!(MessageFacts::decode(&facts.encode()), facts);
         let parameters = RcptParameters::parse(" NOTIFY=DELAY ORCPT=rfc822;a+2Bb@c").unwrap();
@@ -191,6 +272,8 @@ mod tests {
         facts.account = Some(AccountId(7));
         facts.mailbox = Some("box".into());
         facts.reason = Some("why".into());
+        facts.to = Some("x@z".into());
+        facts.forwarded = true;
         let stored = QueuedRecipient {
             address: "x@y".into(),
             module: "LOCAL".into(),

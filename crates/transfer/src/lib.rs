@@ -18,6 +18,8 @@ pub mod protection;
 pub mod receive;
 pub mod report;
 pub mod retry;
+pub mod send;
+pub mod srs;
 pub mod submit;
 pub mod trace;
 pub mod wire;
@@ -31,9 +33,11 @@ use angarium_accounts::Accounts;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use deliver::{here, local};
 use inspect::Turn;
 
 pub use angarium_smtp::Protocol;
+pub use deliver::{Module, Modules};
 pub use dequeuer::DequeuerOptions;
 pub use filters::Filters;
 pub use inspect::Inspectors;
@@ -46,6 +50,7 @@ pub struct Transfer {
     accounts: Arc<Accounts>,
     submitter: Submitter,
     dequeuer: dequeuer::Dequeuer,
+    reception: Arc<receive::Reception>,
     protection: Arc<Protection>,
     filters: Arc<Filters>,
     stop: watch::Sender<bool>,
@@ -63,9 +68,19 @@ impl Transfer {
         submitter.inspectors().add(Turn::Filter, banned);
         let filters =
             Filters::start(Arc::clone(&accounts), Arc::clone(&protection), submitter.inspectors());
-        let dequeuer =
-            dequeuer::Dequeuer::start(Arc::clone(&accounts), submitter.clone(), options, stopped);
-        Arc::new(Self { accounts, submitter, dequeuer, protection, filters, stop })
+        let modules = Modules::default()
+            .with(Arc::new(here::System))
+            .with(Arc::new(here::Errors))
+            .with(Arc::new(local::Local { accounts: Arc::clone(&accounts) }));
+        let dequeuer = dequeuer::Dequeuer::start(
+            Arc::clone(&accounts),
+            submitter.clone(),
+            modules,
+            options,
+            stopped,
+        );
+        let reception = receive::Reception::new(&accounts);
+        Arc::new(Self { accounts, submitter, dequeuer, protection, filters, reception, stop })
     }
 
     /// The one door in.
@@ -95,14 +110,16 @@ impl Transfer {
     /// What [`serve`] needs for the connections of one listener.
     #[must_use]
     pub fn receiver(&self, settings: ReceiverSettings, tls: Option<TlsAcceptor>) -> Arc<Receiver> {
-        Arc::new(Receiver {
-            accounts: Arc::clone(&self.accounts),
-            submitter: self.submitter.clone(),
-            settings,
-            tls,
-            protection: Arc::clone(&self.protection),
-            stop: self.stop.subscribe(),
-        })
+        let reception = Arc::clone(&self.reception);
+        let (accounts, stop) = (Arc::clone(&self.accounts), self.stop.subscribe());
+        let submitter = self.submitter.clone();
+        let protection = Arc::clone(&self.protection);
+        Arc::new(Receiver::new(accounts, submitter, protection, reception, settings, tls, stop))
+    }
+
+    /// Receivers look the names of clients up with this resolver.
+    pub fn receive_with_dns(&self, dns: dns::Dns) {
+        self.reception.use_dns(dns);
     }
 
     /// Looks for due work now (the clock was set, an administrator released the queue).

@@ -14,13 +14,14 @@ const GROUP_DEPTH: usize = 10;
 /// Most recipients one message can come to have by opening groups.
 const MAX_EXPANDED: usize = 10_000;
 
-/// What is said of addresses on other systems.
+/// What is said of addresses on other systems to those who may not send there.
 pub(crate) const NO_SENDING: &str = "this server does not send outside yet";
 
 /// Modules of queue entries.
 pub(crate) const LOCAL: &str = "LOCAL";
 pub(crate) const SYSTEM: &str = "SYSTEM";
 pub(crate) const ERROR: &str = "ERROR";
+pub(crate) const SMTP: &str = "SMTP";
 
 /// Why an address cannot be a recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,7 @@ pub(crate) enum Refusal {
 pub(crate) struct Expansion<'a> {
     accounts: &'a Accounts,
     seen: HashSet<(AccountId, Option<String>)>,
+    outside: HashSet<(String, String)>,
     groups: HashSet<String>,
     now: i64,
     pub(crate) entries: Vec<QueuedRecipient>,
@@ -49,13 +51,15 @@ impl<'a> Expansion<'a> {
         Self {
             accounts,
             seen: HashSet::new(),
+            outside: HashSet::new(),
             groups: HashSet::new(),
             now: accounts.now(),
             entries: Vec::new(),
         }
     }
 
-    /// Adds an address; `route` is its outcome if it was routed already.
+    /// Adds an address; `route` is its outcome if it was routed already. Whether a message may go
+    /// to another system was decided before: here it does.
     pub(crate) async fn add(
         &mut self,
         address: &str,
@@ -67,19 +71,19 @@ impl<'a> Expansion<'a> {
             None => self.accounts.route(address, RouteKind::Mail, None).await,
         };
         match refusal(&route) {
+            Some(Refusal::Remote) | None => self.place(address, route, facts).await,
             Some(refusal) => Err(refusal),
-            None => self.place(address, route, facts).await,
         }
     }
 
     async fn place(
         &mut self,
-        address: &str,
+        given: &str,
         route: RouteOutcome,
         facts: RecipientFacts,
     ) -> Result<(), Refusal> {
         // Members still to be looked at, with their depth.
-        let mut todo = vec![(address.to_owned(), route, 0usize)];
+        let mut todo = vec![(given.to_owned(), route, 0usize)];
         while let Some((address, route, depth)) = todo.pop() {
             if self.entries.len() >= MAX_EXPANDED {
                 return Err(Refusal::Rejected("the message has too many recipients".into()));
@@ -95,7 +99,7 @@ impl<'a> Expansion<'a> {
                         todo.push((member, route, depth + 1));
                     }
                 }
-                route => self.entry(&address, route, facts.clone())?,
+                route => self.entry(&address, given, route, facts.clone())?,
             }
         }
         Ok(())
@@ -104,6 +108,7 @@ impl<'a> Expansion<'a> {
     fn entry(
         &mut self,
         address: &str,
+        given: &str,
         route: RouteOutcome,
         mut facts: RecipientFacts,
     ) -> Result<(), Refusal> {
@@ -115,6 +120,16 @@ impl<'a> Expansion<'a> {
                 facts.account = Some(account);
                 facts.mailbox = facts.mailbox.or(mailbox);
                 (LOCAL, format!("{account_name}@{domain}"))
+            }
+            RouteOutcome::Remote { host, port, address: to, .. } => {
+                let queue = queue_name(&host, port);
+                if !self.outside.insert((queue.clone(), to.clone())) {
+                    return Ok(());
+                }
+                // A forwarder, a group or a rerouted name of ours sent it on.
+                facts.forwarded = !to.eq_ignore_ascii_case(given);
+                facts.to = Some(to);
+                (SMTP, queue)
             }
             RouteOutcome::Discard => (SYSTEM, "NULL".to_owned()),
             RouteOutcome::Bounce { .. } => {
@@ -147,7 +162,21 @@ impl<'a> Expansion<'a> {
     }
 }
 
-/// Why an outcome cannot be taken, if it cannot.
+/// The queue of mail to a host: `host`, `host:port`, `[ip]` or `[ip]:port`, as
+/// `angarium_routing::suffix::Host` reads it back.
+pub(crate) fn queue_name(host: &str, port: Option<u16>) -> String {
+    let mut name = match host.parse::<std::net::IpAddr>() {
+        Ok(std::net::IpAddr::V4(ip)) => format!("[{ip}]"),
+        Ok(std::net::IpAddr::V6(ip)) => format!("[IPv6:{ip}]"),
+        Err(_) => host.to_owned(),
+    };
+    if let Some(port) = port {
+        name.push_str(&format!(":{port}"));
+    }
+    name
+}
+
+/// Why an outcome cannot be taken from just anybody, if it cannot.
 pub(crate) fn refusal(route: &RouteOutcome) -> Option<Refusal> {
     match route {
         RouteOutcome::Local { .. }

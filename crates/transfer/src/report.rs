@@ -1,8 +1,8 @@
 //! Telling the sender: failures, delays and, where asked for, deliveries (RFC 3461, RFC 3464).
 //!
 //! A report goes out with an empty return path, and none is made for a message that has one, so
-//! that reports never chase each other (ABU-11). A sender on another system cannot be written to
-//! yet: its report is kept in a mailbox of the postmaster.
+//! that reports never chase each other (ABU-11). One that cannot be sent is kept in a mailbox of
+//! the postmaster.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -129,7 +129,10 @@ pub async fn send(
     let text = report.build();
     let route = accounts.route(&message.return_path, RouteKind::Mail, None).await;
     let recipient = match route {
-        RouteOutcome::Local { .. } | RouteOutcome::Group { .. } | RouteOutcome::Discard => {
+        RouteOutcome::Local { .. }
+        | RouteOutcome::Group { .. }
+        | RouteOutcome::Remote { .. }
+        | RouteOutcome::Discard => {
             Recipient { route: Some(route), ..Recipient::new(&message.return_path) }
         }
         RouteOutcome::Later { reason } => return Err(SubmitError::Later(reason)),

@@ -6,7 +6,7 @@ mod house;
 
 use angarium_transfer::ReceiverSettings;
 use base64::Engine as _;
-use house::{Client, House, MAIN};
+use house::{Client, House, MAIN, own};
 use tokio::io::DuplexStream;
 
 /// Alice at a submission listener, with one message in her INBOX.
@@ -14,8 +14,7 @@ async fn submitting(house: &House, max_size: u64) -> Client<DuplexStream> {
     let settings = ReceiverSettings {
         submission: true,
         clear_text_logins: true,
-        max_size,
-        ..ReceiverSettings::default()
+        ..own("MessageSizeLimit", &max_size.to_string())
     };
     let mut client = house.connect(settings, None, false);
     client.expect("220 ").await;

@@ -6,7 +6,7 @@ mod house;
 use std::time::Duration;
 
 use angarium_transfer::ReceiverSettings;
-use house::House;
+use house::{House, own};
 
 #[tokio::test]
 async fn nothing_is_relayed_whatever_the_address_looks_like() {
@@ -157,7 +157,7 @@ async fn floods_meet_a_limit_and_a_close() {
 async fn a_lie_about_size_is_found_out() {
     // ABU-09
     let house = House::new().await;
-    let settings = ReceiverSettings { max_size: 1000, ..ReceiverSettings::default() };
+    let settings = own("MessageSizeLimit", "1000");
     let mut client = house.connect(settings, None, false);
     client.expect("220").await;
     client.hello().await;
@@ -198,7 +198,7 @@ async fn a_full_account_is_known_at_rcpt() {
 #[tokio::test]
 async fn too_many_recipients_are_put_off() {
     let house = House::new().await;
-    let settings = ReceiverSettings { max_recipients: 3, ..ReceiverSettings::default() };
+    let settings = own("RecipientsLimit", "3");
     let mut client = house.connect(settings, None, false);
     client.expect("220").await;
     client.hello().await;
@@ -213,7 +213,7 @@ async fn too_many_recipients_are_put_off() {
 async fn who_speaks_before_the_greeting_is_refused() {
     // ABU-04
     let house = House::new().await;
-    let greeting_delay = Duration::from_millis(200);
+    let greeting_delay = Some(Duration::from_millis(200));
     let settings = ReceiverSettings { greeting_delay, ..ReceiverSettings::default() };
     let mut client = house.connect(settings.clone(), None, false);
     client.send("EHLO x.example\r\nMAIL FROM:<x@far.example>\r\n").await;
@@ -261,7 +261,7 @@ async fn a_stopping_server_says_goodbye() {
 #[tokio::test]
 async fn a_silent_client_is_let_go() {
     let house = House::new().await;
-    let silence = Duration::from_millis(50);
+    let silence = Some(Duration::from_millis(50));
     let settings = ReceiverSettings { silence, ..ReceiverSettings::default() };
     let mut client = house.connect(settings, None, false);
     client.expect("220").await;

@@ -245,6 +245,15 @@ impl Accounts {
         Ok(decoy)
     }
 
+    /// A key of this server for one purpose, the same as long as its store lives.
+    ///
+    /// # Errors
+    /// *Later*: the store is not available.
+    pub async fn key_for(&self, purpose: &str) -> Result<Vec<u8>, LoginError> {
+        let secret = self.login_secret().await?;
+        Ok(hmac::sign(&secret, format!("purpose\0{purpose}").as_bytes()).as_ref().to_vec())
+    }
+
     /// The server's secret that decoys and the keys of URLs derive from: made once and kept, so
     /// that neither changes when the server is started again.
     pub(crate) async fn login_secret(&self) -> Result<hmac::Key, LoginError> {

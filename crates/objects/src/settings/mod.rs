@@ -34,7 +34,7 @@ pub use protection::{PROTECTION_LISTS, PROTECTION_SETTINGS};
 pub use queue::QUEUE_SETTINGS;
 pub use server::{ROUTER_SETTINGS, SERVER_SETTINGS};
 pub use smtp_receiving::SMTP_RECEIVING;
-pub use smtp_sending::SMTP_SENDING;
+pub use smtp_sending::{SMTP_SENDING, TLS_POLICIES};
 
 /// Longest key of a setting, in bytes.
 pub const MAX_KEY: usize = 128;
@@ -71,6 +71,8 @@ pub enum Kind {
     /// A list of IP addresses: an array, or a string of them separated by commas; or one of the
     /// words `NO`, `All Available`.
     Addresses,
+    /// A list of networks, see [`crate::network::networks`].
+    Networks,
     /// A password in any stored form.
     Password,
     /// Connections and ports of a service, see [`listener`].
@@ -96,6 +98,7 @@ impl Kind {
             Self::Dictionary => "a dictionary".to_owned(),
             Self::DomainName => "a domain name".to_owned(),
             Self::Addresses => "NO, All Available or a list of IP addresses".to_owned(),
+            Self::Networks => "a list of networks such as 192.0.2.0/24, 2001:db8::1".to_owned(),
             Self::Password => "a password of at most 4096 bytes".to_owned(),
             Self::Listener => {
                 "a dictionary such as {MaxInputChannels=300;Ports=({PortNumber=143;});}".to_owned()
@@ -131,6 +134,7 @@ impl Kind {
                 return crate::name::domain_name(value.as_str()?).ok().map(Value::from);
             }
             Self::Addresses => addresses(value).is_some(),
+            Self::Networks => crate::network::networks(value).is_some(),
             Self::Password => {
                 value.as_str().is_some_and(|t| t.len() <= crate::password::MAX_STORED)
             }

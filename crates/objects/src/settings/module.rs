@@ -3,9 +3,10 @@
 
 use std::net::IpAddr;
 
+use super::smtp_receiving::SMTP_RECEIVING;
 use super::{Effect, Kind, Setting, Who};
 use crate::spelling::{self, Limit};
-use crate::value::Value;
+use crate::value::{Dictionary, Value};
 
 /// Most ports of one service.
 pub const MAX_PORTS: usize = 64;
@@ -39,6 +40,15 @@ pub const MODULE_SETTINGS: &[Setting] = &[
         text: "Most sessions of one account at a time (IMAP).",
         since: "0.1",
     },
+    Setting {
+        key: "ProxyAddresses",
+        kind: Kind::Networks,
+        default: None,
+        who: Who::Server,
+        effect: Effect::Now,
+        text: "Load balancers: a connection from these begins with the PROXY protocol, version 1 or 2.",
+        since: "0.2",
+    },
 ];
 
 /// One port of a service.
@@ -52,6 +62,10 @@ pub struct Port {
     pub address: Option<IpAddr>,
     /// For mail programs that log in, not for other servers (`Submission`, SMTP).
     pub submission: bool,
+    /// For programs that deliver by LMTP (`Protocol=LMTP`, SMTP).
+    pub lmtp: bool,
+    /// Settings of the module that are set otherwise for this port (SMTP).
+    pub own: Dictionary,
 }
 
 /// The setting `Listener` of a service; `None` is the built-in value.
@@ -87,7 +101,21 @@ fn port(value: &Value) -> Option<Port> {
         },
     };
     let (tls, submission) = (switch(all.get("InitialSecurity"))?, switch(all.get("Submission"))?);
-    Some(Port { number, tls, address, submission })
+    let lmtp = match all.get("Protocol").map(|value| value.as_str().map(str::to_ascii_lowercase)) {
+        None => false,
+        Some(word) => match word.as_deref() {
+            Some("lmtp") => true,
+            Some("" | "smtp") => false,
+            _ => return None,
+        },
+    };
+    let mut own = Dictionary::new();
+    for (key, value) in all {
+        if let Ok(at) = SMTP_RECEIVING.binary_search_by(|s| s.key.cmp(key)) {
+            own.insert(key.clone(), SMTP_RECEIVING.get(at)?.kind.accept(value)?);
+        }
+    }
+    Some(Port { number, tls, address, submission, lmtp, own })
 }
 
 /// Reads a value of the setting `Listener`; keys it does not know are kept by whoever stores it.
@@ -130,8 +158,19 @@ mod tests {
     }
 
     #[test]
+    fn a_port_has_a_protocol_and_settings_of_its_own() {
+        let text = "{Ports=({PortNumber=24;Protocol=LMTP;MessageSizeLimit=1M;Other=5;});}";
+        let ports = listener(&parse_line(text).unwrap()).unwrap().ports.unwrap();
+        assert!(ports[0].lmtp);
+        assert_eq!(ports[0].own.len(), 1);
+        assert_eq!(ports[0].own.get("MessageSizeLimit").and_then(Value::as_str), Some("1M"));
+    }
+
+    #[test]
     fn what_is_no_listener_is_refused() {
         for text in [
+            "{Ports=({PortNumber=24;Protocol=QMTP;});}",
+            "{Ports=({PortNumber=24;MessageSizeLimit=large;});}",
             "5",
             "{Ports=5;}",
             "{Ports=({});}",

@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use angarium_objects::network::Network;
 use angarium_objects::spelling::Limit;
 
 use super::Module;
@@ -44,7 +45,11 @@ struct Taken {
 }
 
 /// The counter of one service, shared by its listeners.
-pub(crate) struct Gate(Mutex<Taken>);
+pub(crate) struct Gate {
+    taken: Mutex<Taken>,
+    /// Load balancers.
+    trusted: RwLock<Vec<Network>>,
+}
 
 /// One connection's place; given back when dropped.
 pub(crate) struct Place {
@@ -55,16 +60,28 @@ pub(crate) struct Place {
 impl Gate {
     pub(crate) fn new(module: &Module) -> Self {
         let limits = Limits::of(module, None, None);
-        Self(Mutex::new(Taken { limits, all: 0, addresses: HashMap::new() }))
+        let taken = Taken { limits, all: 0, addresses: HashMap::new() };
+        Self { taken: Mutex::new(taken), trusted: RwLock::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Other limits from now on; connections that are above them stay.
     pub(crate) fn limit(&self, limits: Limits) {
         self.lock().limits = limits;
+    }
+
+    /// Other load balancers from now on.
+    pub(crate) fn trust(&self, networks: Vec<Network>) {
+        *self.trusted.write().unwrap_or_else(PoisonError::into_inner) = networks;
+    }
+
+    /// True for an address whose connections begin with the PROXY protocol.
+    pub(crate) fn is_trusted(&self, address: IpAddr) -> bool {
+        let trusted = self.trusted.read().unwrap_or_else(PoisonError::into_inner);
+        trusted.iter().any(|network| network.contains(address))
     }
 
     /// A place for a connection from this address, or why there is none.

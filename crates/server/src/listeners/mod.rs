@@ -3,6 +3,7 @@
 
 mod gate;
 mod ports;
+mod proxy;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -10,10 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use angarium_accounts::{Accounts, Change, ChangeListener};
+use angarium_objects::network::networks;
 use angarium_objects::settings::{Listener, listener};
 use serde::Serialize;
-use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 pub(crate) use gate::{Gate, Limits};
@@ -22,6 +24,9 @@ pub(crate) use ports::{MODULES, Module, ServiceKind, Wanted};
 use crate::base::BaseDirectory;
 use crate::logs::Levels;
 use crate::services::{Driver, Services};
+
+/// Connections of load balancers to one listener that may be without a named client at a time.
+const UNNAMED: usize = 1_000;
 
 /// An open listener.
 pub(crate) struct Listening {
@@ -123,6 +128,7 @@ impl Listeners {
             let Listener { channels, per_address, ports } = own;
             let limits = Limits::of(module, channels, per_address);
             gate.limit(limits);
+            gate.trust(settings.get("ProxyAddresses").and_then(networks).unwrap_or_default());
             if limits.channels > 0 {
                 wanted.extend(ports::wanted(module, ports, self.bind, self.offset)?);
             }
@@ -162,9 +168,11 @@ impl Listeners {
             return;
         };
         let (stop, stopping) = watch::channel(false);
-        let driver = self.services.driver(wanted.kind);
+        let driver = self.services.driver(wanted.kind, &wanted.own);
         let numbers = self.services.numbers(module);
-        let door = Door { kind: wanted.kind, gate: Arc::clone(gate), driver, numbers };
+        let gate = Arc::clone(gate);
+        let unnamed = Arc::new(Semaphore::new(UNNAMED));
+        let door = Arc::new(Door { kind: wanted.kind, gate, driver, numbers, unnamed });
         let task = tokio::spawn(door.accept(socket, stopping));
         self.open.push(Listening { wanted, address, moved, stop, task });
     }
@@ -200,12 +208,14 @@ struct Door {
     gate: Arc<Gate>,
     driver: Driver,
     numbers: crate::services::Numbers,
+    /// Places for connections of load balancers that have not named their client yet.
+    unnamed: Arc<Semaphore>,
 }
 
 impl Door {
     /// Until told to stop. Above the limits a connection is told so, where its first bytes are
     /// not TLS, and closed: the client tries again later.
-    async fn accept(self, socket: TcpListener, mut stop: watch::Receiver<bool>) {
+    async fn accept(self: Arc<Self>, socket: TcpListener, mut stop: watch::Receiver<bool>) {
         let name = self.kind.module;
         loop {
             let accepted = tokio::select! {
@@ -221,29 +231,52 @@ impl Door {
                     continue;
                 }
             };
-            let place = match self.gate.take(peer.ip().to_canonical()) {
-                Ok(place) => place,
-                Err(why) => {
-                    tracing::warn!(tag = name, "[{}] is sent away: {why}", peer.ip());
-                    if !self.kind.tls {
-                        // A fresh socket has room for a line; one that has not is not waited for.
-                        let _ = stream.try_write(self.kind.refusal().as_bytes());
-                    }
-                    continue;
-                }
-            };
             // Answers are small and waited for: none is held back for a fuller segment.
+            let Ok(local) = stream.local_addr() else { continue };
             if stream.set_nodelay(true).is_err() {
                 continue;
             }
-            let Ok(local) = stream.local_addr() else { continue };
-            let number = self.numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let running = (self.driver)(stream, number, canonical(peer), canonical(local));
+            let (peer, local) = (canonical(peer), canonical(local));
+            if !self.gate.is_trusted(peer.ip()) {
+                self.admit(stream, peer, local);
+                continue;
+            }
+            let Ok(waiting) = Arc::clone(&self.unnamed).try_acquire_owned() else {
+                tracing::warn!(tag = name, "[{}] has too many clients without a name", peer.ip());
+                continue;
+            };
+            let door = Arc::clone(&self);
             tokio::spawn(async move {
-                running.await;
-                drop(place);
+                let mut stream = stream;
+                let found = proxy::read(&mut stream, peer, local).await;
+                drop(waiting);
+                match found {
+                    Ok((peer, local)) => door.admit(stream, canonical(peer), canonical(local)),
+                    Err(e) => tracing::warn!(tag = name, "[{}] names no client: {e}", peer.ip()),
+                }
             });
         }
+    }
+
+    /// Lets a connection in, if there is a place for it.
+    fn admit(&self, stream: TcpStream, peer: SocketAddr, local: SocketAddr) {
+        let place = match self.gate.take(peer.ip()) {
+            Ok(place) => place,
+            Err(why) => {
+                tracing::warn!(tag = self.kind.module, "[{}] is sent away: {why}", peer.ip());
+                if !self.kind.tls {
+                    // A fresh socket has room for a line; one that has not is not waited for.
+                    let _ = stream.try_write(self.kind.refusal().as_bytes());
+                }
+                return;
+            }
+        };
+        let number = self.numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let running = (self.driver)(stream, number, peer, local);
+        tokio::spawn(async move {
+            running.await;
+            drop(place);
+        });
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use angarium_objects::settings::Port;
+use angarium_objects::value::Dictionary;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
@@ -38,6 +39,7 @@ const fn kind(name: &'static str, module: &'static str, tls: bool) -> ServiceKin
 }
 
 const SUBMISSION: &str = "SMTP submission";
+const LMTP: &str = "LMTP";
 
 /// Every service of this release with its standard ports (SYS-23).
 pub(crate) const MODULES: &[Module] = &[
@@ -76,7 +78,7 @@ impl ServiceKind {
 }
 
 /// A port to be open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Wanted {
     pub(crate) kind: ServiceKind,
     /// The number in the settings, or the standard one.
@@ -85,6 +87,8 @@ pub(crate) struct Wanted {
     pub(crate) named: bool,
     address: Option<IpAddr>,
     offset: Option<u16>,
+    /// Settings of the module that are otherwise for this port.
+    pub(crate) own: Dictionary,
 }
 
 /// The ports a module is to listen on.
@@ -104,16 +108,20 @@ pub(crate) fn wanted(
                 named: false,
                 address: bind,
                 offset,
+                own: Dictionary::new(),
             })
             .collect(),
         Some(ports) => ports
             .into_iter()
             .map(|port| {
-                let submission = port.submission && module.name == "SMTP";
-                let name = if submission { SUBMISSION } else { module.name };
+                let name = match module.name {
+                    "SMTP" if port.lmtp => LMTP,
+                    "SMTP" if port.submission => SUBMISSION,
+                    name => name,
+                };
                 let kind = ServiceKind { name, module: module.name, tls: port.tls };
                 let address = port.address.or(bind);
-                Wanted { kind, port: port.number, named: true, address, offset }
+                Wanted { kind, port: port.number, named: true, address, offset, own: port.own }
             })
             .collect(),
     };
@@ -130,7 +138,7 @@ pub(crate) fn wanted(
 /// standard port, or a high one where that cannot be had. Answers the socket, its address, and
 /// whether it is another port than the standard one.
 pub(crate) fn open(wanted: &Wanted) -> io::Result<(TcpListener, SocketAddr, bool)> {
-    let Wanted { kind, port, named, address, offset } = *wanted;
+    let Wanted { kind, port, named, address, offset, .. } = *wanted;
     if named || offset.is_some() {
         let port = port.saturating_add(offset.unwrap_or(0));
         let socket = listen(address, port).map_err(|e| {

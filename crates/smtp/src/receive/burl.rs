@@ -8,7 +8,7 @@ use crate::reply::{Reply, Status};
 
 impl Session {
     pub(super) fn burl(&mut self, url: String, last: bool) -> Option<Event> {
-        if !self.config.burl {
+        if !self.config.offers.burl {
             self.error(&Reply::new(502, Status(5, 5, 1), "BURL is not offered"));
             return None;
         }

@@ -8,18 +8,76 @@
 //! It must never know which addresses are good or where messages go.
 
 mod burl;
+mod commands;
 mod content;
+mod extensions;
 mod session;
 
 use bytes::Bytes;
 
 use crate::address::Path;
-use crate::command::Hello;
+use crate::client_facts::ClientFacts;
+use crate::command::{Hello, Release};
 use crate::data::LineFault;
 use crate::parameters::{MailParameters, RcptParameters};
 use crate::{Protocol, limits};
 
 pub use session::Session;
+
+/// The extensions offered beside those every session has.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each extension")]
+pub struct Offers {
+    /// SIZE (RFC 1870) is announced; the bound holds anyway.
+    pub size: bool,
+    /// 8BITMIME (RFC 6152)
+    pub eight_bit_mime: bool,
+    /// BINARYMIME (RFC 3030): bare CR and LF are taken in BDAT content marked so.
+    pub binary_mime: bool,
+    /// BURL for IMAP URLs (RFC 4468)
+    pub burl: bool,
+    /// DELIVERBY (RFC 2852): the shortest time in mode R, seconds.
+    pub deliver_by: Option<u32>,
+    /// FUTURERELEASE (RFC 4865): the longest time, seconds, and the moment that is now.
+    pub future_release: Option<(u32, i64)>,
+    /// MT-PRIORITY (RFC 6710)
+    pub priority: bool,
+    /// REQUIRETLS (RFC 8689); only ever on an encrypted connection.
+    pub require_tls: bool,
+    /// RRVS (RFC 7293)
+    pub same_owner: bool,
+    /// NO-SOLICITING (RFC 3865) with these keywords, perhaps none.
+    pub no_soliciting: Option<String>,
+    /// LIMITS (RFC 9422)
+    pub limits: bool,
+    /// ETRN (RFC 1985)
+    pub etrn: bool,
+    /// ATRN (RFC 2645)
+    pub atrn: bool,
+    /// XCLIENT: the client is a trusted relay.
+    pub xclient: bool,
+}
+
+impl Default for Offers {
+    fn default() -> Self {
+        Self {
+            size: true,
+            eight_bit_mime: true,
+            binary_mime: false,
+            burl: false,
+            deliver_by: None,
+            future_release: None,
+            priority: false,
+            require_tls: false,
+            same_owner: false,
+            no_soliciting: None,
+            limits: false,
+            etrn: false,
+            atrn: false,
+            xclient: false,
+        }
+    }
+}
 
 /// How a session behaves. Limits default to those of [`limits`].
 #[derive(Clone, Debug)]
@@ -50,10 +108,10 @@ pub struct Config {
     pub mechanisms_tls: Vec<String>,
     /// No mail without AUTH (submission, RFC 6409).
     pub auth_required: bool,
-    /// Announce BINARYMIME, and take bare CR and LF in BDAT content marked so.
-    pub binarymime: bool,
-    /// Announce BURL for IMAP URLs (RFC 4468).
-    pub burl: bool,
+    /// Most messages of one connection.
+    pub max_messages: u32,
+    /// Extensions.
+    pub offers: Offers,
     /// Refuse commands sent ahead where PIPELINING was not announced (before or without EHLO).
     pub enforce_pipelining: bool,
 }
@@ -74,8 +132,8 @@ impl Default for Config {
             mechanisms_plain: Vec::new(),
             mechanisms_tls: Vec::new(),
             auth_required: false,
-            binarymime: false,
-            burl: false,
+            max_messages: limits::MESSAGES,
+            offers: Offers::default(),
             enforce_pipelining: true,
         }
     }
@@ -86,7 +144,8 @@ impl Default for Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The client said its name; the machine has replied. A transaction that was open is gone.
+    /// *Answer* with [`Session::welcome`], or refuse with `answer`: the client said its name. A
+    /// transaction that was open is gone.
     Hello {
         /// How.
         verb: Hello,
@@ -137,6 +196,25 @@ pub enum Event {
     },
     /// *Answer* or [`Session::challenge`]: the client's answer to a challenge.
     AuthResponse(Vec<u8>),
+    /// *Answer*: ETRN.
+    Etrn {
+        /// What the name is.
+        what: Release,
+        /// In lower case.
+        name: String,
+    },
+    /// *Answer*: ATRN of an authenticated client. After a positive answer comes
+    /// [`Event::Turned`].
+    Atrn {
+        /// In lower case; none for all.
+        domains: Vec<String>,
+    },
+    /// Send the output; from now on we are the client on this connection. Nothing comes of this
+    /// session any more.
+    Turned,
+    /// *Answer*: a trusted relay says who the client is. After a positive answer the session is as
+    /// fresh, with a new greeting.
+    Xclient(ClientFacts),
     /// The client gave the dialogue up or broke it; the machine has replied.
     AuthCancelled,
     /// The transaction is gone; the machine has replied.

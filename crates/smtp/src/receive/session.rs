@@ -6,10 +6,8 @@ use bytes::BytesMut;
 
 use super::content::Transaction;
 use super::{Close, Config, Event};
-use crate::address::{AddressError, Path};
-use crate::command::{Command, CommandError, Hello};
+use crate::command::Hello;
 use crate::data::{DotDecoder, Found};
-use crate::parameters::{BodyKind, MailParameters, RcptParameters};
 use crate::reply::{Reply, Status};
 use crate::{Protocol, limits};
 
@@ -32,6 +30,8 @@ pub(super) enum State {
     SkippedChunk { left: u64, last: bool, reply: Reply },
     /// The upgrade to TLS.
     Tls,
+    /// To be told that the roles are turned.
+    Turned,
     /// Nothing any more.
     Closed,
 }
@@ -39,6 +39,7 @@ pub(super) enum State {
 /// What the caller was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
+    Hello(Hello),
     Mail,
     Rcpt,
     Data,
@@ -47,6 +48,9 @@ pub(super) enum Asked {
     Burl { last: bool },
     End,
     Auth,
+    Etrn,
+    Atrn,
+    Xclient,
 }
 
 /// One receiving session; see the module text for how it is driven.
@@ -57,13 +61,16 @@ pub struct Session {
     pub(super) output: Vec<u8>,
     pub(super) state: State,
     pub(super) transaction: Option<Transaction>,
-    hello: Option<Hello>,
-    tls: bool,
-    authenticated: bool,
+    pub(super) hello: Option<Hello>,
+    /// The client's name has a domain, or is an address.
+    pub(super) qualified: bool,
+    pub(super) tls: bool,
+    pub(super) authenticated: bool,
     skipped_line: usize,
     errors: u32,
     refused: u32,
-    surplus: u32,
+    pub(super) surplus: u32,
+    pub(super) messages: u32,
     pub(super) idle: u32,
     closing: Option<Close>,
 }
@@ -80,11 +87,13 @@ impl Session {
             state: State::Command,
             transaction: None,
             hello: None,
+            qualified: false,
             authenticated: false,
             skipped_line: 0,
             errors: 0,
             refused: 0,
             surplus: 0,
+            messages: 0,
             idle: 0,
             closing: None,
         }
@@ -103,6 +112,14 @@ impl Session {
         let text = format!("{} you spoke before the greeting", self.config.host);
         self.reply(&Reply::plain(554, text));
         self.close(Close::EarlyTalk);
+    }
+
+    /// After XCLIENT: another client, who has said nothing yet.
+    fn begin_again(&mut self) {
+        self.transaction = None;
+        self.hello = None;
+        self.authenticated = false;
+        self.greet();
     }
 
     /// Ends the session from outside (shutdown, time out, too many connections), whatever it is
@@ -164,6 +181,11 @@ impl Session {
                 State::Content { .. } => self.content()?,
                 State::Chunk { .. } => self.chunk()?,
                 State::Fetch { last } => self.fetch(last),
+                State::Turned => {
+                    self.state = State::Closed;
+                    self.input.clear();
+                    Some(Event::Turned)
+                }
                 State::SkippedChunk { .. } => self.skipped_chunk()?,
             };
             if event.is_some() {
@@ -178,6 +200,8 @@ impl Session {
         let State::Answer(asked) = self.state else { return };
         self.state = State::Command;
         match asked {
+            Asked::Hello(_) if reply.is_positive() => return self.welcome_as(asked),
+            Asked::Hello(_) => return self.error(&reply),
             Asked::Mail if reply.is_positive() => {
                 // `command` has put the parameters there.
                 if let Some(transaction) = &mut self.transaction {
@@ -207,16 +231,32 @@ impl Session {
                 if reply.is_positive() {
                     self.idle = 0;
                 }
+                self.messages = self.messages.saturating_add(1);
                 self.transaction = None;
             }
             Asked::Auth if reply.is_positive() => self.authenticated = true,
-            Asked::Auth => return self.error(&reply),
+            Asked::Xclient if reply.is_positive() => return self.begin_again(),
+            Asked::Auth | Asked::Xclient => return self.error(&reply),
+            Asked::Etrn => {
+                if !reply.is_positive() {
+                    return self.error(&reply);
+                }
+            }
+            Asked::Atrn if reply.is_positive() => self.state = State::Turned,
+            Asked::Atrn => return self.error(&reply),
         }
         self.reply(&reply);
         if reply.code == 421 {
             self.close(Close::Refused);
         } else if self.refused >= self.config.max_refused {
             self.too_many("too many refused recipients");
+        }
+    }
+
+    /// Answers [`Event::Hello`]: the client is welcome, and told what is offered.
+    pub fn welcome(&mut self) {
+        if let State::Answer(asked @ Asked::Hello(_)) = self.state {
+            self.welcome_as(asked);
         }
     }
 
@@ -228,6 +268,7 @@ impl Session {
             }
             self.state = State::Command;
             self.transaction = None;
+            self.messages = self.messages.saturating_add(1);
             self.idle = 0;
         }
     }
@@ -287,7 +328,7 @@ impl Session {
         }
     }
 
-    fn too_many(&mut self, text: &str) {
+    pub(super) fn too_many(&mut self, text: &str) {
         self.reply(&Reply::new(421, Status(4, 7, 0), text));
         self.close(Close::TooMany);
     }
@@ -356,232 +397,9 @@ impl Session {
         }
     }
 
-    fn command(&mut self, line: &str) -> Option<Event> {
-        let pipelining = matches!(self.hello, Some(Hello::Ehlo | Hello::Lhlo));
-        if self.config.enforce_pipelining && !pipelining && !self.input.is_empty() {
-            self.reply(&Reply::new(554, Status(5, 5, 0), "pipelining was not announced"));
-            self.close(Close::Pipelining);
-            return None;
-        }
-        let command = match Command::parse(line) {
-            Ok(command) => command,
-            Err(error) => {
-                self.bad_command(error);
-                return None;
-            }
-        };
-        let works = match command {
-            Command::Rcpt { .. } | Command::Data | Command::Quit => true,
-            Command::Bdat { size, .. } => size > 0,
-            Command::Burl { .. } => self.config.burl,
-            _ => false,
-        };
-        if !works {
-            self.idle += 1;
-            if self.idle > self.config.max_idle_commands {
-                self.too_many("too many commands without mail");
-                return None;
-            }
-        }
-        match command {
-            Command::Hello { verb, name } => self.hello(verb, name),
-            Command::Mail { path, parameters } => self.mail(path, parameters),
-            Command::Rcpt { path, parameters } => self.rcpt(path, parameters),
-            Command::Data => self.data(),
-            Command::Bdat { size, last } => self.bdat(size, last),
-            Command::Burl { url, last } => self.burl(url, last),
-            Command::StartTls => self.starttls(),
-            Command::Auth { mechanism, initial } => self.auth(mechanism, initial),
-            Command::Reset => {
-                self.transaction = None;
-                self.reply(&Reply::new(250, Status(2, 0, 0), "reset"));
-                Some(Event::Reset)
-            }
-            Command::Noop => {
-                self.reply(&Reply::new(250, Status(2, 0, 0), "nothing done"));
-                None
-            }
-            // The same answer for every name (ABU-15).
-            Command::Verify(_) => {
-                let text = "not verified, but mail will be taken if the name is good";
-                self.reply(&Reply::new(252, Status(2, 1, 5), text));
-                None
-            }
-            Command::Expand(_) => {
-                self.error(&Reply::new(502, Status(5, 7, 0), "lists are not expanded"));
-                None
-            }
-            Command::Help => {
-                let text = "EHLO MAIL RCPT DATA BDAT STARTTLS AUTH RSET NOOP VRFY QUIT";
-                self.reply(&Reply::new(214, Status(2, 0, 0), text));
-                None
-            }
-            Command::Quit => {
-                let text = format!("{} Angarium SMTP closing connection", self.config.host);
-                self.reply(&Reply::new(221, Status(2, 0, 0), text));
-                self.close(Close::Quit);
-                None
-            }
-        }
-    }
-
-    fn bad_command(&mut self, error: CommandError) {
-        let reply = match error {
-            CommandError::Unknown => Reply::new(500, Status(5, 5, 1), "command not recognised"),
-            CommandError::Syntax(text) => Reply::new(501, Status(5, 5, 4), text),
-            CommandError::Address(AddressError::Syntax) => {
-                Reply::new(501, Status(5, 1, 3), "address syntax")
-            }
-            CommandError::Address(AddressError::TooLong) => {
-                Reply::new(501, Status(5, 1, 3), "address too long")
-            }
-            CommandError::UnknownParameter => {
-                Reply::new(555, Status(5, 5, 4), "parameter not recognised")
-            }
-            CommandError::Bdat => {
-                // Where the content ends and commands begin cannot be known any more.
-                self.close(Close::Flood);
-                Reply::new(501, Status(5, 5, 4), "BDAT takes a length and LAST; closing")
-            }
-        };
-        self.error(&reply);
-    }
-
     pub(super) fn sequence(&mut self, text: &str) -> Option<Event> {
         self.error(&Reply::new(503, Status(5, 5, 1), text));
         None
-    }
-
-    fn hello(&mut self, verb: Hello, name: String) -> Option<Event> {
-        let lmtp = self.config.protocol == Protocol::Lmtp;
-        if lmtp != (verb == Hello::Lhlo) {
-            let text = if lmtp { "LHLO is spoken here" } else { "this is no LMTP" };
-            self.error(&Reply::new(500, Status(5, 5, 1), text));
-            return None;
-        }
-        self.hello = Some(verb);
-        self.transaction = None;
-        let qualified = name.contains(['.', ':', '[']);
-        let text =
-            if qualified { "is pleased to meet you" } else { "domain name should be qualified" };
-        let mut lines = vec![format!("{} {text}", self.config.host)];
-        if verb != Hello::Helo {
-            self.extensions(&mut lines);
-        }
-        self.reply(&Reply::list(250, lines));
-        Some(Event::Hello { verb, name })
-    }
-
-    fn extensions(&self, lines: &mut Vec<String>) {
-        lines.push("PIPELINING".into());
-        lines.push(format!("SIZE {}", self.config.max_size));
-        lines.push("8BITMIME".into());
-        if self.config.binarymime {
-            lines.push("BINARYMIME".into());
-        }
-        lines.push("SMTPUTF8".into());
-        lines.push("CHUNKING".into());
-        if self.config.burl {
-            lines.push("BURL imap".into());
-        }
-        lines.push("ENHANCEDSTATUSCODES".into());
-        lines.push("DSN".into());
-        if self.config.starttls && !self.tls {
-            lines.push("STARTTLS".into());
-        }
-        let mechanisms = self.mechanisms();
-        if !mechanisms.is_empty() {
-            lines.push(format!("AUTH {}", mechanisms.join(" ")));
-        }
-        lines.push("HELP".into());
-    }
-
-    fn mechanisms(&self) -> &[String] {
-        if self.tls { &self.config.mechanisms_tls } else { &self.config.mechanisms_plain }
-    }
-
-    fn mail(&mut self, path: Path, parameters: MailParameters) -> Option<Event> {
-        if self.hello.is_none() {
-            return self.sequence("say EHLO first");
-        }
-        if self.transaction.is_some() {
-            return self.sequence("a message is under way already");
-        }
-        let refusal = if self.config.auth_required && !self.authenticated {
-            Some(Reply::new(530, Status(5, 7, 0), "authentication required"))
-        } else if path.mailbox.as_ref().is_some_and(|m| m.domain.is_empty()) {
-            Some(Reply::new(553, Status(5, 1, 7), "the sender's address needs a domain"))
-        } else if !path.is_ascii() && !parameters.smtputf8 {
-            Some(Reply::new(553, Status(5, 6, 7), "SMTPUTF8 is needed for this address"))
-        } else if parameters.size.is_some_and(|size| size > self.config.max_size) {
-            Some(Reply::new(552, Status(5, 3, 4), "message too large"))
-        } else if parameters.body == Some(BodyKind::BinaryMime) && !self.config.binarymime {
-            Some(Reply::new(555, Status(5, 6, 1), "BINARYMIME is not offered"))
-        } else {
-            None
-        };
-        if let Some(reply) = refusal {
-            self.error(&reply);
-            return None;
-        }
-        self.transaction = Some(Transaction::new(&parameters));
-        self.state = State::Answer(Asked::Mail);
-        Some(Event::Mail { path, parameters })
-    }
-
-    fn rcpt(&mut self, path: Path, parameters: RcptParameters) -> Option<Event> {
-        let Some(transaction) = self.transaction.as_ref().filter(|t| t.open && !t.started) else {
-            return self.sequence("MAIL comes first");
-        };
-        if transaction.recipients >= self.config.max_recipients {
-            self.surplus += 1;
-            if self.surplus > limits::SURPLUS_RECIPIENTS {
-                self.too_many("too many recipients");
-            } else {
-                self.reply(&Reply::new(452, Status(4, 5, 3), "too many recipients"));
-            }
-            return None;
-        }
-        if !path.is_ascii() && !transaction.smtputf8 {
-            self.error(&Reply::new(553, Status(5, 6, 7), "SMTPUTF8 is needed for this address"));
-            return None;
-        }
-        self.state = State::Answer(Asked::Rcpt);
-        Some(Event::Rcpt { path, parameters })
-    }
-
-    fn starttls(&mut self) -> Option<Event> {
-        if self.tls {
-            return self.sequence("the connection is encrypted already");
-        }
-        if !self.config.starttls {
-            self.error(&Reply::new(502, Status(5, 5, 1), "STARTTLS is not offered"));
-            return None;
-        }
-        self.reply(&Reply::new(220, Status(2, 0, 0), "ready to start TLS"));
-        self.input.clear();
-        self.state = State::Tls;
-        Some(Event::StartTls)
-    }
-
-    fn auth(&mut self, mechanism: String, initial: Option<Vec<u8>>) -> Option<Event> {
-        if self.hello.is_none() || self.hello == Some(Hello::Helo) {
-            return self.sequence("say EHLO first");
-        }
-        if self.authenticated || self.transaction.is_some() {
-            return self.sequence("not now");
-        }
-        if !self.mechanisms().contains(&mechanism) {
-            let reply = if !self.tls && self.config.mechanisms_tls.contains(&mechanism) {
-                Reply::new(538, Status(5, 7, 11), "encryption is needed for this mechanism")
-            } else {
-                Reply::new(504, Status(5, 5, 4), "mechanism not offered")
-            };
-            self.error(&reply);
-            return None;
-        }
-        self.state = State::Answer(Asked::Auth);
-        Some(Event::Auth { mechanism, initial })
     }
 
     pub(super) fn ask(&mut self, asked: Asked) {

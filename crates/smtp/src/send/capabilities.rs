@@ -24,6 +24,18 @@ pub struct Capabilities {
     pub size: Option<u64>,
     /// AUTH mechanisms in capitals.
     pub auth: Vec<String>,
+    /// REQUIRETLS (RFC 8689)
+    pub require_tls: bool,
+    /// DELIVERBY: the shortest time taken in seconds, 0 for any (RFC 2852).
+    pub deliver_by: Option<u64>,
+    /// MT-PRIORITY (RFC 6710)
+    pub priority: bool,
+    /// FUTURERELEASE (RFC 4865)
+    pub future_release: bool,
+    /// LIMITS: most recipients of one message (RFC 9422).
+    pub most_recipients: Option<usize>,
+    /// LIMITS: most messages on one connection (RFC 9422).
+    pub most_messages: Option<usize>,
 }
 
 impl Capabilities {
@@ -43,6 +55,26 @@ impl Capabilities {
                 "DSN" => all.dsn = true,
                 "STARTTLS" => all.starttls = true,
                 "SIZE" => all.size = Some(words.next().and_then(|w| w.parse().ok()).unwrap_or(0)),
+                "REQUIRETLS" => all.require_tls = true,
+                "DELIVERBY" => {
+                    all.deliver_by = Some(words.next().and_then(|w| w.parse().ok()).unwrap_or(0));
+                }
+                "MT-PRIORITY" => all.priority = true,
+                "FUTURERELEASE" => all.future_release = true,
+                // `RCPTMAX=100 MAILMAX=10`: name and value in turn here.
+                "LIMITS" => {
+                    while let Some(name) = words.next() {
+                        // A limit of nothing is none: no server takes no recipients.
+                        let mut value = || words.next()?.parse::<usize>().ok().filter(|n| *n > 0);
+                        match name.to_ascii_uppercase().as_str() {
+                            "RCPTMAX" => all.most_recipients = value(),
+                            "MAILMAX" => all.most_messages = value(),
+                            _ => {
+                                let _ = value();
+                            }
+                        }
+                    }
+                }
                 "AUTH" => {
                     for word in words {
                         let word = word.to_ascii_uppercase();
@@ -55,5 +87,24 @@ impl Capabilities {
             }
         }
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_and_times_are_read_and_nonsense_is_passed_over() {
+        let lines = ["me", "LIMITS RCPTMAX=20 OTHER=x MAILMAX=3", "DELIVERBY 240", "REQUIRETLS"];
+        let reply = Reply::list(250, lines.iter().map(|l| (*l).to_owned()).collect());
+        let able = Capabilities::of(&reply);
+        assert_eq!((able.most_recipients, able.most_messages), (Some(20), Some(3)));
+        assert_eq!((able.deliver_by, able.require_tls), (Some(240), true));
+        let lines = ["me", "LIMITS RCPTMAX=0 MAILMAX", "SIZE x"];
+        let reply = Reply::list(250, lines.iter().map(|l| (*l).to_owned()).collect());
+        let able = Capabilities::of(&reply);
+        assert_eq!((able.most_recipients, able.most_messages), (None, None));
+        assert_eq!(able.size, Some(0));
     }
 }

@@ -55,6 +55,9 @@ pub enum Event {
     Sent(Vec<Reply>),
     /// RSET or QUIT was answered.
     Done(Reply),
+    /// The server refused a chunk before the last was given: nothing of the message is taken, and
+    /// the session is of no more use.
+    ChunkRefused(Reply),
     /// What was asked was refused (greeting, EHLO, STARTTLS, AUTH); the session goes on.
     Refused(Reply),
     /// The server speaks nonsense; the connection is of no more use.

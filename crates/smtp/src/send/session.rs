@@ -2,10 +2,13 @@
 
 use std::collections::VecDeque;
 
+use base64::Engine as _;
+
 use super::{Capabilities, Envelope, Event};
 use crate::Protocol;
 use crate::command::{Command, Hello};
 use crate::data::DotEncoder;
+use crate::parameters::BodyKind;
 use crate::reply::{Reply, ReplyReader};
 
 /// The command whose reply is awaited.
@@ -16,9 +19,13 @@ enum Sent {
     Helo,
     StartTls,
     Auth,
+    /// AUTH LOGIN: what is answered to the next question.
+    AuthLogin,
     Mail,
     Rcpt,
     Data,
+    /// A chunk before the last.
+    Chunk,
     /// The end of the content; so many replies belong to it.
     Content {
         replies: usize,
@@ -51,6 +58,12 @@ pub struct Session {
     accepted: usize,
     encoder: DotEncoder,
     chunked: bool,
+    /// BODY=BINARYMIME: bytes go as they are.
+    binary: bool,
+    /// The chunk that waits until it is known whether it is the last.
+    chunk: Vec<u8>,
+    /// What AUTH LOGIN still has to say.
+    secrets: VecDeque<Vec<u8>>,
     content_replies: Vec<Reply>,
     broken: bool,
 }
@@ -72,6 +85,9 @@ impl Session {
             accepted: 0,
             encoder: DotEncoder::default(),
             chunked: false,
+            binary: false,
+            chunk: Vec::new(),
+            secrets: VecDeque::new(),
             content_replies: Vec::new(),
             broken: false,
         }
@@ -119,15 +135,28 @@ impl Session {
         self.send(&command, Sent::Auth);
     }
 
-    /// Gives an envelope. The content of `size` octets will follow, by one BDAT chunk if the
-    /// server takes chunks, else by DATA.
+    /// AUTH LOGIN (an expired draft that many servers still want): name and password are asked for
+    /// one after the other.
+    pub fn auth_login(&mut self, name: &str, password: &str) {
+        self.secrets = VecDeque::from([name.as_bytes().to_vec(), password.as_bytes().to_vec()]);
+        let command = Command::Auth { mechanism: "LOGIN".into(), initial: None };
+        self.send(&command, Sent::AuthLogin);
+    }
+
+    /// Gives an envelope. The content of about `size` octets will follow, in BDAT chunks if the
+    /// server takes them, else by DATA.
     pub fn envelope(&mut self, mut envelope: Envelope, size: u64) {
         let able = &self.capabilities;
         let parameters = &mut envelope.parameters;
         parameters.size = able.size.map(|_| size);
-        if !able.eight_bit_mime {
+        let binary = parameters.body == Some(BodyKind::BinaryMime);
+        if binary && !(able.binary_mime && able.chunking) {
+            parameters.body = Some(BodyKind::EightBitMime);
+        }
+        if !able.eight_bit_mime && parameters.body != Some(BodyKind::BinaryMime) {
             parameters.body = None;
         }
+        self.binary = parameters.body == Some(BodyKind::BinaryMime);
         parameters.smtputf8 &= able.smtputf8;
         parameters.auth = None;
         if !able.dsn {
@@ -139,7 +168,9 @@ impl Session {
         let pipelining = able.pipelining;
         self.answers = Answers::default();
         self.accepted = 0;
-        self.encoder = DotEncoder::default();
+        self.encoder = if self.chunked { DotEncoder::for_chunks() } else { DotEncoder::default() };
+        self.chunk.clear();
+        self.content_replies.clear();
         let mail = Command::Mail { path: envelope.from, parameters: envelope.parameters };
         self.later = envelope
             .recipients
@@ -156,24 +187,41 @@ impl Session {
         while pipelining && self.send_next() {}
     }
 
-    /// Gives content: a piece of it after DATA, all of it where the server takes chunks.
+    /// Gives a piece of the content. Bare CR and LF go out as CRLF unless it is binary.
     pub fn content(&mut self, bytes: &[u8]) {
-        if self.chunked {
-            let size = bytes.len() as u64;
-            self.write(&Command::Bdat { size, last: true });
-            self.output.extend_from_slice(bytes);
-        } else {
+        if !self.chunked {
             self.encoder.push(bytes, &mut self.output);
+            return;
+        }
+        if !self.chunk.is_empty() {
+            self.send_chunk(false);
+            self.awaited.push_back(Sent::Chunk);
+        }
+        if self.binary {
+            self.chunk.extend_from_slice(bytes);
+        } else {
+            self.encoder.push(bytes, &mut self.chunk);
         }
     }
 
     /// The content was given whole.
     pub fn content_end(&mut self) {
-        if !self.chunked {
+        if self.chunked {
+            if !self.binary {
+                std::mem::take(&mut self.encoder).finish(&mut self.chunk);
+            }
+            self.send_chunk(true);
+        } else {
             std::mem::take(&mut self.encoder).finish(&mut self.output);
         }
         let replies = if self.protocol == Protocol::Lmtp { self.accepted } else { 1 };
         self.awaited.push_back(Sent::Content { replies });
+    }
+
+    fn send_chunk(&mut self, last: bool) {
+        let chunk = std::mem::take(&mut self.chunk);
+        self.write(&Command::Bdat { size: chunk.len() as u64, last });
+        self.output.extend_from_slice(&chunk);
     }
 
     /// RSET.
@@ -226,9 +274,28 @@ impl Session {
             }
             Sent::Helo if good => Some(Event::Hello(Capabilities::default())),
             Sent::StartTls if good => Some(Event::StartTls),
-            Sent::Auth if good => Some(Event::Authenticated),
-            Sent::Greeting | Sent::Ehlo | Sent::Helo | Sent::StartTls | Sent::Auth => {
-                Some(Event::Refused(reply))
+            Sent::Auth | Sent::AuthLogin if good => Some(Event::Authenticated),
+            Sent::AuthLogin if reply.code == 334 => {
+                // A server that asks a third question has no third answer coming.
+                let answer = self.secrets.pop_front().map_or_else(
+                    || "*".to_owned(),
+                    |secret| base64::engine::general_purpose::STANDARD.encode(secret),
+                );
+                self.output.extend_from_slice(answer.as_bytes());
+                self.output.extend_from_slice(b"\r\n");
+                self.awaited.push_front(Sent::AuthLogin);
+                None
+            }
+            Sent::Greeting
+            | Sent::Ehlo
+            | Sent::Helo
+            | Sent::StartTls
+            | Sent::Auth
+            | Sent::AuthLogin => Some(Event::Refused(reply)),
+            Sent::Chunk if good => None,
+            Sent::Chunk => {
+                self.awaited.clear();
+                Some(Event::ChunkRefused(reply))
             }
             Sent::Silent => None,
             Sent::Asked => Some(Event::Done(reply)),

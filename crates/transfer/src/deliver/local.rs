@@ -1,18 +1,76 @@
 //! LOCAL: into an account's mailbox, once however often it is tried (design, decision 7).
 
+use std::sync::Arc;
+
 use angarium_accounts::mailboxes::DeliverError;
 use angarium_accounts::{
     AccountId, Accounts, Appended, Flags, InternalDate, MessageBody, NewMessage, Origin, RouteKind,
     RouteOutcome, StoreError,
 };
 use angarium_store::{QueuedMessage, QueuedRecipient};
+use async_trait::async_trait;
+use tokio::task::JoinSet;
 
-use super::Outcome;
+use super::{Channels, Module, Outcome};
 use crate::envelope::RecipientFacts;
+use crate::recipients::LOCAL;
+
+/// Recipients of one message delivered at a time.
+const AT_ONCE: usize = 32;
+
+/// The module LOCAL.
+pub(crate) struct Local {
+    pub(crate) accounts: Arc<Accounts>,
+}
+
+#[async_trait]
+impl Module for Local {
+    fn name(&self) -> &'static str {
+        LOCAL
+    }
+
+    fn channels(&self) -> Channels {
+        Channels { total: 64, per_queue: 16, recipients: 1000 }
+    }
+
+    async fn deliver(
+        &self,
+        message: &Arc<QueuedMessage>,
+        recipients: &[u32],
+    ) -> Vec<(u32, Outcome)> {
+        if let [only] = recipients {
+            return vec![(*only, one(&self.accounts, message, *only).await)];
+        }
+        // At once, so that their appends share the store's sync.
+        let mut ended = Vec::with_capacity(recipients.len());
+        let mut running = JoinSet::new();
+        for index in recipients.iter().copied() {
+            if running.len() >= AT_ONCE
+                && let Some(Ok(done)) = running.join_next().await
+            {
+                ended.push(done);
+            }
+            let (accounts, message) = (Arc::clone(&self.accounts), Arc::clone(message));
+            running.spawn(async move { (index, one(&accounts, &message, index).await) });
+        }
+        while let Some(done) = running.join_next().await {
+            ended.extend(done.ok());
+        }
+        ended
+    }
+}
+
+async fn one(accounts: &Accounts, message: &QueuedMessage, index: u32) -> Outcome {
+    let place = usize::try_from(index).ok();
+    match place.and_then(|place| message.recipients.get(place)) {
+        Some(recipient) => deliver(accounts, message, index, recipient).await,
+        None => Outcome::failed("5.3.0", "no such recipient"),
+    }
+}
 
 /// Delivers to the account the recipient was routed to when it was accepted; if that is gone, to
 /// the one its address means now.
-pub async fn deliver(
+async fn deliver(
     accounts: &Accounts,
     message: &QueuedMessage,
     index: u32,

@@ -1,12 +1,10 @@
 //! The last step of a message for one recipient, by the module it was routed to.
 
+pub mod here;
 pub mod local;
+pub mod module;
 
-use angarium_store::{QueuedMessage, QueuedRecipient};
-
-use crate::envelope::RecipientFacts;
-use crate::recipients::{ERROR, LOCAL, SYSTEM};
-use angarium_accounts::Accounts;
+pub use module::{Channels, Module, Modules};
 
 /// How a delivery ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,24 +64,5 @@ impl Outcome {
     #[must_use]
     pub fn failed(status: &str, text: impl Into<String>) -> Self {
         Self::Failed { status: status.to_owned(), text: text.into(), host: None }
-    }
-}
-
-/// Delivers to one recipient; `index` is its place in the message.
-pub async fn deliver(
-    accounts: &Accounts,
-    message: &QueuedMessage,
-    index: u32,
-    recipient: &QueuedRecipient,
-) -> Outcome {
-    match recipient.module.as_str() {
-        LOCAL => local::deliver(accounts, message, index, recipient).await,
-        SYSTEM => Outcome::Delivered("discarded"),
-        ERROR => {
-            let reason = RecipientFacts::decode(recipient).reason;
-            let text = reason.unwrap_or_else(|| "the address is not good".into());
-            Outcome::failed("5.1.1", text)
-        }
-        other => Outcome::failed("5.3.5", format!("there is no module {other} on this server")),
     }
 }

@@ -9,15 +9,21 @@ mod burl;
 mod content;
 mod dialogue;
 mod login;
+mod mail;
+mod message;
+mod rcpt;
+mod reception;
+mod rules;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use angarium_accounts::Accounts;
-use angarium_smtp::receive::{Close, Config, Event, Session};
+use angarium_objects::value::Dictionary;
+use angarium_smtp::Protocol;
+use angarium_smtp::receive::{Close, Event, Session};
 use angarium_smtp::reply::{Reply, Status};
-use angarium_smtp::{Protocol, limits};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -26,6 +32,7 @@ use crate::protection::Protection;
 use crate::submit::Submitter;
 use crate::wire::Wire;
 use dialogue::Dialogue;
+pub(crate) use reception::Reception;
 
 /// Octets read at a time while commands come.
 const COMMAND_READ: usize = 4 * 1024;
@@ -40,37 +47,21 @@ const LINGER_OCTETS: usize = 1024 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
 /// How the connections of one listener are received.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ReceiverSettings {
     /// SMTP or LMTP.
     pub protocol: Protocol,
     /// A submission listener (587, 465): AUTH is required, missing Date and Message-ID are added.
     pub submission: bool,
-    /// Largest message, octets.
-    pub max_size: u64,
-    /// Most recipients of one message.
-    pub max_recipients: usize,
     /// Offer PLAIN and LOGIN also without TLS (unsafe; a warning belongs to it).
     pub clear_text_logins: bool,
-    /// How long a client may be silent.
-    pub silence: Duration,
-    /// How long the greeting waits for clients that speak first (ABU-04). With zero, only what is
-    /// there already is noticed.
-    pub greeting_delay: Duration,
-}
-
-impl Default for ReceiverSettings {
-    fn default() -> Self {
-        Self {
-            protocol: Protocol::Smtp,
-            submission: false,
-            max_size: limits::MESSAGE,
-            max_recipients: limits::RECIPIENTS,
-            clear_text_logins: false,
-            silence: Duration::from_secs(300),
-            greeting_delay: Duration::ZERO,
-        }
-    }
+    /// Settings of the module SMTP that are otherwise for this listener.
+    pub own: Dictionary,
+    /// How long a client may be silent, instead of the setting.
+    pub silence: Option<Duration>,
+    /// How long the greeting waits for clients that speak first (ABU-04), instead of the setting.
+    /// With zero, only what is there already is noticed.
+    pub greeting_delay: Option<Duration>,
 }
 
 /// What all connections of one listener share.
@@ -81,6 +72,23 @@ pub struct Receiver {
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) protection: Arc<Protection>,
     pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) reception: Arc<Reception>,
+    known: rules::Known,
+}
+
+impl Receiver {
+    pub(crate) fn new(
+        accounts: Arc<Accounts>,
+        submitter: Submitter,
+        protection: Arc<Protection>,
+        reception: Arc<Reception>,
+        settings: ReceiverSettings,
+        tls: Option<TlsAcceptor>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        let known = rules::Known::default();
+        Self { accounts, submitter, settings, tls, protection, stop, reception, known }
+    }
 }
 
 /// One connection as the listener knows it.
@@ -115,39 +123,16 @@ where
         _ => "localhost".to_owned(),
     };
     tracing::debug!(target: "SMTPI", session = %tag, "connection from [{}]:{}", info.peer.ip(), info.peer.port());
-    let machine = Session::new(receiver.config(&info, &host));
-    let mut connection = Connection {
-        wire: Wire::Plain(stream),
-        stop: receiver.stop.clone(),
-        dialogue: Dialogue::new(receiver, info, host, tag.clone()),
-        machine,
-    };
+    let rules = receiver.rules().await;
+    let mut dialogue = Dialogue::new(Arc::clone(&receiver), info, host, tag.clone(), rules);
+    let refusal = dialogue.connected().await;
+    let machine = Session::new(dialogue.config());
+    let stop = receiver.stop.clone();
+    drop(receiver);
+    let mut connection = Connection { wire: Wire::Plain(stream), stop, dialogue, machine, refusal };
     match Box::pin(connection.run()).await {
         Ok(()) => tracing::debug!(target: "SMTPI", session = %tag, "connection closed"),
         Err(error) => tracing::debug!(target: "SMTPI", session = %tag, "connection lost: {error}"),
-    }
-}
-
-impl Receiver {
-    fn config(&self, info: &ConnectionInfo, host: &str) -> Config {
-        let settings = &self.settings;
-        let names = |tls: bool| {
-            let all = self.accounts.sasl_mechanisms(tls, settings.clear_text_logins);
-            all.iter().map(|m| (*m).to_owned()).collect()
-        };
-        Config {
-            protocol: settings.protocol,
-            host: host.to_owned(),
-            max_size: settings.max_size,
-            max_recipients: settings.max_recipients,
-            starttls: self.tls.is_some() && !info.tls,
-            tls: info.tls,
-            mechanisms_plain: names(false),
-            mechanisms_tls: names(true),
-            auth_required: settings.submission,
-            burl: settings.submission,
-            ..Config::default()
-        }
     }
 }
 
@@ -156,6 +141,8 @@ struct Connection<S> {
     stop: watch::Receiver<bool>,
     machine: Session,
     dialogue: Dialogue,
+    /// Instead of the greeting.
+    refusal: Option<Reply>,
 }
 
 /// What ended the wait for input.
@@ -167,13 +154,17 @@ enum Input {
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     async fn run(&mut self) -> std::io::Result<()> {
-        let delay = self.dialogue.receiver().settings.greeting_delay;
-        let early = self.wire.read_buf(self.machine.input());
-        match tokio::time::timeout(delay, early).await {
-            Ok(Ok(0)) => return Ok(()),
-            Ok(Ok(_)) => self.machine.refuse_early_talk(),
-            Ok(Err(error)) => return Err(error),
-            Err(_) => self.machine.greet(),
+        if let Some(reply) = self.refusal.take() {
+            self.machine.shut(&reply);
+        } else {
+            let delay = self.dialogue.rules().greeting_delay;
+            let early = self.wire.read_buf(self.machine.input());
+            match tokio::time::timeout(delay, early).await {
+                Ok(Ok(0)) => return Ok(()),
+                Ok(Ok(_)) => self.machine.refuse_early_talk(),
+                Ok(Err(error)) => return Err(error),
+                Err(_) => self.machine.greet(),
+            }
         }
         loop {
             let mut closing = None;
@@ -244,7 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             return Ok(());
         }
         // A client that does not read our answers must not hold the session for ever.
-        let silence = self.dialogue.receiver().settings.silence;
+        let silence = self.dialogue.rules().silence;
         let write = async {
             self.wire.write_all(output).await?;
             self.wire.flush().await
@@ -258,7 +249,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let receiver = Arc::clone(self.dialogue.receiver());
         let Some(acceptor) = &receiver.tls else { return Err(std::io::Error::other("no TLS")) };
         let handshake = self.wire.upgrade(acceptor);
-        tokio::time::timeout(receiver.settings.silence, handshake).await??;
+        tokio::time::timeout(self.dialogue.rules().silence, handshake).await??;
         self.machine.tls_started();
         self.dialogue.tls_started();
         Ok(())
@@ -267,7 +258,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     async fn read(&mut self) -> std::io::Result<Input> {
         let content = self.machine.in_content();
         let size = if content { CONTENT_READ } else { COMMAND_READ };
-        let silence = self.dialogue.receiver().settings.silence;
+        let silence = self.dialogue.rules().silence;
         let input = self.machine.input();
         input.reserve(size);
         let stopping = *self.stop.borrow();

@@ -30,6 +30,12 @@ impl Clock for Hands {
     }
 }
 
+/// A listener with one setting of its own.
+pub fn own(key: &str, value: &str) -> ReceiverSettings {
+    let own = Dictionary::from([(key.to_owned(), Value::from(value))]);
+    ReceiverSettings { own, ..ReceiverSettings::default() }
+}
+
 pub struct House {
     pub store: Store,
     pub accounts: Arc<Accounts>,
