@@ -119,6 +119,7 @@ impl Transfer {
 
     /// Receivers look the names of clients up with this resolver.
     pub fn receive_with_dns(&self, dns: dns::Dns) {
+        self.protection.use_dns(dns.clone());
         self.reception.use_dns(dns);
     }
 

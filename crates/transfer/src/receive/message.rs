@@ -11,7 +11,8 @@ use angarium_smtp::reply::Reply;
 use super::answers;
 use super::content::{Intake, Missing, Refused};
 use super::dialogue::{Dialogue, Envelope};
-use crate::submit::Submit;
+use crate::inspect::{Context, Outline};
+use crate::submit::{self, Submit};
 use crate::trace;
 
 impl Dialogue {
@@ -32,7 +33,9 @@ impl Dialogue {
     pub(super) async fn content(&mut self) -> Result<(), Reply> {
         let with = self.with();
         let account = self.login.actor.as_ref().map(|actor| actor.full_name());
-        let module = self.source().word();
+        let source = self.source();
+        let module = source.word();
+        let trusted = self.login.actor.is_some() || self.is_client();
         let Some(envelope) = &mut self.envelope else { return Err(answers::later()) };
         let accounts = &self.receiver.accounts;
         let id = self.receiver.submitter.next_id();
@@ -62,8 +65,27 @@ impl Dialogue {
             let add = move |head: &[u8]| trace::missing_lines(head, module, id, now, &host);
             Box::new(add) as Missing
         });
+        let peer = Some(self.info.peer.ip());
+        let outline = Outline { source, peer, trusted };
+        let inspection = self.receiver.submitter.inspectors().wanting(&outline);
+        let inspection = inspection.map(|inspection| {
+            let context = Context {
+                id,
+                source,
+                peer,
+                hello: self.hello.as_ref().map_or_else(String::new, |(_, name)| name.clone()),
+                tls: self.info.tls,
+                trusted,
+                actor: self.login.actor.clone(),
+                return_path: envelope.return_path.clone(),
+                recipients: envelope.recipients.clone(),
+                host: self.host.clone(),
+                now,
+            };
+            (inspection, context)
+        });
         let writer = accounts.store().bodies.stage();
-        match Intake::start(writer, &lines, missing).await {
+        match Intake::start(writer, lines, &self.host, missing, inspection).await {
             Ok(intake) => {
                 envelope.content = Some((id, Box::new(intake)));
                 Ok(())
@@ -87,20 +109,29 @@ impl Dialogue {
 
     async fn submit(&mut self, envelope: Envelope, size: u64) -> Reply {
         let Some((id, intake)) = envelope.content else { return answers::later() };
-        let (staged, summary) = match intake.finish().await {
+        let whole = match intake.finish().await {
             Ok(whole) => whole,
             Err(why) => return self.refused(&why),
         };
+        if let Some(why) = &whole.discard {
+            tracing::warn!(target: "SMTPI", session = %self.tag(), "[{id}] discarded: {why}");
+            return answers::accepted(id);
+        }
+        let (mut return_path, mut recipients) = (envelope.return_path, envelope.recipients);
+        if let Some(changed) = whole.changed {
+            changed.envelope(&mut return_path, &mut recipients);
+        }
+        submit::into_mailbox(&mut recipients, whole.mailbox.as_deref());
         let submit = Submit {
             id: Some(id),
-            return_path: envelope.return_path,
-            recipients: envelope.recipients,
+            return_path,
+            recipients,
             source: self.source(),
             actor: self.login.actor.clone(),
             facts: envelope.facts,
         };
         let submitter = &self.receiver.submitter;
-        match submitter.submit(submit, MessageBody::Staged(staged), summary).await {
+        match submitter.submit(submit, MessageBody::Staged(whole.staged), whole.summary).await {
             Ok(id) => {
                 tracing::info!(target: "SMTPI", session = %self.tag(), "[{id}] received, {size} bytes");
                 answers::accepted(id)
@@ -119,6 +150,10 @@ impl Dialogue {
             Refused::Loop => {
                 tracing::error!(target: "SMTPI", session = %self.tag(), "message refused: mail loop");
                 answers::looping()
+            }
+            Refused::Verdict(verdict) => {
+                tracing::warn!(target: "SMTPI", session = %self.tag(), "message refused: {verdict:?}");
+                answers::verdict(verdict)
             }
             Refused::Store(error) => {
                 tracing::error!(target: "SMTPI", session = %self.tag(), "message cannot be stored: {error}");

@@ -173,6 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 match event {
                     Event::Closing(why) => {
                         tracing::debug!(target: "SMTPI", session = self.dialogue.tag(), "closing: {why:?}");
+                        self.dialogue.closing(why);
                         closing = Some(why);
                     }
                     Event::StartTls => upgrade = true,
