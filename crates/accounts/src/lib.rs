@@ -30,6 +30,7 @@ pub use angarium_store::{
     ObjectPage, Origin, QueueId, SettingsKey, Sifted, Snapshot, StagedBody, Store, StoreError, Top,
     Uid, UidValidity, Versioned,
 };
+pub use directory::Domain;
 pub use login::sasl::{SaslExchange, SaslStep};
 pub use login::{Login, LoginContext, LoginError, ReadingWatcher, Service};
 pub use operations::{

@@ -19,6 +19,7 @@ pub mod received;
 pub mod report;
 pub mod search;
 pub mod section;
+pub mod seven_bit;
 pub mod smime;
 pub mod structure;
 pub mod subject;

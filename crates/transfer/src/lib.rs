@@ -18,6 +18,7 @@ pub mod protection;
 pub mod receive;
 pub mod report;
 pub mod retry;
+pub mod send;
 pub mod srs;
 pub mod submit;
 pub mod trace;
@@ -49,9 +50,9 @@ pub struct Transfer {
     accounts: Arc<Accounts>,
     submitter: Submitter,
     dequeuer: dequeuer::Dequeuer,
+    reception: Arc<receive::Reception>,
     protection: Arc<Protection>,
     filters: Arc<Filters>,
-    reception: Arc<receive::Reception>,
     stop: watch::Sender<bool>,
 }
 
@@ -94,6 +95,12 @@ impl Transfer {
         &self.protection
     }
 
+    /// The filters.
+    #[must_use]
+    pub fn filters(&self) -> &Arc<Filters> {
+        &self.filters
+    }
+
     /// The base directory: where filters are shown files and greylisting keeps what it knows.
     pub fn use_base(&self, base: &Path) {
         self.protection.keep_in(base.join("Settings/Greylist.data"));
@@ -107,11 +114,12 @@ impl Transfer {
         let (accounts, stop) = (Arc::clone(&self.accounts), self.stop.subscribe());
         let submitter = self.submitter.clone();
         let protection = Arc::clone(&self.protection);
-        Arc::new(Receiver::new(accounts, submitter, reception, settings, protection, tls, stop))
+        Arc::new(Receiver::new(accounts, submitter, protection, reception, settings, tls, stop))
     }
 
     /// Receivers look the names of clients up with this resolver.
     pub fn receive_with_dns(&self, dns: dns::Dns) {
+        self.protection.use_dns(dns.clone());
         self.reception.use_dns(dns);
     }
 

@@ -264,7 +264,8 @@ impl Accounts {
     }
 
     /// Whether a network address is one of this machine's.
-    pub(crate) fn is_own_address(&self, ip: IpAddr) -> bool {
+    #[must_use]
+    pub fn is_own_address(&self, ip: IpAddr) -> bool {
         ip.is_loopback()
             || ip.is_unspecified()
             || self.facts.own.load().contains(&ip.to_canonical())

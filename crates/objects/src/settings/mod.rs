@@ -34,7 +34,7 @@ pub use protection::{PROTECTION_LISTS, PROTECTION_SETTINGS};
 pub use queue::QUEUE_SETTINGS;
 pub use server::{ROUTER_SETTINGS, SERVER_SETTINGS};
 pub use smtp_receiving::SMTP_RECEIVING;
-pub use smtp_sending::SMTP_SENDING;
+pub use smtp_sending::{SMTP_SENDING, TLS_POLICIES};
 
 /// Longest key of a setting, in bytes.
 pub const MAX_KEY: usize = 128;

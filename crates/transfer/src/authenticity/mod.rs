@@ -197,7 +197,11 @@ impl Inspector for Checks {
             "[{}] spf {:?}, dmarc {:?}",
             arrived.id, checked.spf, checked.dmarc
         );
-        let (verdict, mailbox) = (decision.verdict, decision.mailbox);
-        Findings { lines: checked.lines, verdict, mailbox, ..Findings::default() }
+        Findings {
+            lines: checked.lines,
+            verdict: decision.verdict,
+            mailbox: decision.mailbox,
+            changed: None,
+        }
     }
 }

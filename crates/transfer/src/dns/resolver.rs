@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -18,7 +19,7 @@ use super::{Answer, DnsError, Found, MAX_RECORDS, Mx, Srv, Tlsa, reverse_name};
 const CACHE: u64 = 20_000;
 
 /// Which name servers are asked, and how far they are trusted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DnsOptions {
     /// These, with their ports; empty is what the system is set to.
     pub servers: Vec<SocketAddr>,
@@ -28,10 +29,18 @@ pub struct DnsOptions {
     pub trust_anchor: Option<PathBuf>,
 }
 
-/// Asks the DNS; cheap to clone.
+/// Asks the DNS; cheap to clone. All clones follow when the options change.
 #[derive(Clone)]
 pub struct Dns {
-    resolver: TokioResolver,
+    current: Arc<RwLock<(DnsOptions, TokioResolver)>>,
+}
+
+fn build(options: &DnsOptions) -> Result<TokioResolver, String> {
+    let (config, opts) = settings(options)?;
+    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        .with_options(opts)
+        .build()
+        .map_err(|error| error.to_string())
 }
 
 impl Dns {
@@ -40,18 +49,28 @@ impl Dns {
     /// # Errors
     /// What is wrong with the options or the system's own settings, for people.
     pub fn new(options: &DnsOptions) -> Result<Self, String> {
-        let (config, opts) = settings(options)?;
-        let resolver = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-            .with_options(opts)
-            .build()
-            .map_err(|error| error.to_string())?;
-        Ok(Self { resolver })
+        let current = (options.clone(), build(options)?);
+        Ok(Self { current: Arc::new(RwLock::new(current)) })
     }
 
-    /// The resolver itself, for the library that checks who sent a message.
+    /// Goes on with other options, if they are others. What was kept of answers is forgotten then.
+    ///
+    /// # Errors
+    /// As [`Dns::new`]; the old options stay.
+    pub fn apply(&self, options: &DnsOptions) -> Result<(), String> {
+        if self.current.read().unwrap_or_else(PoisonError::into_inner).0 == *options {
+            return Ok(());
+        }
+        let made = (options.clone(), build(options)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = made;
+        Ok(())
+    }
+
+    /// The resolver itself as it is now, for the library that checks who sent a message. Cheap;
+    /// ask again for every use, since settings may change.
     #[must_use]
-    pub fn resolver(&self) -> &TokioResolver {
-        &self.resolver
+    pub fn resolver(&self) -> TokioResolver {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
 
     /// MX records, best first.
@@ -168,7 +187,7 @@ impl Dns {
         let later = |why: String| DnsError::Later { name: name.to_owned(), why };
         let mut query = Name::from_utf8(name).map_err(|_| none(false))?;
         query.set_fqdn(true);
-        let lookup = match self.resolver.lookup(query, kind).await {
+        let lookup = match self.resolver().lookup(query, kind).await {
             Ok(lookup) => lookup,
             Err(NetError::Dns(NetDnsError::NoRecordsFound(no))) => {
                 return match no.response_code {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use angarium_smtp::Protocol;
 use angarium_smtp::command::Hello;
-use angarium_smtp::receive::{Config, Event, Offers, Session};
+use angarium_smtp::receive::{Close, Config, Event, Offers, Session};
 use angarium_smtp::reply::Reply;
 use angarium_store::QueueId;
 
@@ -15,6 +15,7 @@ use super::login::{Authentication, context};
 use super::rules::{Audience, Rules};
 use super::{ConnectionInfo, Receiver};
 use crate::envelope::MessageFacts;
+use crate::protection::Guard;
 use crate::submit::{Recipient, Source};
 
 /// One connection's dialogue with its client.
@@ -27,6 +28,8 @@ pub(super) struct Dialogue {
     pub(super) hello: Option<(Hello, String)>,
     pub(super) login: Authentication,
     pub(super) envelope: Option<Envelope>,
+    /// None before it is connected.
+    pub(super) guard: Option<Guard>,
 }
 
 /// A message under way.
@@ -55,6 +58,7 @@ impl Dialogue {
             hello: None,
             login: Authentication::default(),
             envelope: None,
+            guard: None,
         }
     }
 
@@ -71,14 +75,25 @@ impl Dialogue {
     }
 
     /// The client is there and has not been greeted: the words to send it away with, if any.
-    #[expect(clippy::unused_async, reason = "the protection is asked here")]
     pub(super) async fn connected(&mut self) -> Option<Reply> {
+        let (protection, peer) = (&self.receiver.protection, self.info.peer.ip());
+        match protection.connect(peer, self.receiver.settings.submission).await {
+            Ok(guard) => self.guard = Some(guard),
+            Err(refusal) => return Some(refusal),
+        }
         None
+    }
+
+    /// The connection ends for this reason.
+    pub(super) fn closing(&self, why: Close) {
+        if let Some(guard) = &self.guard {
+            guard.closing(why);
+        }
     }
 
     /// True when the client's address is one of our clients'.
     pub(super) fn is_client(&self) -> bool {
-        false
+        self.guard.as_ref().is_some_and(Guard::is_client)
     }
 
     /// How the session with this client behaves.
@@ -145,6 +160,9 @@ impl Dialogue {
         match event {
             Event::Hello { verb, name } => {
                 self.envelope = None;
+                if let Some(guard) = &mut self.guard {
+                    guard.hello(&name);
+                }
                 self.hello = Some((verb, name));
                 machine.welcome();
             }

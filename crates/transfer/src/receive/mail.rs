@@ -14,6 +14,7 @@ use crate::envelope::MessageFacts;
 impl Dialogue {
     pub(super) async fn mail(&mut self, path: &Path, parameters: &MailParameters) -> Reply {
         let address = path.address();
+        let mut leads = None;
         if !address.is_empty() {
             let accounts = &self.receiver.accounts;
             match accounts.route(&address, RouteKind::Mail, None).await {
@@ -33,8 +34,16 @@ impl Dialogue {
                         tracing::warn!(target: "SMTPI", session = %self.tag(), "sender <{address}> is not the account's");
                         return answers::not_your_address(&address);
                     }
+                    leads = Some(route);
                 }
             }
+        }
+        let authenticated = self.login.actor.is_some();
+        if let Some(guard) = &mut self.guard
+            && let Err(refusal) = guard.mail(&address, leads.as_ref(), authenticated).await
+        {
+            tracing::warn!(target: "SMTPI", session = %self.tag(), "MAIL refused: {refusal}");
+            return refusal;
         }
         self.envelope = Some(Envelope {
             return_path: address.clone(),

@@ -35,6 +35,7 @@ impl Dialogue {
         let account = self.login.actor.as_ref().map(|actor| actor.full_name());
         let source = self.source();
         let module = source.word();
+        let trusted = self.login.actor.is_some() || self.is_client();
         let Some(envelope) = &mut self.envelope else { return Err(answers::later()) };
         let accounts = &self.receiver.accounts;
         let id = self.receiver.submitter.next_id();
@@ -65,7 +66,7 @@ impl Dialogue {
             Box::new(add) as Missing
         });
         let peer = Some(self.info.peer.ip());
-        let outline = Outline { source, peer, trusted: self.login.actor.is_some() };
+        let outline = Outline { source, peer, trusted };
         let inspection = self.receiver.submitter.inspectors().wanting(&outline);
         let inspection = inspection.map(|inspection| {
             let context = Context {
@@ -74,7 +75,7 @@ impl Dialogue {
                 peer,
                 hello: self.hello.as_ref().map_or_else(String::new, |(_, name)| name.clone()),
                 tls: self.info.tls,
-                trusted: outline.trusted,
+                trusted,
                 actor: self.login.actor.clone(),
                 return_path: envelope.return_path.clone(),
                 recipients: envelope.recipients.clone(),
@@ -150,7 +151,10 @@ impl Dialogue {
                 tracing::error!(target: "SMTPI", session = %self.tag(), "message refused: mail loop");
                 answers::looping()
             }
-            Refused::Verdict(verdict) => answers::verdict(verdict),
+            Refused::Verdict(verdict) => {
+                tracing::warn!(target: "SMTPI", session = %self.tag(), "message refused: {verdict:?}");
+                answers::verdict(verdict)
+            }
             Refused::Store(error) => {
                 tracing::error!(target: "SMTPI", session = %self.tag(), "message cannot be stored: {error}");
                 answers::storage()

@@ -80,6 +80,7 @@ impl Receiver {
     pub(crate) fn new(
         accounts: Arc<Accounts>,
         submitter: Submitter,
+        protection: Arc<Protection>,
         reception: Arc<Reception>,
         settings: ReceiverSettings,
         protection: Arc<Protection>,
@@ -173,6 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 match event {
                     Event::Closing(why) => {
                         tracing::debug!(target: "SMTPI", session = self.dialogue.tag(), "closing: {why:?}");
+                        self.dialogue.closing(why);
                         closing = Some(why);
                     }
                     Event::StartTls => upgrade = true,

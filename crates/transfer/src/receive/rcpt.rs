@@ -10,13 +10,20 @@ use angarium_smtp::reply::Reply;
 use super::answers;
 use super::dialogue::Dialogue;
 use crate::envelope::RecipientFacts;
+use crate::protection::Permit;
 use crate::submit::Recipient;
 
 impl Dialogue {
     pub(super) async fn rcpt(&mut self, path: &Path, parameters: &RcptParameters) -> Reply {
         let address = path.address();
         let route = self.receiver.accounts.route(&address, RouteKind::Mail, None).await;
-        let mut reply = answers::recipient(&address, &route, self.login.actor.is_some());
+        let (route, mut reply) = match self.permit(&address, route).await {
+            Ok(permit) => {
+                let reply = answers::recipient(&address, &permit.route, permit.why);
+                (permit.route, reply)
+            }
+            Err((route, refusal)) => (route, refusal),
+        };
         let size = self.envelope.as_ref().and_then(|e| e.size).unwrap_or(0);
         if reply.is_positive()
             && let Some(no_room) = room(&self.receiver.accounts, &address, &route, size).await
@@ -25,6 +32,9 @@ impl Dialogue {
         }
         if !reply.is_positive() {
             tracing::warn!(target: "SMTPI", session = %self.tag(), "RCPT refused: {reply}");
+            if let Some(guard) = &mut self.guard {
+                guard.refused(matches!(route, RouteOutcome::Unknown { .. })).await;
+            }
             return reply;
         }
         tracing::info!(target: "ROUTER", tag = "ROUTER", "{}: '<{address}>' accepted", module(&route));
@@ -36,6 +46,21 @@ impl Dialogue {
             });
         }
         reply
+    }
+}
+
+impl Dialogue {
+    /// Asks the protection whether this client may write there.
+    async fn permit(
+        &mut self,
+        address: &str,
+        route: RouteOutcome,
+    ) -> Result<Permit, (RouteOutcome, Reply)> {
+        let authenticated = self.login.actor.is_some();
+        let sender = self.envelope.as_ref().map(|e| e.return_path.clone()).unwrap_or_default();
+        let Some(guard) = &mut self.guard else { return Err((route, answers::later())) };
+        let asked = guard.rcpt(&sender, address, route.clone(), authenticated).await;
+        asked.map_err(|refusal| (route, refusal))
     }
 }
 
