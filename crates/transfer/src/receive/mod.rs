@@ -83,7 +83,6 @@ impl Receiver {
         protection: Arc<Protection>,
         reception: Arc<Reception>,
         settings: ReceiverSettings,
-        protection: Arc<Protection>,
         tls: Option<TlsAcceptor>,
         stop: watch::Receiver<bool>,
     ) -> Self {
