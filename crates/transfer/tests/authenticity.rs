@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use angarium_accounts::{Dictionary, QueueId, SettingsKey, Value};
 use angarium_transfer::authenticity::Authenticity;
+use angarium_transfer::authenticity::feedback::{Feedback, read};
 use angarium_transfer::authenticity::keys::{Algorithm, Key, State};
+use angarium_transfer::authenticity::publish::{MailDomain, compare, entries};
 use angarium_transfer::inspect::{Arrived, Findings, Outline};
 use angarium_transfer::{Source, Submit};
 use house::{House, MAIN};
@@ -328,27 +330,32 @@ async fn our_signatures_are_verified_by_the_programs_of_others() {
         let said = verify_with(python, &checked, &letter, "2", &["one", "two"]);
         assert_eq!(said.trim(), "[True, True]", "dkimpy on both signatures");
     }
-    let program = "/usr/sbin/opendkim-testmsg";
+    let program = "/usr/sbin/opendkim";
     if !Path::new(program).exists() {
         println!("skipped: opendkim is not installed");
         return;
     }
-    // It verifies by the DNS of the system only, so it signs instead, with a key of ours.
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
-    let Some(record) = openssl_key(&at("key")) else { return };
-    checked.names.txt("sel._domainkey.far.example", &record);
-    std::fs::write(at("letter"), "From: a@far.example\r\nSubject:  x \r\n\r\nx  y\r\n\r\n")
-        .unwrap();
+    let key = |key: &str| {
+        let name = format!("{key}._domainkey.{MAIN}");
+        format!("{name} {}\n", checked.names.text(&name))
+    };
+    std::fs::write(at("dns"), key("one") + &key("two")).unwrap();
+    let settings = format!("Mode v\nSyslog no\nTestDNSData file:{}\n", at("dns").display());
+    std::fs::write(at("settings"), settings).unwrap();
+    std::fs::write(at("letter"), &letter).unwrap();
     let done = Command::new(program)
-        .args(["-C", "-d", "far.example", "-s", "sel", "-k"])
-        .arg(at("key"))
-        .stdin(std::fs::File::open(at("letter")).unwrap())
+        .arg("-x")
+        .arg(at("settings"))
+        .arg("-t")
+        .arg(at("letter"))
+        .arg("-v")
         .output()
         .unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    let found = checked.inspect(&done.stdout, false).await;
-    assert!(found.lines.contains("dkim=pass"), "{}", found.lines);
+    let said =
+        String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+    assert!(said.contains(&format!("d={MAIN}")) && said.contains("succeeded"), "{said}");
 }
 
 /// Makes an RSA key in a file; its record.
@@ -458,5 +465,95 @@ async fn no_message_whatever_its_bytes_brings_the_checks_down() {
             assert!(found.lines.is_empty() || found.lines.ends_with("\r\n"));
         }
     }
-    let _ = &checked.own;
+}
+
+#[tokio::test]
+async fn what_was_seen_in_a_day_is_reported_to_those_who_want_it_and_may_have_it() {
+    let checked = Checked::new().await;
+    checked.set(&[("DMARCReports", "YES")]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let submitter = checked.house.transfer.submitter().clone();
+    let (_stop, stopping) = tokio::sync::watch::channel(false);
+    let place = dir.path().join("Feedback");
+    let feedback = Feedback::start(&checked.own, place.clone(), submitter, stopping).unwrap();
+    // One domain has asked us whether it may send its reports here; the other has not.
+    let wish = "v=DMARC1; p=none; rua=mailto:postmaster@main.example";
+    checked.names.txt("_dmarc.far.example", wish);
+    checked.names.txt("_dmarc.near.example", wish);
+    checked.names.txt("far.example._report._dmarc.main.example", "v=DMARC1");
+    for from in ["a@sub.far.example", "b@sub.far.example", "c@near.example"] {
+        let text = format!("From: {from}\r\nSubject: x\r\n\r\nx\r\n");
+        assert!(checked.mail("x@other.example", &text).await.starts_with("250 "));
+    }
+    let day = 1_800_000_000 / 86_400;
+    let file = place.join(format!("dmarc-{day}.jsonl"));
+    for _ in 0..500 {
+        let lines = std::fs::read_to_string(&file).unwrap_or_default().lines().count();
+        if lines == 4 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    feedback.report().await;
+    assert!(file.exists(), "the day is not over");
+    checked.house.clock.0.fetch_add(86_400, std::sync::atomic::Ordering::SeqCst);
+    feedback.report().await;
+    checked.house.settled().await;
+    let inbox = checked.house.inbox("postmaster@main.example").await;
+    let [report] = &inbox[..] else { panic!("{inbox:?}") };
+    assert!(
+        report.contains(
+            "Subject: Report Domain: far.example Submitter: main.example\r\n Report-ID: <"
+        ),
+        "{report}"
+    );
+    let read = read::dmarc(report.as_bytes()).unwrap();
+    assert_eq!((&read.json["domain"], &read.json["messages"]), (&"far.example".into(), &2.into()));
+    assert!(!file.exists(), "reported and forgotten");
+    feedback.report().await;
+    checked.house.settled().await;
+    assert_eq!(checked.house.inbox("postmaster@main.example").await.len(), 1, "told once");
+}
+
+#[tokio::test]
+async fn records_to_publish_are_held_against_what_is_seen() {
+    let names = Names::start().await;
+    let key = Key::make(Algorithm::Ed25519, 0).unwrap();
+    let domain = MailDomain {
+        name: "own.example".to_owned(),
+        host: "mail.own.example".to_owned(),
+        addresses: vec!["192.0.2.1".parse().unwrap()],
+        keys: vec![("s1".to_owned(), key.record()), ("s2".to_owned(), key.record())],
+        certificate: None,
+        ports: Vec::new(),
+        services: vec![("imaps".to_owned(), 993)],
+        reports: "postmaster@own.example".to_owned(),
+        policy_id: "1".to_owned(),
+    };
+    names.mx("own.example", "mail.own.example");
+    names.address("mail.own.example", "192.0.2.7");
+    names.txt("own.example", "something else");
+    names.txt("own.example", "v=spf1 ip4:192.0.2.9 -all");
+    names.txt("s1._domainkey.own.example", &key.record().replace("p=", "p= "));
+    names.txt("_dmarc.own.example", "v=DMARC1; p=reject");
+    names.broken("_mta-sts.own.example");
+    let dns = names.dns();
+    let mut seen = Vec::new();
+    for entry in entries(&domain) {
+        let standing = compare(&dns, &domain, &entry).await;
+        seen.push((entry.name.clone(), entry.rtype, standing.word()));
+    }
+    let is = |name: &str, rtype: &str, word: &str| {
+        let found = seen.iter().find(|(n, t, _)| n == name && *t == rtype);
+        assert_eq!(found.map(|(_, _, w)| *w), Some(word), "{name} {rtype}");
+    };
+    is("own.example", "MX", "ok");
+    is("mail.own.example", "A", "different");
+    is("own.example", "TXT", "different");
+    is("mail.own.example", "TXT", "missing");
+    is("s1._domainkey.own.example", "TXT", "ok");
+    is("s2._domainkey.own.example", "TXT", "missing");
+    is("_dmarc.own.example", "TXT", "ok");
+    is("_mta-sts.own.example", "TXT", "unknown");
+    is("_imaps._tcp.own.example", "SRV", "missing");
 }
