@@ -13,6 +13,7 @@ mod mailboxes;
 mod objects;
 mod server;
 mod sessions;
+mod signing;
 mod table;
 
 use std::sync::Arc;
@@ -146,6 +147,7 @@ impl Cli {
             Family::Objects => Box::pin(objects::run(self, actor, name, left)).await,
             Family::Mailboxes => Box::pin(mailboxes::run(self, actor, name, left)).await,
             Family::Alerts => Box::pin(alerts::run(self, actor, name, left)).await,
+            Family::Signing => Box::pin(signing::run(self, actor, name, left)).await,
             Family::Sessions => Box::pin(sessions::run(self, actor, name, left)).await,
             Family::Server => Box::pin(server::run(self, actor, name, left)).await,
         }

@@ -10,6 +10,7 @@ pub(crate) enum Family {
     Mailboxes,
     Alerts,
     Sessions,
+    Signing,
     Server,
 }
 
@@ -133,6 +134,10 @@ const HERE: &[(&str, Family)] = &[
     ("REMOVESERVERALERT", Family::Alerts),
     ("LISTACCOUNTSESSIONS", Family::Sessions),
     ("GETSESSION", Family::Sessions),
+    ("LISTDKIMKEYS", Family::Signing),
+    ("CREATEDKIMKEY", Family::Signing),
+    ("ROTATEDKIMKEYS", Family::Signing),
+    ("DELETEDKIMKEY", Family::Signing),
     ("GETMODULE", Family::Server),
     ("UPDATEMODULE", Family::Server),
     ("SETMODULE", Family::Server),
