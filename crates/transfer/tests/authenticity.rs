@@ -10,7 +10,10 @@ use std::sync::Arc;
 
 use angarium_accounts::{Dictionary, QueueId, SettingsKey, Value};
 use angarium_transfer::authenticity::Authenticity;
-use angarium_transfer::authenticity::feedback::{Feedback, read};
+use angarium_transfer::authenticity::feedback::tls_types::{
+    FailureDetails, Policy, PolicyDetails, PolicyType, ResultType, Summary,
+};
+use angarium_transfer::authenticity::feedback::{Feedback, TlsCounts, read};
 use angarium_transfer::authenticity::keys::{Algorithm, Key, State};
 use angarium_transfer::authenticity::publish::{MailDomain, compare, entries};
 use angarium_transfer::inspect::{Arrived, Findings, Outline};
@@ -556,4 +559,52 @@ async fn records_to_publish_are_held_against_what_is_seen() {
     is("_dmarc.own.example", "TXT", "ok");
     is("_mta-sts.own.example", "TXT", "unknown");
     is("_imaps._tcp.own.example", "SRV", "missing");
+}
+
+/// Counts of two days to one domain.
+struct Counts(std::sync::Mutex<Vec<i64>>);
+
+impl TlsCounts for Counts {
+    fn days(&self) -> Vec<i64> {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn take(&self, day: i64) -> Vec<Policy> {
+        self.0.lock().unwrap().retain(|one| *one != day);
+        let failure = FailureDetails::new(ResultType::CertificateExpired);
+        let policy = |domain: &str| Policy {
+            policy: PolicyDetails::new(PolicyType::Sts, domain),
+            summary: Summary { total_success: 5, total_failure: 1 },
+            failure_details: vec![failure.clone()],
+        };
+        vec![policy("far.example"), policy("silent.example")]
+    }
+}
+
+#[tokio::test]
+async fn how_tls_went_is_reported_to_domains_that_ask_for_it() {
+    let checked = Checked::new().await;
+    checked.set(&[("TLSReports", "YES")]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let submitter = checked.house.transfer.submitter().clone();
+    let (_stop, stopping) = tokio::sync::watch::channel(true);
+    let place = dir.path().to_owned();
+    let feedback = Feedback::start(&checked.own, place, submitter, stopping).unwrap();
+    let today = 1_800_000_000 / 86_400;
+    let counts = Arc::new(Counts(std::sync::Mutex::new(vec![today - 1, today])));
+    feedback.count_tls(counts.clone());
+    // The second place is an inner network: nothing goes there.
+    checked.names.txt(
+        "_smtp._tls.far.example",
+        "v=TLSRPTv1; rua=mailto:postmaster@main.example,https://inner.example/",
+    );
+    checked.names.address("inner.example", "127.0.0.1");
+    feedback.report().await;
+    checked.house.settled().await;
+    let inbox = checked.house.inbox("postmaster@main.example").await;
+    let [report] = &inbox[..] else { panic!("{inbox:?}") };
+    assert!(report.contains("TLS-Report-Domain: far.example"), "{report}");
+    let read = read::tls(report.as_bytes()).unwrap();
+    assert_eq!(read.json["policies"][0]["failure"], 1, "{read:?}");
+    assert_eq!(counts.days(), [today], "the day that is not over stays");
 }

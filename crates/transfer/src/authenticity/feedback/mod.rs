@@ -6,10 +6,11 @@
 mod aggregate;
 mod journal;
 pub mod read;
+mod tls;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use angarium_message::header;
@@ -24,6 +25,9 @@ use crate::submit::{Source, Submit, SubmitError, Submitter};
 use aggregate::{DAY, Wanted};
 use journal::Journal;
 pub(super) use journal::Seen;
+pub use mail_auth::report::tlsrpt as tls_types;
+use tls::Place;
+pub use tls::TlsCounts;
 
 /// Seconds between looks for days that are over.
 const LOOK: u64 = 3600;
@@ -42,6 +46,7 @@ pub struct Feedback {
     own: Arc<Authenticity>,
     journal: Journal,
     submitter: Submitter,
+    tls: RwLock<Option<Arc<dyn TlsCounts>>>,
 }
 
 impl Feedback {
@@ -57,7 +62,8 @@ impl Feedback {
         mut stop: watch::Receiver<bool>,
     ) -> std::io::Result<Arc<Self>> {
         let journal = Journal::open(directory)?;
-        let feedback = Arc::new(Self { own: Arc::clone(own), journal, submitter });
+        let feedback =
+            Arc::new(Self { own: Arc::clone(own), journal, submitter, tls: RwLock::default() });
         own.collect_in(Arc::downgrade(&feedback));
         let running = Arc::clone(&feedback);
         tokio::spawn(async move {
@@ -70,6 +76,11 @@ impl Feedback {
             }
         });
         Ok(feedback)
+    }
+
+    /// Reports what is counted there, too.
+    pub fn count_tls(&self, counts: Arc<dyn TlsCounts>) {
+        *self.tls.write().unwrap_or_else(PoisonError::into_inner) = Some(counts);
     }
 
     /// Notes a message that the owner of a domain wants to know of.
@@ -90,6 +101,64 @@ impl Feedback {
                 self.journal.forget(day);
             }
         }
+        let counts = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(counts) = counts {
+            for day in counts.days().into_iter().filter(|day| *day < today) {
+                let all = counts.take(day);
+                if settings.tls_reports {
+                    self.report_tls(day, all).await;
+                }
+            }
+        }
+    }
+
+    /// Sends the reports on TLS of one day. What cannot be sent now is not sent: the next day
+    /// brings the next one.
+    async fn report_tls(&self, day: i64, all: Vec<tls_types::Policy>) {
+        let Ok(host) = self.own.accounts.main_domain().await else { return };
+        let contact = self.contact(&host).await;
+        let mut domains: BTreeMap<String, Vec<tls_types::Policy>> = BTreeMap::new();
+        for policy in all {
+            domains.entry(policy.policy.policy_domain.clone()).or_default().push(policy);
+        }
+        for (domain, policies) in domains {
+            let found = self.own.dns.txt(&format!("_smtp._tls.{domain}")).await;
+            let Ok(found) = found else { continue };
+            let Some(wanted) = found.records.iter().find_map(|record| tls::places(record)) else {
+                continue;
+            };
+            let report = tls::report(day, &domain, &host, &contact, policies);
+            for place in wanted {
+                let sent = match &place {
+                    Place::Mail(address) => {
+                        self.mail_tls(&report, &domain, &host, &contact, address).await
+                    }
+                    Place::Web(url) => Box::pin(tls::post(&self.own.dns, url, &report)).await,
+                };
+                match sent {
+                    Ok(()) => tracing::info!(target: "SMTP", "TLS report to {domain} sent"),
+                    Err(why) => {
+                        tracing::info!(target: "SMTP", "TLS report to {domain} is not sent: {why}");
+                    }
+                }
+            }
+        }
+    }
+
+    async fn mail_tls(
+        &self,
+        report: &tls_types::TlsReport,
+        domain: &str,
+        host: &str,
+        contact: &str,
+        address: &str,
+    ) -> Result<(), String> {
+        let text = report.to_rfc5322(domain, host, contact, [address].into_iter());
+        let text = text.map_err(|error| error.to_string())?;
+        let id = &report.report_id;
+        let subject = format!("Report Domain: {domain} Submitter: {host}\r\n Report-ID: <{id}>");
+        let text = with_subject(&text, &subject);
+        self.submit(address, &text).await.map_err(|Later(why)| why)
     }
 
     /// Reports one day; false if something is left to be tried later.
