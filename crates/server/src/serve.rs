@@ -20,7 +20,7 @@ use crate::first_start::{self, FirstPassword};
 use crate::listeners::{Listeners, Listening};
 use crate::services::{PRODUCT, Services, VERSION};
 use crate::socket::{self, Administration};
-use crate::{certificates, logs, own_addresses};
+use crate::{authenticity, certificates, logs, own_addresses};
 
 /// How long sessions may take to end after the word was given.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -94,6 +94,7 @@ async fn live(
     let cli = Cli::new(accounts.clone(), ender.clone(), Arc::new(Control(stop.clone())), VERSION)
         .with_sessions(sessions.clone())
         .with_protection(transfer.protection().clone());
+    let _feedback = authenticity::start(&accounts, &transfer, base, stopping.clone());
     let services = Services::new(
         accounts.clone(),
         transfer.clone(),

@@ -2,6 +2,8 @@
 //! answer, a message too large to be held is shown as far as it has come, nothing is held for
 //! nobody.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 mod house;
 
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,7 @@
 //! What each command of `angarium` does, and the exit codes.
 
+pub(crate) mod dkim;
+pub(crate) mod dns;
 mod import;
 mod maintenance;
 mod objects;
@@ -50,6 +52,10 @@ fn execute(command: Command) -> io::Result<u8> {
             let how = import::How { domain, check_only, stop_at_first_error };
             import::run(&base, &file, &how)
         }
+        Command::Dkim { base, action } => dkim::run(&base, action),
+        Command::Dns { base, arguments } => dns::run(&base, &arguments),
+        Command::Dmarc { action } => dns::dmarc(action),
+        Command::Tlsrpt { action } => dns::tlsrpt(action),
         Command::Route { base, address, kind } => objects::route(&base, &address, &kind),
         Command::Cli { base, words } => objects::cli(&base, &words),
         Command::Exec { base, action } => sessions::exec(&base, action),
