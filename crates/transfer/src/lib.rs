@@ -43,6 +43,7 @@ pub use filters::Filters;
 pub use inspect::Inspectors;
 pub use protection::{BannedLines, Protection};
 pub use receive::{ConnectionInfo, Receiver, ReceiverSettings, serve};
+pub use send::{Sending, SendingOptions};
 pub use submit::{Recipient, Source, Submit, SubmitError, Submitter};
 
 /// The mail transfer of one server: started once, shared by all that submit or receive.
@@ -53,13 +54,25 @@ pub struct Transfer {
     reception: Arc<receive::Reception>,
     protection: Arc<Protection>,
     filters: Arc<Filters>,
+    sending: Option<Arc<Sending>>,
     stop: watch::Sender<bool>,
 }
 
 impl Transfer {
-    /// Starts the dequeuer over the accounts' store. Needs a running tokio runtime.
+    /// Starts the dequeuer over the accounts' store. Needs a running tokio runtime. Without the
+    /// module that sends, mail for other systems fails.
     #[must_use]
     pub fn start(accounts: Arc<Accounts>, options: DequeuerOptions) -> Arc<Self> {
+        Self::start_sending(accounts, options, None)
+    }
+
+    /// As [`Transfer::start`], with the module that sends to other systems.
+    #[must_use]
+    pub fn start_sending(
+        accounts: Arc<Accounts>,
+        options: DequeuerOptions,
+        sending: Option<Arc<Sending>>,
+    ) -> Arc<Self> {
         let (stop, stopped) = watch::channel(false);
         let protection = Protection::new(Arc::clone(&accounts));
         let submitter =
@@ -68,10 +81,14 @@ impl Transfer {
         submitter.inspectors().add(Turn::Filter, banned);
         let filters =
             Filters::start(Arc::clone(&accounts), Arc::clone(&protection), submitter.inspectors());
-        let modules = Modules::default()
+        let mut modules = Modules::default()
             .with(Arc::new(here::System))
             .with(Arc::new(here::Errors))
             .with(Arc::new(local::Local { accounts: Arc::clone(&accounts) }));
+        if let Some(sending) = &sending {
+            sending.start(stopped.clone());
+            modules = modules.with(Arc::clone(sending) as Arc<dyn Module>);
+        }
         let dequeuer = dequeuer::Dequeuer::start(
             Arc::clone(&accounts),
             submitter.clone(),
@@ -80,7 +97,16 @@ impl Transfer {
             stopped,
         );
         let reception = receive::Reception::new(&accounts);
-        Arc::new(Self { accounts, submitter, dequeuer, protection, filters, reception, stop })
+        Arc::new(Self {
+            accounts,
+            submitter,
+            dequeuer,
+            protection,
+            filters,
+            reception,
+            sending,
+            stop,
+        })
     }
 
     /// The one door in.
@@ -105,6 +131,12 @@ impl Transfer {
     pub fn use_base(&self, base: &Path) {
         self.protection.keep_in(base.join("Settings/Greylist.data"));
         self.filters.use_base(base.to_owned());
+    }
+
+    /// The module that sends to other systems, if there is one.
+    #[must_use]
+    pub fn sending(&self) -> Option<&Arc<Sending>> {
+        self.sending.as_ref()
     }
 
     /// What [`serve`] needs for the connections of one listener.

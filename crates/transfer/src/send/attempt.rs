@@ -297,6 +297,18 @@ impl Attempt<'_> {
             };
             progress.done.extend(bad.into_iter().map(|one| (one.index, failed.clone())));
         }
+        let kept = connection.encrypted && connection.capabilities().require_tls;
+        if self.letter.requires_tls() && !kept {
+            let text = "the message requires TLS on all of its way, and the host does not keep it \
+                        (REQUIRETLS)";
+            let failed = Trouble::never("5.7.30", text, &host).outcome;
+            for one in &waiting {
+                progress.put_off.insert(one.index, failed.clone());
+            }
+            progress.left = waiting;
+            return false;
+        }
+        let now = self.sending.accounts.now();
         let most = connection.capabilities().most_recipients.unwrap_or(MAX_RECIPIENTS);
         let most = most.min(MAX_RECIPIENTS);
         for part in 0..MAX_PARTS {
@@ -306,7 +318,7 @@ impl Attempt<'_> {
             let rest = waiting.split_off(waiting.len().min(most));
             let batch = std::mem::replace(&mut waiting, rest);
             let able = connection.capabilities().clone();
-            let fitted = match self.letter.fit(&able, &self.from, &batch).await {
+            let fitted = match self.letter.fit(&able, &self.from, &batch, now).await {
                 Ok(fitted) => fitted,
                 Err(outcome) => {
                     progress.done.extend(batch.iter().map(|one| (one.index, outcome.clone())));
@@ -436,7 +448,7 @@ impl Attempt<'_> {
             wish,
             dane,
             sts,
-            require_tls: false,
+            require_tls: self.letter.requires_tls(),
             tls_optional,
             name_secure: place.name_secure,
             host: &place.host,
