@@ -197,6 +197,11 @@ impl Inspector for Checks {
             "[{}] spf {:?}, dmarc {:?}",
             arrived.id, checked.spf, checked.dmarc
         );
-        Findings { lines: checked.lines, verdict: decision.verdict, mailbox: decision.mailbox }
+        Findings {
+            lines: checked.lines,
+            verdict: decision.verdict,
+            mailbox: decision.mailbox,
+            ..Findings::default()
+        }
     }
 }

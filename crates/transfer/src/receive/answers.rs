@@ -4,11 +4,18 @@ use angarium_accounts::{LoginError, QueueId, RouteOutcome};
 use angarium_smtp::reply::{Reply, Status};
 
 use crate::inspect::Verdict;
-use crate::recipients::{NO_SENDING, Refusal, refusal};
+use crate::protection::Why;
+use crate::recipients::{Refusal, refusal};
 use crate::submit::SubmitError;
 
 pub(super) fn sender(address: &str) -> Reply {
     Reply::new(250, Status(2, 1, 0), format!("<{address}> sender accepted"))
+}
+
+/// The sender is taken, his wish to go first is not (RFC 6710 section 4.3).
+pub(super) fn sender_of_priority(address: &str, priority: i8) -> Reply {
+    let text = format!("<{address}> sender accepted, priority is {priority}");
+    Reply::new(250, Status(2, 3, 6), text)
 }
 
 pub(super) fn sender_refused(address: &str, why: &str) -> Reply {
@@ -59,21 +66,23 @@ pub(super) fn accepted(id: QueueId) -> Reply {
     Reply::new(250, Status(2, 0, 0), format!("{id} message accepted for delivery"))
 }
 
-/// The answer to RCPT.
-pub(super) fn recipient(address: &str, route: &RouteOutcome, authenticated: bool) -> Reply {
+/// The answer to RCPT of who may write there, for this reason.
+pub(super) fn recipient(address: &str, route: &RouteOutcome, why: Why) -> Reply {
     match refusal(route) {
-        None => Reply::new(250, Status(2, 1, 5), format!("<{address}> ok")),
+        None | Some(Refusal::Remote) => {
+            let text = match why {
+                Why::Authenticated => "will relay mail for an authenticated user",
+                Why::Client => "accepting mail from a client address",
+                Why::Record | Why::BackedUp => "will relay mail for this domain",
+                Why::Ours | Why::WhiteHole => "ok",
+            };
+            Reply::new(250, Status(2, 1, 5), format!("<{address}> {text}"))
+        }
         Some(Refusal::Unknown) => {
             Reply::new(550, Status(5, 1, 1), format!("<{address}> unknown user account"))
         }
         Some(Refusal::Rejected(reason)) => {
             Reply::new(550, Status(5, 1, 1), format!("<{address}> {reason}"))
-        }
-        Some(Refusal::Remote) if authenticated => {
-            Reply::new(550, Status(5, 7, 1), format!("<{address}> {NO_SENDING}"))
-        }
-        Some(Refusal::Remote) => {
-            Reply::new(550, Status(5, 7, 1), format!("<{address}> relaying denied"))
         }
         Some(Refusal::Later(_)) => later(),
     }
@@ -84,6 +93,21 @@ pub(super) fn not_submitted(error: &SubmitError) -> Reply {
         SubmitError::Later(_) => storage(),
         other => Reply::new(554, Status(5, 3, 0), other.to_string()),
     }
+}
+
+/// ATRN: the roles are turned.
+pub(super) fn turned() -> Reply {
+    Reply::new(250, Status(2, 0, 0), "ok, now reversing the connection")
+}
+
+/// ATRN: nothing waits.
+pub(super) fn no_mail() -> Reply {
+    Reply::new(453, Status(4, 3, 0), "you have no mail")
+}
+
+/// ATRN: not for this account.
+pub(super) fn not_entitled() -> Reply {
+    Reply::new(450, Status(4, 7, 1), "ATRN request refused: not your domain")
 }
 
 pub(super) fn authenticated() -> Reply {
