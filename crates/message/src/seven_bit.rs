@@ -278,7 +278,8 @@ mod tests {
             if let Ok(Some(made)) = convert(&message, eight_bit) {
                 prop_assert!(eight_bit || made.is_ascii());
                 let body = Part::of(&made);
-                prop_assert_eq!(body.content_of(&made).as_ref(), bytes.as_slice());
+                let content = body.content_of(&made);
+                prop_assert_eq!(content.as_ref(), bytes.as_slice());
             }
         }
     }

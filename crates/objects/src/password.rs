@@ -18,6 +18,9 @@ use base64::engine::general_purpose::STANDARD;
 pub const HASH_MARK: char = '\u{2}';
 /// The byte in front of a reversibly encrypted password of the old server.
 pub const REVERSIBLE_MARK: char = '\u{1}';
+/// Label of our own readable form, behind [`REVERSIBLE_MARK`]: base64 of nonce, text and tag, sealed
+/// with a key of the server.
+pub const SEALED_LABEL: &str = "{ANGARIUM-SEALED-1}";
 /// Label of our own form.
 pub const OWN_LABEL: &str = "{ANGARIUM-1}";
 /// Most PBKDF2 rounds accepted in stored SCRAM keys.
@@ -75,6 +78,8 @@ pub enum StoredPassword<'a> {
     Empty,
     /// Clear text.
     Clear(&'a str),
+    /// Our own readable form: what stands behind the label.
+    Sealed(&'a str),
     /// An Argon2 hash in PHC form, with SCRAM keys if they were stored beside it.
     Argon2 {
         /// The PHC string, from `$argon2`.
@@ -204,8 +209,11 @@ pub fn recognise(stored: &str) -> StoredPassword<'_> {
     if stored.is_empty() {
         return StoredPassword::Empty;
     }
-    if stored.starts_with(REVERSIBLE_MARK) {
-        return StoredPassword::Known("A-crpt");
+    if let Some(sealed) = stored.strip_prefix(REVERSIBLE_MARK) {
+        return match sealed.strip_prefix(SEALED_LABEL) {
+            Some(sealed) if sealed.len() <= MAX_STORED => StoredPassword::Sealed(sealed),
+            _ => StoredPassword::Known("A-crpt"),
+        };
     }
     let Some(hash) = stored.strip_prefix(HASH_MARK) else {
         return StoredPassword::Clear(stored);
@@ -269,6 +277,12 @@ fn modular(hash: &str) -> StoredPassword<'_> {
         return hashed(HashMethod::DesCrypt, hash);
     }
     StoredPassword::Unknown
+}
+
+/// Our own readable form, of what a key has sealed (base64).
+#[must_use]
+pub fn sealed_form(sealed: &str) -> String {
+    format!("{REVERSIBLE_MARK}{SEALED_LABEL}{sealed}")
 }
 
 /// Our own form of a new password.

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::commands::dkim::DkimAction;
+use crate::commands::dns::{DnsArguments, ReportAction};
 use clap::{Args, Parser, Subcommand};
 
 /// An open mail server: domains, accounts, mail in and out, and every old server moved in.
@@ -88,6 +90,30 @@ pub(crate) enum Command {
         /// mail, access or signal.
         #[arg(long, default_value = "mail")]
         kind: String,
+    },
+    /// Keys that sign a domain's mail (DKIM): make, list, show, test, rotate, remove.
+    Dkim {
+        #[command(flatten)]
+        base: Base,
+        #[command(subcommand)]
+        action: DkimAction,
+    },
+    /// Print every DNS record a mail domain wants, or check what is published.
+    Dns {
+        #[command(flatten)]
+        base: Base,
+        #[command(flatten)]
+        arguments: DnsArguments,
+    },
+    /// DMARC aggregate reports from others.
+    Dmarc {
+        #[command(subcommand)]
+        action: ReportAction,
+    },
+    /// TLS reports from others.
+    Tlsrpt {
+        #[command(subcommand)]
+        action: ReportAction,
     },
     /// Execute one command of the CLI, such as: angarium cli GetAccountSettings joe
     Cli {

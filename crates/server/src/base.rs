@@ -50,6 +50,11 @@ impl BaseDirectory {
         self.root.join("run")
     }
 
+    /// What is collected for reports to other domains.
+    pub(crate) fn feedback(&self) -> PathBuf {
+        self.root.join("Feedback")
+    }
+
     /// Certificates.
     pub(crate) fn settings(&self) -> PathBuf {
         self.root.join("Settings")

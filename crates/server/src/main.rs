@@ -4,6 +4,7 @@
 
 mod administration;
 mod arguments;
+mod authenticity;
 mod base;
 mod certificates;
 mod commands;

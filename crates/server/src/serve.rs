@@ -15,11 +15,12 @@ use tokio::sync::watch;
 
 use crate::arguments::Serve;
 use crate::base::BaseDirectory;
+use crate::commands::output::tell;
 use crate::first_start::{self, FirstPassword};
 use crate::listeners::{Listeners, Listening};
 use crate::services::{PRODUCT, Services, VERSION};
 use crate::socket::{self, Administration};
-use crate::{certificates, logs, own_addresses};
+use crate::{authenticity, certificates, logs, own_addresses};
 
 /// How long sessions may take to end after the word was given.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -72,7 +73,7 @@ async fn live(
     let accounts = Accounts::new(embedded.store(), angarium_accounts::Options::default());
     if arguments.clear_text_logins {
         accounts.allow_clear_text_logins();
-        eprintln!("warning: passwords are taken in clear; anybody on the way can read them");
+        tell("warning: passwords are taken in clear; anybody on the way can read them");
     }
     let wanted = arguments.main_domain.clone().unwrap_or_else(first_start::usual_domain);
     let password = arguments.postmaster_password_file.as_deref();
@@ -93,6 +94,7 @@ async fn live(
     let cli = Cli::new(accounts.clone(), ender.clone(), Arc::new(Control(stop.clone())), VERSION)
         .with_sessions(sessions.clone())
         .with_protection(transfer.protection().clone());
+    let _feedback = authenticity::start(&accounts, &transfer, base, stopping.clone());
     let services = Services::new(
         accounts.clone(),
         transfer.clone(),
@@ -110,13 +112,12 @@ async fn live(
     let open = listeners.open();
     accounts.set_own_addresses(own_addresses::all(open.iter().map(|l| l.address.ip())));
     let admin = socket::open(&base.socket())?;
-    say(base, &main_domain, &first, open)?;
+    unheard(say(base, &main_domain, &first, open));
     let administration =
         Arc::new(Administration { cli, accounts: accounts.clone(), embedded, imap, numbers });
     tokio::spawn(socket::serve(admin, administration, stopping.clone()));
     let listening = tokio::spawn(listeners.follow(stopping.clone()));
-    println!("ready");
-    io::stdout().flush()?;
+    unheard(ready());
     tracing::info!(tag = "SYSTEM", "{PRODUCT} {VERSION} serves {main_domain}");
     until_told(stopping).await?;
     tracing::info!(tag = "SYSTEM", "stopping");
@@ -146,6 +147,19 @@ async fn until_told(mut stopping: watch::Receiver<bool>) -> io::Result<()> {
         _ = stopping.wait_for(|stop| *stop) => {}
     }
     Ok(())
+}
+
+fn ready() -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "ready")?;
+    out.flush()
+}
+
+/// Mail is served though standard output leads to a full disk or a closed pipe.
+fn unheard(said: io::Result<()>) {
+    if let Err(error) = said {
+        tracing::warn!(tag = "SYSTEM", "cannot write to standard output: {error}");
+    }
 }
 
 /// Tells on standard output what listens where, the first password, and what to try next.

@@ -139,6 +139,34 @@ fn pwd_21_a_foreign_scram_client_gets_in_over_imap_and_smtp_and_the_server_prove
 }
 
 #[test]
+fn pwd_21_foreign_clients_get_in_by_apop_and_cram_md5_where_they_are_offered() {
+    use std::io::Write;
+    if !installed("python3") {
+        return;
+    }
+    let house = House::build();
+    let name = format!("joe@{DOMAIN}");
+    for command in [
+        format!("CreateAccount {name} {{Password=\"{PASSWORD}\";PasswordEncryption=A-crpt;}}"),
+        "UpdateServerSettings {OldLoginMethods=(CRAM-MD5,APOP);}".to_owned(),
+    ] {
+        let (code, out) = house.angarium(&["cli", &command]);
+        assert_eq!(code, 0, "{out}");
+    }
+    let mut child = Command::new("python3")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/old_logins.py"))
+        .args([110, 143, 587, 106].map(|port| house.port(port).to_string()))
+        .arg(&name)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    writeln!(child.stdin.take().unwrap(), "{PASSWORD}").unwrap();
+    let out = child.wait_with_output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+#[test]
 fn a_second_process_on_the_same_base_directory_is_refused_with_a_clear_message() {
     let house = House::build();
     let out = Command::new(ANGARIUM)
@@ -258,4 +286,41 @@ fn sys_35_a_list_of_accounts_is_imported_and_each_bad_line_is_told() {
     let lines = imap.ok("LIST \"\" *");
     let all = lines.concat();
     assert!(String::from_utf8_lossy(&all).contains("Work/2026"));
+}
+
+#[test]
+fn a_server_whose_output_nobody_can_write_down_serves_all_the_same() {
+    let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else {
+        println!("skipped: there is no /dev/full");
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let mut house = House::alone("127.0.0.1", DOMAIN);
+    house.base = directory.path().join("base");
+    house.offset = house::free_offset();
+    let errors = full.try_clone().unwrap();
+    let mut child =
+        house.command().arg("--clear-text-logins").stdout(full).stderr(errors).spawn().unwrap();
+    let end = Instant::now() + Duration::from_secs(20);
+    // Nothing says ready, so the port does.
+    while std::net::TcpStream::connect(("127.0.0.1", house.port(143))).is_err() {
+        assert!(child.try_wait().unwrap().is_none(), "the server has ended");
+        assert!(Instant::now() < end, "the server does not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    house.account("joe");
+    house.imap("joe").ok("SELECT INBOX");
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    // A command whose output is lost ends by itself, too.
+    let out = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let errors = out.try_clone().unwrap();
+    let status = Command::new(ANGARIUM)
+        .args(["account", "list", "--base", house.base.to_str().unwrap()])
+        .stdin(Stdio::null())
+        .stdout(out)
+        .stderr(errors)
+        .status()
+        .unwrap();
+    assert_ne!(status.code(), Some(101));
 }

@@ -109,6 +109,12 @@ impl Transfer {
         &self.protection
     }
 
+    /// The filters.
+    #[must_use]
+    pub fn filters(&self) -> &Arc<Filters> {
+        &self.filters
+    }
+
     /// The base directory: where filters are shown files and greylisting keeps what it knows.
     pub fn use_base(&self, base: &Path) {
         self.protection.keep_in(base.join("Settings/Greylist.data"));
@@ -140,6 +146,7 @@ impl Transfer {
 
     /// Receivers look the names of clients up with this resolver.
     pub fn receive_with_dns(&self, dns: dns::Dns) {
+        self.protection.use_dns(dns.clone());
         self.reception.use_dns(dns);
     }
 

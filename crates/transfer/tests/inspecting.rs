@@ -2,6 +2,8 @@
 //! answer, a message too large to be held is shown as far as it has come, nothing is held for
 //! nobody.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 mod house;
 
 use std::sync::{Arc, Mutex};
@@ -113,7 +115,8 @@ async fn lmtp_refuses_for_each_recipient_and_the_door_in_with_an_error() {
 async fn what_is_too_large_to_be_held_is_shown_as_far_as_it_came() {
     const LINE: usize = 1000;
     let (house, obeys) = watched().await;
-    let settings = ReceiverSettings { max_size: 100 << 20, ..ReceiverSettings::default() };
+    let own = [("MessageSizeLimit".to_owned(), "100M".into())].into();
+    let settings = ReceiverSettings { own, ..ReceiverSettings::default() };
     let mut client: Client<_> = house.connect(settings, None, false);
     client.expect("220 ").await;
     client.hello().await;

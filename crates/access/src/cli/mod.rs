@@ -14,6 +14,7 @@ mod objects;
 mod protection;
 mod server;
 mod sessions;
+mod signing;
 mod table;
 
 use std::sync::Arc;
@@ -163,6 +164,7 @@ impl Cli {
             Family::Objects => Box::pin(objects::run(self, actor, name, left)).await,
             Family::Mailboxes => Box::pin(mailboxes::run(self, actor, name, left)).await,
             Family::Alerts => Box::pin(alerts::run(self, actor, name, left)).await,
+            Family::Signing => Box::pin(signing::run(self, actor, name, left)).await,
             Family::Sessions => Box::pin(sessions::run(self, actor, name, left)).await,
             Family::Protection => Box::pin(protection::run(self, actor, name, left)).await,
             Family::Server => Box::pin(server::run(self, actor, name, left)).await,

@@ -11,6 +11,7 @@ pub(crate) enum Family {
     Alerts,
     Sessions,
     Protection,
+    Signing,
     Server,
 }
 
@@ -160,6 +161,10 @@ const HERE: &[(&str, Family)] = &[
     ("SETTEMPBLACKLISTEDIPS", Family::Protection),
     ("TEMPBLACKLISTIP", Family::Protection),
     ("REPORTFAILEDLOGINADDRESS", Family::Protection),
+    ("LISTDKIMKEYS", Family::Signing),
+    ("CREATEDKIMKEY", Family::Signing),
+    ("ROTATEDKIMKEYS", Family::Signing),
+    ("DELETEDKIMKEY", Family::Signing),
     ("GETMODULE", Family::Server),
     ("UPDATEMODULE", Family::Server),
     ("SETMODULE", Family::Server),

@@ -117,9 +117,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if !clear {
             names.push("LOGINDISABLED");
         }
-        for mechanism in self.context.accounts.sasl_mechanisms(tls, clear) {
+        for mechanism in &self.mechanisms {
             names.push(match *mechanism {
                 "SCRAM-SHA-256" => "AUTH=SCRAM-SHA-256",
+                "SCRAM-SHA-1" => "AUTH=SCRAM-SHA-1",
+                "DIGEST-MD5" => "AUTH=DIGEST-MD5",
+                "CRAM-MD5" => "AUTH=CRAM-MD5",
                 "PLAIN" => "AUTH=PLAIN",
                 "LOGIN" => "AUTH=LOGIN",
                 _ => continue,

@@ -199,8 +199,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             return Err(Answer::bad("logged in already").into());
         }
         let accounts = Arc::clone(&self.context.accounts);
-        let offered = accounts.sasl_mechanisms(self.connection.is_tls(), self.clear_text_allowed);
-        if !offered.contains(&mechanism) {
+        if !self.mechanisms.contains(&mechanism) {
             return Err(Answer::no("this mechanism is not offered here").word("CANNOT").into());
         }
         let sasl = match accounts.sasl_start(mechanism, self.login_context()) {

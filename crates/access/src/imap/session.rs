@@ -58,6 +58,8 @@ pub(super) struct Session<S> {
     pub(super) login_failures: u32,
     /// A password may travel in clear as the connection is now.
     pub(super) clear_text_allowed: bool,
+    /// SASL mechanisms offered before login.
+    pub(super) mechanisms: Vec<&'static str>,
     /// The user was told that his account is nearly full.
     pub(super) quota_told: bool,
     errors: u32,
@@ -88,6 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             current: None,
             login_failures: 0,
             clear_text_allowed: false,
+            mechanisms: Vec::new(),
             quota_told: false,
             errors: 0,
             stranger_since: tokio::time::Instant::now(),
@@ -99,7 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     pub(super) async fn run(mut self: Box<Self>, preauthenticated: Option<Arc<Actor>>) {
         let peer = self.connection.info().peer;
         tracing::info!(%peer, tls = self.connection.is_tls(), "connected");
-        self.look_at_clear_text().await;
+        self.look_at_logins().await;
         let known = preauthenticated.is_some();
         if let Some(actor) = preauthenticated {
             self.enter(&actor, &actor);
@@ -299,8 +302,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
     }
 
-    /// Asks whether a password may travel in clear; when that cannot be known, it may not.
-    async fn look_at_clear_text(&mut self) {
+    /// Asks which ways to log in there are, and whether a password may travel in clear; when that
+    /// cannot be known, it may not.
+    async fn look_at_logins(&mut self) {
         let (tls, peer) = (self.connection.is_tls(), self.connection.info().peer.ip());
         self.clear_text_allowed = tls
             || match self.context.options.clear_text {
@@ -311,6 +315,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                     accounts.clear_text_allowed(Some(peer), tls).await.unwrap_or(false)
                 }
             };
+        let clear = self.clear_text_allowed;
+        self.mechanisms = self.context.accounts.sasl_mechanisms(tls, clear).await;
     }
 
     pub(super) fn status(&self) -> &'static str {
@@ -433,7 +439,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         // What came ahead in clear is forgotten before the first protected byte is read.
         self.flow.start_tls();
         self.connection.start_tls(&acceptor).await?;
-        self.look_at_clear_text().await;
+        self.look_at_logins().await;
         Ok(None)
     }
 

@@ -64,6 +64,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         }
     }
 
+    pub(super) async fn apop(&mut self, name: &str, digest: &str) {
+        self.entry.running("Authenticating");
+        let (login, mailbox) = split_name(name);
+        self.wanted_mailbox = mailbox;
+        let context = self.login_context();
+        match self.context.accounts.login_apop(login, &self.stamp, digest, context).await {
+            Ok(actor) => self.enter(actor).await,
+            Err(error) => self.denied(&error),
+        }
+    }
+
     pub(super) async fn auth(&mut self, mechanism: &str, initial: Option<&[u8]>) {
         self.entry.running("Authenticating");
         self.wanted_mailbox = None;

@@ -67,13 +67,14 @@ where
     tracing::debug!(target: "POP", session = %tag, peer = %info.peer, "connected");
     let stamp = format!("<{}.{}@{}>", info.session, context.accounts.now(), context.host);
     let connection = Connection::new(stream, info);
-    let policy = policy(&context, &connection);
+    let policy = policy(&context, &connection).await;
     let mut driver = Driver {
         session: Session::new(policy, &context.product, &stamp),
         connection,
         context,
         entry,
         tag,
+        stamp,
         exchange: None,
         wanted_mailbox: None,
         open: None,
@@ -88,17 +89,17 @@ where
 }
 
 /// What the connection allows as it is now.
-fn policy<S: AsyncRead + AsyncWrite + Unpin + Send>(
+async fn policy<S: AsyncRead + AsyncWrite + Unpin + Send>(
     context: &PopContext,
     connection: &Connection<S>,
 ) -> Policy {
     let tls = connection.is_tls();
-    let mechanisms = context.accounts.sasl_mechanisms(tls, context.clear_text);
+    let mechanisms = context.accounts.sasl_mechanisms(tls, context.clear_text).await;
     Policy {
         clear_text: tls || context.clear_text,
         starttls: !tls && context.tls.is_some(),
         mechanisms: mechanisms.iter().map(|name| (*name).to_owned()).collect(),
-        apop: false,
+        apop: context.accounts.apop_offered().await,
         submission: context.submission.is_some(),
         max_message_size: context.submission.as_ref().map_or(0, |s| s.max_message_size),
         login_delay: 0,
@@ -122,6 +123,8 @@ struct Driver<S> {
     context: Arc<PopContext>,
     entry: SessionEntry,
     tag: String,
+    /// What an APOP digest is made over.
+    stamp: String,
     exchange: Option<SaslExchange>,
     /// The mailbox of a `mailbox#account` login under way.
     wanted_mailbox: Option<String>,
@@ -206,7 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     async fn act(&mut self, event: Event) -> Result<(), ConnectionError> {
         match event {
             Event::Login { name, password } => Box::pin(self.login(name, password)).await,
-            Event::Apop { .. } => self.session.refuse(None, "APOP is not available"),
+            Event::Apop { name, digest } => Box::pin(self.apop(&name, &digest)).await,
             Event::Auth { mechanism, initial } => {
                 Box::pin(self.auth(&mechanism, initial.as_deref())).await;
             }
@@ -229,7 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         let Some(acceptor) = self.context.tls.clone() else { return Err(ConnectionError::Closed) };
         self.connection.start_tls(&acceptor).await?;
         self.exchange = None;
-        let policy = policy(&self.context, &self.connection);
+        let policy = policy(&self.context, &self.connection).await;
         self.session.tls_started(policy);
         Ok(())
     }

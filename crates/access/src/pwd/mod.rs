@@ -59,30 +59,31 @@ where
     let stamp = format!("<{}.{now}@{}>", info.session, context.host);
     let connection = Connection::new(stream, info);
     let session = PwdSession::new(
-        policy(&context, &connection),
+        policy(&context, &connection).await,
         &context.host,
         &context.product,
         &context.version,
         &stamp,
     );
     let mut driver =
-        Driver { session, connection, context, entry, tag, exchange: None, actor: None };
+        Driver { session, connection, context, entry, tag, stamp, exchange: None, actor: None };
     if let Err(error) = driver.run().await {
         tracing::debug!(target: "PWD", session = %driver.tag, %error, "ended");
     }
     driver.connection.close().await;
 }
 
-fn policy<S: AsyncRead + AsyncWrite + Unpin + Send>(
+async fn policy<S: AsyncRead + AsyncWrite + Unpin + Send>(
     context: &PwdContext,
     connection: &Connection<S>,
 ) -> PwdPolicy {
     let tls = connection.is_tls();
-    let mechanisms = context.cli.accounts.sasl_mechanisms(tls, context.clear_text);
+    let mechanisms = context.cli.accounts.sasl_mechanisms(tls, context.clear_text).await;
     PwdPolicy {
         clear_text: tls || context.clear_text,
         starttls: !tls && context.tls.is_some(),
-        apop: false,
+        // Programs made for the old server know nothing else; it works for readable passwords.
+        apop: true,
         mechanisms: mechanisms.iter().map(|name| (*name).to_owned()).collect(),
     }
 }
@@ -93,6 +94,8 @@ struct Driver<S> {
     context: Arc<PwdContext>,
     entry: SessionEntry,
     tag: String,
+    /// What an APOP digest is made over.
+    stamp: String,
     exchange: Option<SaslExchange>,
     actor: Option<(Arc<Actor>, EndSignal)>,
 }
@@ -159,7 +162,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     async fn act(&mut self, event: PwdEvent) -> Result<(), ConnectionError> {
         match event {
             PwdEvent::Login { name, password } => Box::pin(self.login(name, password)).await,
-            PwdEvent::Apop { .. } | PwdEvent::WebUser { .. } => {
+            PwdEvent::Apop { name, digest } => Box::pin(self.apop(&name, &digest)).await,
+            PwdEvent::WebUser { .. } => {
                 self.session.refuse(511, "this login method is not available");
             }
             PwdEvent::Auth { mechanism, initial } => {
@@ -188,7 +192,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         let Some(acceptor) = self.context.tls.clone() else { return Err(ConnectionError::Closed) };
         self.connection.start_tls(&acceptor).await?;
         self.exchange = None;
-        let policy = policy(&self.context, &self.connection);
+        let policy = policy(&self.context, &self.connection).await;
         self.session.tls_started(policy);
         Ok(())
     }
@@ -215,6 +219,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             tls: context.tls,
         };
         match self.context.cli.accounts.login(login).await {
+            Ok(actor) => self.enter(actor),
+            Err(error) => self.denied(&error),
+        }
+    }
+
+    async fn apop(&mut self, name: &str, digest: &str) {
+        self.entry.running("Authenticating");
+        let (context, stamp) = (self.login_context(), self.stamp.as_str());
+        match self.context.cli.accounts.login_apop(name, stamp, digest, context).await {
             Ok(actor) => self.enter(actor),
             Err(error) => self.denied(&error),
         }

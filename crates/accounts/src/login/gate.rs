@@ -139,7 +139,15 @@ impl Gate {
             hash::Quick::Slow => {}
         }
         let (owned, secret) = (stored.to_owned(), password.clone());
-        let matches = self.slow(move |memory| hash::verify(memory, &owned, &secret)).await?;
+        let dummy = Arc::clone(&self.dummy);
+        let compare = move |memory: &WorkingMemory| {
+            let matches = hash::verify(memory, &owned, &secret);
+            if !matches && hash::is_foreign(&owned) {
+                hash::verify_argon2(memory, &dummy, &secret);
+            }
+            matches
+        };
+        let matches = self.slow(compare).await?;
         if matches {
             self.verified
                 .insert(id, Verified { tag, until: now.saturating_add(REMEMBERED_SECONDS) });

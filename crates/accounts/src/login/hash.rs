@@ -56,8 +56,30 @@ pub(super) fn verify(memory: &WorkingMemory, stored: &str, password: &Secret) ->
             found.is_some_and(|found| found.stored_key.ct_eq(&keys.stored_key).into())
         }
         StoredPassword::Hash { method, text } => schemes::verify(method, text, password.expose()),
-        StoredPassword::Empty | StoredPassword::Known(_) | StoredPassword::Unknown => false,
+        // Opened by whoever has the key, before it comes here.
+        StoredPassword::Sealed(_)
+        | StoredPassword::Empty
+        | StoredPassword::Known(_)
+        | StoredPassword::Unknown => false,
     }
+}
+
+/// True when a hash is compared faster than our own form: a failure must then take as long.
+pub(super) fn is_foreign(stored: &str) -> bool {
+    matches!(password::recognise(stored), StoredPassword::Hash { .. })
+}
+
+/// Holds an answer of a client against a readable password. Without one a password that nobody
+/// has is used, so that nobody sees the difference.
+pub(super) fn secret_matches(
+    password: Option<&Secret>,
+    matches: impl FnOnce(&Secret) -> bool,
+) -> bool {
+    let mut nobody = [0; 32];
+    // Without random octets the answer is still no.
+    let _ = rand::fill(&mut nobody);
+    let right = matches(password.unwrap_or(&Secret::new(nobody.to_vec())));
+    right && password.is_some()
 }
 
 /// The parts of an Argon2 PHC string within the limits of this module.
@@ -164,6 +186,18 @@ pub(super) fn prepare(password: &Secret) -> Option<Zeroizing<String>> {
         .ok()
         .map(|p| Zeroizing::new(p.into_owned()))
         .filter(|p| !p.is_empty())
+}
+
+/// SCRAM-SHA-1 keys of a prepared password (RFC 5802 section 3): StoredKey and ServerKey.
+pub(super) fn scram_sha1_keys(prepared: &str, salt: &[u8], rounds: u32) -> Option<[Vec<u8>; 2]> {
+    let count = NonZeroU32::new(rounds.min(password::MAX_SCRAM_ROUNDS))?;
+    let mut salted = Zeroizing::new([0_u8; 20]);
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA1, count, salt, prepared.as_bytes(), &mut *salted);
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &*salted);
+    let client_key = hmac::sign(&key, b"Client Key");
+    let stored = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, client_key.as_ref());
+    let server = hmac::sign(&key, b"Server Key");
+    Some([stored.as_ref().to_vec(), server.as_ref().to_vec()])
 }
 
 /// SCRAM-SHA-256 keys of a prepared password (RFC 5802 section 3).

@@ -1,13 +1,17 @@
 //! Logging in: one path for every protocol (`reference/security.md` section 4).
 
+mod digest_md5;
 pub(crate) mod gate;
 pub(crate) mod hash;
+mod md5_methods;
 pub(crate) mod memory;
+mod methods;
 mod path;
 mod reading;
 pub mod sasl;
 mod schemes;
 mod scram;
+pub(crate) mod sealed;
 mod upgrade;
 
 use std::net::IpAddr;

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use angarium_objects::name::fold_domain;
+use angarium_objects::password::REVERSIBLE_MARK;
 use angarium_objects::rights::{CAN_IMPERSONATE, Rights};
 use angarium_objects::settings::Scope;
 use angarium_objects::spelling::{self, Flow, Limit, Services};
@@ -147,6 +148,11 @@ impl Accounts {
         };
         let stored = found.record.settings.get("Password").and_then(Value::as_str);
         match stored.filter(|_| yes(&found.settings, "UseAppPassword")) {
+            Some(stored) if stored.starts_with(REVERSIBLE_MARK) => {
+                let kept = self.readable_password(candidate).await?;
+                let right = kept.is_some_and(|kept| kept.matches(password.expose()));
+                Ok(right || self.gate.pretend(password).await?)
+            }
             Some(stored) => {
                 Ok(self.gate.verify(found.record.id, stored, password, self.now()).await?)
             }
@@ -253,7 +259,7 @@ impl Accounts {
         {
             return Err(LoginError::ServiceDisabled);
         }
-        let clear = method != "SCRAM-SHA-256";
+        let clear = matches!(method, "CLRTXT" | "PLAIN" | "LOGIN");
         let methods = modes(&domain.effective, "AUTHMethods");
         // All ways to send the password in clear are one way to the domain's setting.
         let allowed = methods.enabled(method)

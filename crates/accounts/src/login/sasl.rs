@@ -1,23 +1,28 @@
-//! SASL exchanges of the server side: PLAIN (RFC 4616), LOGIN, SCRAM-SHA-256 (RFC 7677). Bytes
-//! in, bytes out; base64 and framing are the protocols'.
+//! SASL exchanges of the server side: PLAIN (RFC 4616), LOGIN, SCRAM (RFC 5802, RFC 7677),
+//! CRAM-MD5 (RFC 2195), DIGEST-MD5 (RFC 2831). Bytes in, bytes out; base64 and framing are the
+//! protocols'.
 
 use std::sync::Arc;
 
 use angarium_objects::password::{self, ScramKeys, StoredPassword};
 use angarium_objects::spelling;
-use angarium_objects::value::{Dictionary, Value};
-use angarium_store::SettingsKey;
+use angarium_objects::value::Value;
+use angarium_store::{SettingsKey, Versioned};
 use aws_lc_rs::{hmac, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::path::Candidate;
-use super::scram::{Challenge, ClientFirst};
-use super::{Login, LoginContext, LoginError, hash};
+use super::scram::{Challenge, ClientFirst, Keys, ScramHash};
+use super::sealed::SealingKey;
+use super::{Login, LoginContext, LoginError, digest_md5, hash, md5_methods};
 use crate::{Accounts, Actor, Secret};
 
 /// The module name under which the secret for decoys is kept.
 pub(crate) const SECRETS_MODULE: &str = "LoginSecrets";
+
+/// Attempts to store a new secret against others who do the same.
+const SECRET_TRIES: usize = 8;
 
 /// What to do next in an exchange.
 #[derive(Debug)]
@@ -34,13 +39,16 @@ enum State {
     Plain,
     LoginName,
     LoginPassword(String),
-    Scram,
+    CramMd5(Option<String>),
+    DigestMd5(Option<Box<digest_md5::Challenge>>),
+    Scram(ScramHash),
     ScramProof {
         challenge: Box<Challenge>,
         candidate: Box<Candidate>,
         authorize_as: Option<String>,
     },
-    ScramEnd(Arc<Actor>),
+    /// The server has proved itself; the client agrees with an empty answer.
+    Proved(Arc<Actor>),
     Over,
 }
 
@@ -97,12 +105,14 @@ impl SaslExchange {
                 let password = client.ok_or(LoginError::Protocol("an answer is missing"))?;
                 self.clear(&name, Secret::new(password), None, "LOGIN").await
             }
-            State::Scram => match client {
+            State::CramMd5(challenge) => self.cram_md5(challenge, client).await,
+            State::DigestMd5(challenge) => self.digest_md5(challenge, client).await,
+            State::Scram(hash) => match client {
                 None => {
-                    self.state = State::Scram;
+                    self.state = State::Scram(hash);
                     Ok(SaslStep::Challenge(Vec::new()))
                 }
-                Some(message) => self.scram_first(message).await,
+                Some(message) => self.scram_first(hash, message).await,
             },
             State::ScramProof { challenge, candidate, authorize_as } => {
                 let message = client.ok_or(LoginError::Protocol("an answer is missing"))?;
@@ -115,13 +125,13 @@ impl SaslExchange {
                         self.context,
                         right,
                         authorize_as.as_deref(),
-                        "SCRAM-SHA-256",
+                        challenge.mechanism(),
                     )
                     .await?;
-                self.state = State::ScramEnd(actor);
+                self.state = State::Proved(actor);
                 Ok(SaslStep::Challenge(verifier.unwrap_or_default().into_bytes()))
             }
-            State::ScramEnd(actor) => match client {
+            State::Proved(actor) => match client {
                 None | Some(b"") => Ok(SaslStep::Done(actor)),
                 Some(_) => Err(LoginError::Protocol("an empty answer is expected")),
             },
@@ -147,18 +157,84 @@ impl SaslExchange {
         self.accounts.login_by(login, authorize_as, method).await.map(SaslStep::Done)
     }
 
-    async fn scram_first(&mut self, message: &[u8]) -> Result<SaslStep, LoginError> {
+    /// CRAM-MD5: the server speaks first.
+    async fn cram_md5(
+        &mut self,
+        challenge: Option<String>,
+        client: Option<&[u8]>,
+    ) -> Result<SaslStep, LoginError> {
+        const METHOD: &str = "CRAM-MD5";
+        let Some(challenge) = challenge else {
+            let host = self.accounts.main_domain().await?;
+            let challenge = format!("<{}.{}@{host}>", nonce()?, self.accounts.now());
+            self.state = State::CramMd5(Some(challenge.clone()));
+            return Ok(SaslStep::Challenge(challenge.into_bytes()));
+        };
+        let message = client.ok_or(LoginError::Protocol("an answer is missing"))?;
+        let (name, digest) = md5_methods::read_cram(message)?;
+        let candidate = self.accounts.candidate(name, self.context).await?;
+        let password = self.accounts.readable_password(&candidate).await?;
+        let right = hash::secret_matches(password.as_ref(), |password| {
+            md5_methods::cram(&challenge, password, digest)
+        });
+        let actor = self.accounts.admit(candidate, self.context, right, None, METHOD).await?;
+        Ok(SaslStep::Done(actor))
+    }
+
+    /// DIGEST-MD5: the server speaks first, and proves at the end that it knows the password too.
+    async fn digest_md5(
+        &mut self,
+        challenge: Option<Box<digest_md5::Challenge>>,
+        client: Option<&[u8]>,
+    ) -> Result<SaslStep, LoginError> {
+        const METHOD: &str = "DIGEST-MD5";
+        let Some(challenge) = challenge else {
+            let realm = self.accounts.main_domain().await?;
+            let challenge = Box::new(digest_md5::Challenge::new(&realm, nonce()?));
+            let text = challenge.text().into_bytes();
+            self.state = State::DigestMd5(Some(challenge));
+            return Ok(SaslStep::Challenge(text));
+        };
+        let message = client.ok_or(LoginError::Protocol("an answer is missing"))?;
+        let answer = challenge.read(message)?;
+        let candidate = self.accounts.candidate(&answer.name()?, self.context).await?;
+        let password = self.accounts.readable_password(&candidate).await?;
+        let mut proof = None;
+        let right = hash::secret_matches(password.as_ref(), |password| {
+            proof = answer.check(password);
+            proof.is_some()
+        });
+        let other = answer.authorize_as()?;
+        let admitted =
+            self.accounts.admit(candidate, self.context, right, other.as_deref(), METHOD);
+        self.state = State::Proved(admitted.await?);
+        Ok(SaslStep::Challenge(proof.unwrap_or_default().into_bytes()))
+    }
+
+    async fn scram_first(
+        &mut self,
+        hash: ScramHash,
+        message: &[u8],
+    ) -> Result<SaslStep, LoginError> {
         let first = ClientFirst::read(message)?;
-        let mut nonce = [0_u8; 18];
-        rand::fill(&mut nonce).map_err(|_| LoginError::Unavailable)?;
         let candidate = self.accounts.candidate(&first.name, self.context).await?;
-        let keys = self.accounts.scram_keys_of(&candidate).await?;
+        let keys = match hash {
+            ScramHash::Sha256 => self.accounts.scram_keys_of(&candidate).await?.into(),
+            ScramHash::Sha1 => self.accounts.scram_sha1_keys_of(&candidate).await?,
+        };
         let authorize_as = first.authorize_as.clone();
-        let challenge = Box::new(first.challenge(keys, &STANDARD.encode(nonce)));
+        let challenge = Box::new(first.challenge(keys, &nonce()?));
         let text = challenge.text().as_bytes().to_vec();
         self.state = State::ScramProof { challenge, candidate: Box::new(candidate), authorize_as };
         Ok(SaslStep::Challenge(text))
     }
+}
+
+/// Fresh random text.
+fn nonce() -> Result<String, LoginError> {
+    let mut nonce = [0_u8; 18];
+    rand::fill(&mut nonce).map_err(|_| LoginError::Unavailable)?;
+    Ok(STANDARD.encode(nonce))
 }
 
 fn read_plain(message: &[u8]) -> Result<(&str, &str, Secret), LoginError> {
@@ -178,18 +254,6 @@ fn read_plain(message: &[u8]) -> Result<(&str, &str, Secret), LoginError> {
 }
 
 impl Accounts {
-    /// The mechanisms to offer on a connection, strongest first. Those that send the password in
-    /// clear are only offered under TLS, unless `clear_text_allowed` (see
-    /// [`Accounts::clear_text_allowed`]).
-    #[must_use]
-    pub fn sasl_mechanisms(&self, tls: bool, clear_text_allowed: bool) -> &'static [&'static str] {
-        if tls || clear_text_allowed {
-            &["SCRAM-SHA-256", "PLAIN", "LOGIN"]
-        } else {
-            &["SCRAM-SHA-256"]
-        }
-    }
-
     /// Starts an exchange by the mechanism's name (case does not count).
     ///
     /// # Errors
@@ -202,7 +266,10 @@ impl Accounts {
         let state = match mechanism.to_ascii_uppercase().as_str() {
             "PLAIN" => State::Plain,
             "LOGIN" => State::LoginName,
-            "SCRAM-SHA-256" => State::Scram,
+            "SCRAM-SHA-256" => State::Scram(ScramHash::Sha256),
+            "SCRAM-SHA-1" => State::Scram(ScramHash::Sha1),
+            "CRAM-MD5" => State::CramMd5(None),
+            "DIGEST-MD5" => State::DigestMd5(None),
             _ => return Err(LoginError::UnknownMechanism),
         };
         Ok(SaslExchange { accounts: Arc::clone(self), context, state })
@@ -216,15 +283,42 @@ impl Accounts {
             let stored = found.record.settings.get("Password").and_then(Value::as_str);
             stored.filter(|_| enabled.unwrap_or(false))
         });
-        let clear = match stored.map(password::recognise) {
-            Some(
-                StoredPassword::Argon2 { scram: Some(keys), .. } | StoredPassword::Scram(keys),
-            ) => {
-                return Ok(keys);
-            }
-            Some(StoredPassword::Clear(clear)) => hash::prepare(&Secret::from(clear)),
-            _ => None,
-        };
+        if let Some(
+            StoredPassword::Argon2 { scram: Some(keys), .. } | StoredPassword::Scram(keys),
+        ) = stored.map(password::recognise)
+        {
+            return Ok(keys);
+        }
+        let (rounds, salt, [decoy_stored, decoy_server]) = self.decoys(candidate).await?;
+        let kept = self.readable_password(candidate).await?;
+        if let Some(clear) = kept.as_ref().and_then(hash::prepare) {
+            let keys = self.gate.slow(move |_| hash::scram_keys(&clear, &salt, rounds)).await?;
+            return keys.ok_or(LoginError::Unavailable);
+        }
+        Ok(ScramKeys { rounds, salt, stored_key: decoy_stored, server_key: decoy_server })
+    }
+
+    /// As [`Accounts::scram_keys_of`] with SHA-1, whose keys are nowhere stored: only for readable
+    /// passwords.
+    async fn scram_sha1_keys_of(&self, candidate: &Candidate) -> Result<Keys, LoginError> {
+        let (rounds, salt, decoys) = self.decoys(candidate).await?;
+        let kept = self.readable_password(candidate).await?;
+        let mut keys = decoys.map(|decoy| decoy[..20].to_vec());
+        if let Some(clear) = kept.as_ref().and_then(hash::prepare) {
+            let salt = salt.clone();
+            let made = self.gate.slow(move |_| hash::scram_sha1_keys(&clear, &salt, rounds));
+            keys = made.await?.ok_or(LoginError::Unavailable)?;
+        }
+        let [stored_key, server_key] = keys;
+        Ok(Keys { hash: ScramHash::Sha1, rounds, salt, stored_key, server_key })
+    }
+
+    /// Rounds, salt and two keys for a name: always the same for the same name, and nobody knows a
+    /// text whose hash they are.
+    async fn decoys(
+        &self,
+        candidate: &Candidate,
+    ) -> Result<(u32, Vec<u8>, [[u8; 32]; 2]), LoginError> {
         let secret = self.login_secret().await?;
         let derive = |what: &str| {
             let mut context = hmac::Context::with_key(&secret);
@@ -234,15 +328,11 @@ impl Accounts {
         };
         let rounds = self.gate.hashing.scram_rounds;
         let salt: Vec<u8> = derive("salt\0").as_ref().iter().take(16).copied().collect();
-        if let Some(clear) = clear {
-            let keys = self.gate.slow(move |_| hash::scram_keys(&clear, &salt, rounds)).await?;
-            return keys.ok_or(LoginError::Unavailable);
+        let mut keys = [[0; 32]; 2];
+        for (key, what) in keys.iter_mut().zip(["stored\0", "server\0"]) {
+            key.copy_from_slice(derive(what).as_ref());
         }
-        let mut decoy = ScramKeys { rounds, salt, stored_key: [0; 32], server_key: [0; 32] };
-        // Nobody knows a text whose hash this is.
-        decoy.stored_key.copy_from_slice(derive("stored\0").as_ref());
-        decoy.server_key.copy_from_slice(derive("server\0").as_ref());
-        Ok(decoy)
+        Ok((rounds, salt, keys))
     }
 
     /// A key of this server for one purpose, the same as long as its store lives.
@@ -257,19 +347,32 @@ impl Accounts {
     /// The server's secret that decoys and the keys of URLs derive from: made once and kept, so
     /// that neither changes when the server is started again.
     pub(crate) async fn login_secret(&self) -> Result<hmac::Key, LoginError> {
+        Ok(hmac::Key::new(hmac::HMAC_SHA256, &self.kept_secret("Decoys").await?))
+    }
+
+    /// The key of passwords that are kept readable.
+    pub(crate) async fn sealing_key(&self) -> Result<SealingKey, LoginError> {
+        SealingKey::new(&self.kept_secret("Sealing").await?).ok_or(LoginError::Unavailable)
+    }
+
+    /// A secret of the server by its name, made the first time it is asked for.
+    async fn kept_secret(&self, name: &str) -> Result<Vec<u8>, LoginError> {
         let stored = self.read_module(SECRETS_MODULE).await?;
-        if let Some(Value::Data(bytes)) = stored.get("Decoys") {
-            return Ok(hmac::Key::new(hmac::HMAC_SHA256, bytes));
+        if let Some(Value::Data(bytes)) = stored.get(name) {
+            return Ok(bytes.clone());
         }
-        let mut bytes = [0_u8; 32];
-        rand::fill(&mut bytes).map_err(|_| LoginError::Unavailable)?;
-        let value = Dictionary::from([("Decoys".to_owned(), Value::Data(bytes.to_vec()))]);
+        let mut fresh = [0_u8; SealingKey::LENGTH];
+        rand::fill(&mut fresh).map_err(|_| LoginError::Unavailable)?;
         let key = SettingsKey::Module(SECRETS_MODULE.to_owned());
-        // Whoever is first wins; the others read what he wrote.
-        let _ = self.store.directory.set_settings(&key, value, Some(0)).await;
-        match self.store.directory.settings(&key).await?.value.get("Decoys") {
-            Some(Value::Data(bytes)) => Ok(hmac::Key::new(hmac::HMAC_SHA256, bytes)),
-            _ => Err(LoginError::Unavailable),
+        for _ in 0..SECRET_TRIES {
+            let Versioned { mut value, version } = self.store.directory.settings(&key).await?;
+            if let Some(Value::Data(bytes)) = value.get(name) {
+                return Ok(bytes.clone());
+            }
+            value.insert(name.to_owned(), Value::Data(fresh.to_vec()));
+            // Whoever is first wins; the others read what he wrote.
+            let _ = self.store.directory.set_settings(&key, value, Some(version)).await;
         }
+        Err(LoginError::Unavailable)
     }
 }

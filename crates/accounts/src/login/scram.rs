@@ -1,5 +1,5 @@
-//! The SCRAM-SHA-256 server as a machine (RFC 5802, RFC 7677): client's text in, server's text
-//! out. Randomness and keys are arguments; no channel binding.
+//! The SCRAM server as a machine, with SHA-256 or SHA-1 (RFC 5802, RFC 7677): client's text in,
+//! server's text out. Randomness and keys are arguments; no channel binding.
 
 use angarium_objects::password::ScramKeys;
 use aws_lc_rs::{digest, hmac};
@@ -11,6 +11,61 @@ use super::LoginError;
 
 /// Longest client nonce taken, in bytes.
 const MAX_NONCE: usize = 512;
+
+/// The hash an exchange is held with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ScramHash {
+    Sha1,
+    Sha256,
+}
+
+impl ScramHash {
+    /// The mechanism's name.
+    pub(super) const fn mechanism(self) -> &'static str {
+        match self {
+            Self::Sha1 => "SCRAM-SHA-1",
+            Self::Sha256 => "SCRAM-SHA-256",
+        }
+    }
+
+    fn hmac(self, key: &[u8], text: &[u8]) -> hmac::Tag {
+        let algorithm = match self {
+            Self::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+            Self::Sha256 => hmac::HMAC_SHA256,
+        };
+        hmac::sign(&hmac::Key::new(algorithm, key), text)
+    }
+
+    fn digest(self, octets: &[u8]) -> digest::Digest {
+        let algorithm = match self {
+            Self::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            Self::Sha256 => &digest::SHA256,
+        };
+        digest::digest(algorithm, octets)
+    }
+}
+
+/// What a server knows of a password for one exchange.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    pub(super) hash: ScramHash,
+    pub(super) rounds: u32,
+    pub(super) salt: Vec<u8>,
+    pub(super) stored_key: Vec<u8>,
+    pub(super) server_key: Vec<u8>,
+}
+
+impl From<ScramKeys> for Keys {
+    fn from(keys: ScramKeys) -> Self {
+        Self {
+            hash: ScramHash::Sha256,
+            rounds: keys.rounds,
+            salt: keys.salt,
+            stored_key: keys.stored_key.to_vec(),
+            server_key: keys.server_key.to_vec(),
+        }
+    }
+}
 
 const MALFORMED: LoginError = LoginError::Protocol("malformed SCRAM message");
 
@@ -81,7 +136,7 @@ impl ClientFirst {
     }
 
     /// The server's first message.
-    pub(super) fn challenge(self, keys: ScramKeys, server_nonce: &str) -> Challenge {
+    pub(super) fn challenge(self, keys: Keys, server_nonce: &str) -> Challenge {
         let nonce = format!("{}{server_nonce}", self.nonce);
         let text = format!("r={nonce},s={},i={}", STANDARD.encode(&keys.salt), keys.rounds);
         Challenge { first: self, keys, nonce, text }
@@ -92,12 +147,17 @@ impl ClientFirst {
 #[derive(Clone, Debug)]
 pub(super) struct Challenge {
     first: ClientFirst,
-    keys: ScramKeys,
+    keys: Keys,
     nonce: String,
     text: String,
 }
 
 impl Challenge {
+    /// The mechanism's name.
+    pub(super) fn mechanism(&self) -> &'static str {
+        self.keys.hash.mechanism()
+    }
+
     /// The text to send.
     pub(super) fn text(&self) -> &str {
         &self.text
@@ -115,21 +175,18 @@ impl Challenge {
         if binding != self.first.header.as_bytes() || nonce != self.nonce {
             return Err(LoginError::Protocol("SCRAM messages do not belong together"));
         }
-        let proof: [u8; 32] =
-            STANDARD.decode(proof).ok().and_then(|p| p.try_into().ok()).ok_or(MALFORMED)?;
+        let (hash, stored) = (self.keys.hash, &self.keys.stored_key);
+        let proof = STANDARD.decode(proof).ok().filter(|proof| proof.len() == stored.len());
+        let mut client_key = proof.ok_or(MALFORMED)?;
         let signed = format!("{},{},{without_proof}", self.first.bare, self.text);
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.keys.stored_key);
-        let signature = hmac::sign(&key, signed.as_bytes());
-        let mut client_key = proof;
+        let signature = hash.hmac(stored, signed.as_bytes());
         for (byte, mask) in client_key.iter_mut().zip(signature.as_ref()) {
             *byte ^= mask;
         }
-        let found = digest::digest(&digest::SHA256, &client_key);
-        if !bool::from(found.as_ref().ct_eq(&self.keys.stored_key)) {
+        if !bool::from(hash.digest(&client_key).as_ref().ct_eq(stored)) {
             return Ok(None);
         }
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.keys.server_key);
-        let verifier = hmac::sign(&key, signed.as_bytes());
+        let verifier = hash.hmac(&self.keys.server_key, signed.as_bytes());
         Ok(Some(format!("v={}", STANDARD.encode(verifier.as_ref()))))
     }
 }
@@ -145,7 +202,7 @@ mod tests {
         assert_eq!(first.name, "user");
         let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
         let keys = hash::scram_keys("pencil", &salt, 4096).unwrap();
-        first.challenge(keys, "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0")
+        first.challenge(keys.into(), "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0")
     }
 
     // RFC 7677 section 3
@@ -163,6 +220,26 @@ mod tests {
         );
         let wrong = b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=AHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
         assert_eq!(challenge.finish(wrong), Ok(None));
+    }
+
+    // RFC 5802 section 5
+    #[test]
+    fn the_example_with_sha_1_is_followed_too() {
+        let first = ClientFirst::read(b"n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL").unwrap();
+        let salt = STANDARD.decode("QSXCR+Q6sek8bf92").unwrap();
+        let [stored_key, server_key] = hash::scram_sha1_keys("pencil", &salt, 4096).unwrap();
+        let keys = Keys { hash: ScramHash::Sha1, rounds: 4096, salt, stored_key, server_key };
+        let challenge = first.challenge(keys, "3rfcNHYJY1ZVvWVs7j");
+        assert_eq!(
+            challenge.text(),
+            "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096"
+        );
+        let last =
+            b"c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=";
+        assert_eq!(
+            challenge.finish(last).unwrap().as_deref(),
+            Some("v=rmF9pqV8S7suAoZWja4dJRkFsKQ=")
+        );
     }
 
     #[test]

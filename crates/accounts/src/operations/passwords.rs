@@ -117,6 +117,10 @@ impl Accounts {
             })?;
             return Ok(text.to_owned());
         }
+        if method.is_some_and(|m| m.eq_ignore_ascii_case("A-crpt")) {
+            let key = self.sealing_key().await.map_err(|_| busy())?;
+            return key.seal(password).ok_or_else(busy);
+        }
         let (hashing, secret) = (self.gate.hashing, password.clone());
         let stored = self.gate.slow(move |memory| hash::new_stored(memory, hashing, &secret)).await;
         stored.ok().flatten().ok_or_else(busy)

@@ -264,7 +264,7 @@ pub const ACCOUNT_SETTINGS: &[Setting] = &[
         default: Some("ARGON2ID"),
         who: Who::Named,
         effect: Effect::Now,
-        text: "How new passwords are stored. clear keeps them readable; every other word stores Argon2id with SCRAM-SHA-256 keys.",
+        text: "How new passwords are stored. clear keeps them readable, A-crpt readable for this server alone (for APOP, CRAM-MD5, DIGEST-MD5); every other word stores Argon2id with SCRAM-SHA-256 keys.",
         since: "0.1",
     },
     Setting {

@@ -58,6 +58,15 @@ pub const SERVER_SETTINGS: &[Setting] = &[
         text: "Failed logins allowed from one network address in a period.",
         since: "0.1",
     },
+    Setting {
+        key: "OldLoginMethods",
+        kind: Kind::Words,
+        default: Some("None"),
+        who: Who::Server,
+        effect: Effect::Now,
+        text: "Login methods offered that need a readable password: SCRAM-SHA-1, DIGEST-MD5, CRAM-MD5, APOP. Mail programs prefer them and fail for accounts whose password is a hash.",
+        since: "0.2",
+    },
 ];
 
 /// The Router's settings beside its table (`reference/router.md` section 2), sorted by key.

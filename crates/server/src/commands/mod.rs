@@ -1,9 +1,11 @@
 //! What each command of `angarium` does, and the exit codes.
 
+pub(crate) mod dkim;
+pub(crate) mod dns;
 mod import;
 mod maintenance;
 mod objects;
-mod output;
+pub(crate) mod output;
 mod protection;
 mod sessions;
 
@@ -31,7 +33,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         // Whoever read our output has had enough.
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("angarium: {e}");
+            output::tell(&format!("angarium: {e}"));
             ExitCode::from(UNUSABLE)
         }
     }
@@ -50,6 +52,10 @@ fn execute(command: Command) -> io::Result<u8> {
             let how = import::How { domain, check_only, stop_at_first_error };
             import::run(&base, &file, &how)
         }
+        Command::Dkim { base, action } => dkim::run(&base, action),
+        Command::Dns { base, arguments } => dns::run(&base, &arguments),
+        Command::Dmarc { action } => dns::dmarc(action),
+        Command::Tlsrpt { action } => dns::tlsrpt(action),
         Command::Route { base, address, kind } => objects::route(&base, &address, &kind),
         Command::Cli { base, words } => objects::cli(&base, &words),
         Command::Exec { base, action } => sessions::exec(&base, action),

@@ -1,12 +1,12 @@
 //! Domains, accounts, passwords, aliases: each subcommand is one command of the CLI.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use angarium_accounts::{Dictionary, Value};
 use angarium_objects::text;
 
-use super::output::{ask, put, show};
+use super::output::{ask, put, show, tell};
 use super::{REFUSED, directory};
 use crate::administration::{Administrator, Answer, parameter};
 use crate::arguments::{AccountAction, AliasAction, Base, DomainAction};
@@ -106,7 +106,7 @@ fn read_password(path: &Path) -> io::Result<String> {
 /// Reads a password from the terminal without showing it.
 fn from_terminal() -> io::Result<String> {
     use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-    eprint!("Password: ");
+    let _ = write!(io::stderr().lock(), "Password: ");
     let input = io::stdin();
     let before = tcgetattr(&input)?;
     let mut silent = before.clone();
@@ -114,7 +114,7 @@ fn from_terminal() -> io::Result<String> {
     tcsetattr(&input, OptionalActions::Flush, &silent)?;
     let read = first_line(Path::new("-"));
     tcsetattr(&input, OptionalActions::Flush, &before)?;
-    eprintln!();
+    tell("");
     read
 }
 
@@ -176,7 +176,9 @@ fn pairs(words: &[String]) -> Option<String> {
     let mut all = Dictionary::new();
     for word in words {
         let Some((key, value)) = word.split_once('=') else {
-            eprintln!("angarium: \"{word}\": write KEY=VALUE, or KEY=default to remove a setting");
+            tell(&format!(
+                "angarium: \"{word}\": write KEY=VALUE, or KEY=default to remove a setting"
+            ));
             return None;
         };
         all.insert(key.to_owned(), object(value));

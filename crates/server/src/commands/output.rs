@@ -14,10 +14,16 @@ use crate::json;
 pub(super) fn put(text: &str) {
     if let Err(e) = writeln!(io::stdout().lock(), "{text}") {
         if e.kind() != io::ErrorKind::BrokenPipe {
-            eprintln!("angarium: standard output: {e}");
+            tell(&format!("angarium: standard output: {e}"));
         }
         std::process::exit(0);
     }
+}
+
+/// Writes one line to standard error. Where that leads to a full disk or a closed pipe nothing is
+/// lost but the line: `eprintln!` would end the program for it.
+pub(crate) fn tell(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// Executes a command and shows its answer; the exit code.
@@ -38,7 +44,7 @@ pub(super) fn show(base: &Base, answer: Answer, done: &str) -> u8 {
             if base.json {
                 put(&serde_json::json!({ "ok": false, "code": code, "error": text }).to_string());
             }
-            eprintln!("angarium: {text} ({code})");
+            tell(&format!("angarium: {text} ({code})"));
             super::REFUSED
         }
         Answer::Done(value) => {

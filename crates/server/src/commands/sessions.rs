@@ -5,7 +5,7 @@ use std::io;
 
 use angarium_accounts::{Dictionary, Value};
 
-use super::output::{put, show};
+use super::output::{put, show, tell};
 use super::{REFUSED, directory};
 use crate::administration::{Administrator, Answer};
 use crate::arguments::{Base, ExecAction};
@@ -18,7 +18,7 @@ pub(super) fn exec(base: &Base, action: ExecAction) -> io::Result<u8> {
         None => Ok(0),
         // Standard output belongs to the protocol.
         Some(Answer::Failed(code, text)) => {
-            eprintln!("angarium: {text} ({code})");
+            tell(&format!("angarium: {text} ({code})"));
             Ok(REFUSED)
         }
         Some(Answer::Done(_)) => Ok(0),
@@ -41,7 +41,7 @@ pub(super) fn list(base: &Base, service: Option<&str>) -> io::Result<u8> {
     let mut to = Administrator::reach(&directory(base)?)?;
     let service = service.unwrap_or_default();
     if !service.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        eprintln!("angarium: \"{service}\" is no service: imap, pop, pwd or smtpi");
+        tell(&format!("angarium: \"{service}\" is no service: imap, pop, pwd or smtpi"));
         return Ok(REFUSED);
     }
     let answer = to.execute(&format!("SESSIONS {service}"))?;

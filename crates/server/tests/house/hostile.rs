@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::{House, Imap};
 
 pub(crate) fn connect(house: &House, port: u16) -> TcpStream {
-    let stream = TcpStream::connect(("127.0.0.1", house.port(port))).unwrap();
+    let stream = TcpStream::connect((house.address.as_str(), house.port(port))).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     stream.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
     stream

@@ -4,7 +4,13 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up should fail")]
 
+pub(crate) mod certificates;
+pub(crate) mod foreign;
 pub(crate) mod hostile;
+pub(crate) mod island;
+pub(crate) mod names;
+pub(crate) mod smtp;
+pub(crate) mod stand_in;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -52,6 +58,14 @@ pub(crate) fn free_offset() -> u16 {
 pub(crate) struct House {
     pub(crate) base: PathBuf,
     pub(crate) offset: u16,
+    /// Where it listens.
+    pub(crate) address: String,
+    /// Its main domain.
+    pub(crate) domain: String,
+    /// More words of its command line.
+    pub(crate) more: Vec<String>,
+    /// What stands in its environment beside the rest.
+    pub(crate) environment: Vec<(String, String)>,
     pub(crate) first_words: String,
     child: Option<Child>,
     _directory: Option<tempfile::TempDir>,
@@ -69,30 +83,53 @@ impl House {
 
     /// A server on this base directory.
     pub(crate) fn at(base: &Path) -> Self {
-        let mut house = Self {
-            base: base.to_owned(),
-            offset: free_offset(),
-            first_words: String::new(),
-            child: None,
-            _directory: None,
-        };
+        let mut house = Self::planned(base, "127.0.0.1", free_offset(), DOMAIN);
         house.start();
         house
     }
 
-    /// Starts the server and waits until it says `ready`.
-    pub(crate) fn start(&mut self) {
+    /// A new server on the standard ports of an address of its own, not yet started: settings that
+    /// stand in files can be put below `base` first.
+    pub(crate) fn alone(address: &str, domain: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut house = Self::planned(&directory.path().join("base"), address, 0, domain);
+        house._directory = Some(directory);
+        house
+    }
+
+    fn planned(base: &Path, address: &str, offset: u16, domain: &str) -> Self {
+        Self {
+            base: base.to_owned(),
+            offset,
+            address: address.to_owned(),
+            domain: domain.to_owned(),
+            more: Vec::new(),
+            environment: Vec::new(),
+            first_words: String::new(),
+            child: None,
+            _directory: None,
+        }
+    }
+
+    /// How the server is started.
+    pub(crate) fn command(&self) -> Command {
         let secret = self.base.with_extension("password");
         std::fs::write(&secret, PASSWORD).unwrap();
-        let mut child = Command::new(ANGARIUM)
-            .args(["serve", "--bind", "127.0.0.1", "--main-domain", DOMAIN])
+        let mut command = Command::new(ANGARIUM);
+        command
+            .args(["serve", "--bind", &self.address, "--main-domain", &self.domain])
             .args(["--base", self.base.to_str().unwrap()])
             .args(["--port-offset", &self.offset.to_string()])
             .args(["--postmaster-password-file", secret.to_str().unwrap()])
-            .stdout(Stdio::piped())
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
+            .args(&self.more)
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts the server and waits until it says `ready`.
+    pub(crate) fn start(&mut self) {
+        let mut child = self.command().stdout(Stdio::piped()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         self.first_words.clear();
         loop {
@@ -165,14 +202,17 @@ impl House {
 
     /// Makes an account with the usual password.
     pub(crate) fn account(&self, name: &str) {
-        let line = format!("CreateAccount {name}@{DOMAIN} {{Password=\"{PASSWORD}\";}}");
+        let domain = &self.domain;
+        let line = format!("CreateAccount {name}@{domain} {{Password=\"{PASSWORD}\";}}");
         let (code, _) = self.angarium(&["cli", &line]);
         assert_eq!(code, 0, "{line}");
     }
 
     /// A session logged in to IMAP.
     pub(crate) fn imap(&self, name: &str) -> Imap {
-        Imap::login(self.port(143), &format!("{name}@{DOMAIN}"), PASSWORD)
+        let mut imap = Imap::connect_to(&self.address, self.port(143));
+        imap.ok(&format!("LOGIN \"{name}@{}\" \"{PASSWORD}\"", self.domain));
+        imap
     }
 }
 
@@ -201,7 +241,11 @@ pub(crate) struct Imap {
 
 impl Imap {
     pub(crate) fn connect(port: u16) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        Self::connect_to("127.0.0.1", port)
+    }
+
+    pub(crate) fn connect_to(address: &str, port: u16) -> Self {
+        let stream = TcpStream::connect((address, port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream.set_nodelay(true).unwrap();
         let mut imap =

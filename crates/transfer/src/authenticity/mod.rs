@@ -4,7 +4,9 @@
 //! Everything that knows the library doing the cryptography stands here. It must never know a
 //! protocol or where a message goes.
 
+pub mod feedback;
 pub mod keys;
+pub mod publish;
 pub mod results;
 
 mod check;
@@ -24,6 +26,7 @@ use crate::dns::Dns;
 use crate::inspect::{Arrived, Findings, Inspector, Inspectors, Outline, Turn};
 use crate::submit::{Recipient, Source};
 use check::Letter;
+use feedback::Feedback;
 use keyring::Ring;
 use settings::Settings;
 
@@ -62,6 +65,7 @@ pub struct Authenticity {
     dns: Dns,
     settings: Made<Settings>,
     ring: Made<Ring>,
+    feedback: RwLock<Weak<Feedback>>,
 }
 
 /// Hears that settings have changed.
@@ -87,6 +91,7 @@ impl Authenticity {
             dns,
             settings: Made::default(),
             ring: Made::default(),
+            feedback: RwLock::default(),
         });
         if !accounts.add_listener(Arc::new(Ear(Arc::downgrade(&own)))) {
             tracing::error!(target: "SMTP", "settings of authenticity cannot be followed");
@@ -94,6 +99,15 @@ impl Authenticity {
         inspectors.add(Turn::Authenticity, Arc::new(Checks(Arc::clone(&own))));
         inspectors.add(Turn::Sign, Arc::new(sign::Signer(Arc::clone(&own))));
         own
+    }
+
+    /// What is found goes to reports from now on.
+    fn collect_in(&self, feedback: Weak<Feedback>) {
+        *self.feedback.write().unwrap_or_else(PoisonError::into_inner) = feedback;
+    }
+
+    fn feedback(&self) -> Option<Arc<Feedback>> {
+        self.feedback.read().unwrap_or_else(PoisonError::into_inner).upgrade()
     }
 
     fn accounts(&self) -> &Accounts {
@@ -190,8 +204,15 @@ impl Inspector for Checks {
         let seals = settings.arc_seal && arrived.recipients.iter().any(goes_on);
         let sealer = if seals { ring.sealer(arrived.host) } else { None };
         let work = check::check(&self.0.dns, &settings, letter, sealer);
-        let checked = Box::pin(work).await;
+        let mut checked = Box::pin(work).await;
         let decision = decide::decide(&settings, &checked);
+        if let (Some(mut row), Some(feedback)) = (checked.row.take(), self.0.feedback()) {
+            row.record = row.record.with_action_disposition(decision.done);
+            if let Some(reason) = decision.reason {
+                row.record = row.record.with_policy_override_reason(reason);
+            }
+            Box::pin(feedback.note(arrived.now, row)).await;
+        }
         tracing::debug!(
             target: "SMTP",
             "[{}] spf {:?}, dmarc {:?}",
@@ -201,7 +222,7 @@ impl Inspector for Checks {
             lines: checked.lines,
             verdict: decision.verdict,
             mailbox: decision.mailbox,
-            ..Findings::default()
+            changed: None,
         }
     }
 }

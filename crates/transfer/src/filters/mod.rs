@@ -220,14 +220,16 @@ impl Filters {
         self.changed.notify_one();
     }
 
+    /// How many are in use.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        let in_use = self.in_use();
+        in_use.milters.len() + in_use.external.len()
+    }
+
     /// Ends the helper programs.
     pub fn stop(&self) {
         *self.in_use.write().unwrap_or_else(PoisonError::into_inner) = Arc::default();
-    }
-
-    /// Looks at the settings again before the next message (they changed without being heard of).
-    pub fn refresh(&self) {
-        self.changed.notify_one();
     }
 
     fn in_use(&self) -> Arc<InUse> {

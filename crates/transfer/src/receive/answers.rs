@@ -66,24 +66,24 @@ pub(super) fn accepted(id: QueueId) -> Reply {
     Reply::new(250, Status(2, 0, 0), format!("{id} message accepted for delivery"))
 }
 
-/// The answer to RCPT of who may write there, for this reason.
+/// The answer to RCPT; `why` says by whose permission mail for another system is taken.
 pub(super) fn recipient(address: &str, route: &RouteOutcome, why: Why) -> Reply {
+    let good = |text: &str| Reply::new(250, Status(2, 1, 5), format!("<{address}> {text}"));
     match refusal(route) {
-        None | Some(Refusal::Remote) => {
-            let text = match why {
-                Why::Authenticated => "will relay mail for an authenticated user",
-                Why::Client => "accepting mail from a client address",
-                Why::Record | Why::BackedUp => "will relay mail for this domain",
-                Why::Ours | Why::WhiteHole => "ok",
-            };
-            Reply::new(250, Status(2, 1, 5), format!("<{address}> {text}"))
-        }
+        None => good("ok"),
         Some(Refusal::Unknown) => {
             Reply::new(550, Status(5, 1, 1), format!("<{address}> unknown user account"))
         }
         Some(Refusal::Rejected(reason)) => {
             Reply::new(550, Status(5, 1, 1), format!("<{address}> {reason}"))
         }
+        Some(Refusal::Remote) => match why {
+            Why::Authenticated => good("will relay mail for an authenticated user"),
+            Why::Client => good("accepting mail from a client address"),
+            Why::Record | Why::BackedUp | Why::WhiteHole => good("will leave the Internet"),
+            // The protection lets no other pass; if it did, nothing is relayed.
+            Why::Ours => Reply::new(550, Status(5, 7, 1), format!("<{address}> relaying denied")),
+        },
         Some(Refusal::Later(_)) => later(),
     }
 }

@@ -146,12 +146,14 @@ impl Dialogue {
     }
 
     /// How the session with this client behaves.
-    pub(super) fn config(&self) -> Config {
+    pub(super) async fn config(&mut self) -> Config {
+        let (accounts, clear) = (&self.receiver.accounts, self.receiver.settings.clear_text_logins);
+        let on_plain = accounts.sasl_mechanisms(false, clear).await;
+        let on_tls = accounts.sasl_mechanisms(true, clear).await;
         let (rules, settings) = (&self.rules, &self.receiver.settings);
         let offered = settings.submission || rules.auth_for.has(self.is_client(), false);
-        let names = |tls: bool| {
-            let all = self.receiver.accounts.sasl_mechanisms(tls, settings.clear_text_logins);
-            all.iter().filter(|_| offered).map(|m| (*m).to_owned()).collect()
+        let names = |all: Vec<&str>| -> Vec<String> {
+            all.into_iter().filter(|_| offered).map(str::to_owned).collect()
         };
         let smtp = settings.protocol == Protocol::Smtp;
         let now = self.receiver.accounts.now();
@@ -164,8 +166,8 @@ impl Dialogue {
             max_errors: rules.max_errors,
             starttls: self.receiver.tls.is_some() && !self.info.tls,
             tls: self.info.tls,
-            mechanisms_plain: names(false),
-            mechanisms_tls: names(true),
+            mechanisms_plain: names(on_plain),
+            mechanisms_tls: names(on_tls),
             auth_required: settings.submission,
             offers: Offers {
                 size: rules.size,

@@ -129,7 +129,7 @@ where
     let rules = receiver.rules().await;
     let mut dialogue = Dialogue::new(Arc::clone(&receiver), info, host, tag.clone(), rules);
     let refusal = dialogue.connected().await;
-    let machine = Session::new(dialogue.config());
+    let machine = Session::new(dialogue.config().await);
     let stop = receiver.stop.clone();
     drop(receiver);
     let mut connection = Connection { wire: Wire::Plain(stream), stop, dialogue, machine, refusal };

@@ -12,7 +12,6 @@ use angarium_smtp::reply::Reply;
 use super::answers;
 use super::dialogue::Dialogue;
 use crate::envelope::RecipientFacts;
-use crate::protection::Why;
 use crate::send::behind_return_path;
 use crate::submit::Recipient;
 
@@ -23,16 +22,16 @@ impl Dialogue {
         let (sender, size) = (envelope.return_path.clone(), envelope.size.unwrap_or(0));
         let route = self.destination(&address, &sender).await;
         let authenticated = self.login.actor.is_some();
-        let (route, why) = match &mut self.guard {
-            Some(guard) => match guard.rcpt(&sender, &address, route, authenticated).await {
-                Ok(permit) => (permit.route, permit.why),
-                Err(reply) => return self.rcpt_refused(reply, false).await,
-            },
-            None => (route, Why::Ours),
+        let unknown = matches!(route, RouteOutcome::Unknown { .. });
+        // The guard is there as soon as the client is.
+        let Some(guard) = &mut self.guard else { return answers::later() };
+        let permit = match guard.rcpt(&sender, &address, route, authenticated).await {
+            Ok(permit) => permit,
+            Err(reply) => return self.rcpt_refused(reply, unknown).await,
         };
+        let (route, why) = (permit.route, permit.why);
         let reply = answers::recipient(&address, &route, why);
         if !reply.is_positive() {
-            let unknown = matches!(route, RouteOutcome::Unknown { .. });
             return self.rcpt_refused(reply, unknown).await;
         }
         if let Some(no_room) = room(&self.receiver.accounts, &address, &route, size).await {

@@ -148,10 +148,21 @@ impl House {
         tls: Option<TlsAcceptor>,
         encrypted: bool,
     ) -> Client<DuplexStream> {
+        self.connect_from("192.0.2.9:4321", settings, tls, encrypted)
+    }
+
+    /// A client at another address.
+    pub fn connect_from(
+        &self,
+        peer: &str,
+        settings: ReceiverSettings,
+        tls: Option<TlsAcceptor>,
+        encrypted: bool,
+    ) -> Client<DuplexStream> {
         let (ours, theirs) = tokio::io::duplex(1024 * 1024);
         let info = ConnectionInfo {
             session: 7,
-            peer: "192.0.2.9:4321".parse().unwrap(),
+            peer: peer.parse().unwrap(),
             local: "127.0.0.1:25".parse().unwrap(),
             tls: encrypted,
         };

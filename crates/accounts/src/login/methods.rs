@@ -1,0 +1,81 @@
+//! Which login methods are offered, and whose password can be read for those that need it. The
+//! old challenge methods are off unless the server setting `OldLoginMethods` names them: mail
+//! programs prefer them, and they work only for passwords that are kept readable.
+
+use std::sync::Arc;
+
+use angarium_objects::password::{StoredPassword, recognise};
+use angarium_objects::spelling::{self, Services};
+use angarium_objects::value::Value;
+
+use super::path::Candidate;
+use super::{LoginContext, LoginError, hash, md5_methods};
+use crate::{Accounts, Actor, Secret};
+
+/// The methods of `OldLoginMethods`, as SASL names them; APOP is a command of its own.
+pub(crate) const OLD: [&str; 3] = ["SCRAM-SHA-1", "DIGEST-MD5", "CRAM-MD5"];
+
+/// The word for APOP in `OldLoginMethods`.
+const APOP: &str = "APOP";
+
+impl Accounts {
+    /// The mechanisms to offer on a connection, strongest first. Those that send the password in
+    /// clear are only offered under TLS, unless `clear_text_allowed` (see
+    /// [`Accounts::clear_text_allowed`]).
+    pub async fn sasl_mechanisms(&self, tls: bool, clear_text_allowed: bool) -> Vec<&'static str> {
+        let old = self.old_methods().await;
+        let mut all = vec!["SCRAM-SHA-256"];
+        all.extend(OLD.iter().filter(|method| old.enabled(method)));
+        if tls || clear_text_allowed {
+            all.extend(["PLAIN", "LOGIN"]);
+        }
+        all
+    }
+
+    /// True when POP offers APOP.
+    pub async fn apop_offered(&self) -> bool {
+        self.old_methods().await.enabled(APOP)
+    }
+
+    async fn old_methods(&self) -> Services {
+        let set = self.server_setting("OldLoginMethods").await.ok();
+        let none = || Services::Only(Vec::new());
+        set.as_ref().and_then(spelling::services).unwrap_or_else(none)
+    }
+
+    /// The password of a login under way, where it is kept readable; `None` also for names that
+    /// do not exist.
+    pub(super) async fn readable_password(
+        &self,
+        candidate: &Candidate,
+    ) -> Result<Option<Secret>, LoginError> {
+        let Some(found) = &candidate.found else { return Ok(None) };
+        let enabled = found.settings.get("UseAppPassword").and_then(spelling::boolean);
+        let stored = found.record.settings.get("Password").and_then(Value::as_str);
+        let Some(stored) = stored.filter(|_| enabled.unwrap_or(false)) else { return Ok(None) };
+        Ok(match recognise(stored) {
+            StoredPassword::Clear(clear) => Some(Secret::from(clear)),
+            StoredPassword::Sealed(sealed) => self.sealing_key().await?.open(sealed),
+            _ => None,
+        })
+    }
+
+    /// APOP (RFC 1939 section 7): `digest` is the client's, in hexadecimal digits.
+    ///
+    /// # Errors
+    /// See [`LoginError`].
+    pub async fn login_apop(
+        &self,
+        name: &str,
+        stamp: &str,
+        digest: &str,
+        context: LoginContext,
+    ) -> Result<Arc<Actor>, LoginError> {
+        let candidate = self.candidate(name, context).await?;
+        let password = self.readable_password(&candidate).await?;
+        let right = hash::secret_matches(password.as_ref(), |password| {
+            md5_methods::apop(stamp, password, digest)
+        });
+        self.admit(candidate, context, right, None, APOP).await
+    }
+}
