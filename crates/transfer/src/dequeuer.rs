@@ -152,6 +152,11 @@ impl Dequeuer {
         self.wake.notify_one();
     }
 
+    /// What wakes it.
+    pub(crate) fn waker(&self) -> Arc<Notify> {
+        Arc::clone(&self.wake)
+    }
+
     /// Waits until a stopped dequeuer has finished what it had begun.
     pub(crate) async fn finished(&self) {
         let mut done = self.done.clone();

@@ -14,6 +14,7 @@ pub mod envelope;
 pub mod filters;
 pub mod imap_url;
 pub mod inspect;
+mod ondemand;
 pub mod protection;
 pub mod receive;
 pub mod report;
@@ -30,7 +31,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use angarium_accounts::Accounts;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 
 use deliver::{here, local};
@@ -52,6 +53,7 @@ pub struct Transfer {
     submitter: Submitter,
     dequeuer: dequeuer::Dequeuer,
     reception: Arc<receive::Reception>,
+    ask_now: Arc<Notify>,
     protection: Arc<Protection>,
     filters: Arc<Filters>,
     sending: Option<Arc<Sending>>,
@@ -96,7 +98,10 @@ impl Transfer {
             options,
             stopped,
         );
-        let reception = receive::Reception::new(&accounts);
+        let waker = dequeuer.waker();
+        let wake = Box::new(move || waker.notify_one());
+        let reception = receive::Reception::new(&accounts, wake);
+        let ask_now = Arc::default();
         Arc::new(Self {
             accounts,
             submitter,
@@ -105,6 +110,7 @@ impl Transfer {
             filters,
             reception,
             sending,
+            ask_now,
             stop,
         })
     }
@@ -147,6 +153,19 @@ impl Transfer {
         let submitter = self.submitter.clone();
         let protection = Arc::clone(&self.protection);
         Arc::new(Receiver::new(accounts, submitter, protection, reception, settings, tls, stop))
+    }
+
+    /// Asks the servers of the setting `RemoteQueueStarting` for our mail from now on, each at its
+    /// time. What comes by ATRN is taken as from any server.
+    pub fn start_remote_queues(&self, tls: send::TlsClient) {
+        let receiver = self.receiver(ReceiverSettings::default(), None);
+        let (accounts, now) = (Arc::clone(&self.accounts), Arc::clone(&self.ask_now));
+        ondemand::starting::Starting::start(accounts, receiver, tls, now, self.stop.subscribe());
+    }
+
+    /// Asks them all now (the line is up).
+    pub fn ask_remote_queues(&self) {
+        self.ask_now.notify_one();
     }
 
     /// Receivers look the names of clients up with this resolver.

@@ -21,6 +21,8 @@ pub struct Origin<'a> {
     pub peer: Option<IpAddr>,
     /// The name it gave in HELO or EHLO.
     pub hello: &'a str,
+    /// That name has that address.
+    pub verified: bool,
     /// The account it authenticated as, `name@domain`.
     pub account: Option<&'a str>,
     /// Module word: `SMTP`, `LMTP`, `POP` …
@@ -56,8 +58,8 @@ pub fn header(origin: &Origin<'_>, envelope: &Envelope<'_>) -> String {
     let received = Received {
         from: match (&peer, origin.account) {
             (Some(address), account) => {
-                // The name is looked up by nobody yet, so it never counts as verified.
-                Some(ReceivedFrom::Peer { address, helo: origin.hello, verified: false, account })
+                let (helo, verified) = (origin.hello, origin.verified);
+                Some(ReceivedFrom::Peer { address, helo, verified, account })
             }
             (None, Some(account)) => Some(ReceivedFrom::Account(account)),
             (None, None) => None,
@@ -118,6 +120,7 @@ mod tests {
         let origin = Origin {
             peer: Some([192, 0, 2, 41].into()),
             hello: "laptop.client.dom",
+            verified: false,
             account: Some("alice@client.dom"),
             module: "SMTP",
             with: "ESMTPA",

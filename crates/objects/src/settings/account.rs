@@ -5,6 +5,15 @@ use super::{Effect, Kind, Setting, Who};
 /// The account settings, sorted by key.
 pub const ACCOUNT_SETTINGS: &[Setting] = &[
     Setting {
+        key: "ATRNDomains",
+        kind: Kind::Words,
+        default: None,
+        who: Who::Named,
+        effect: Effect::Now,
+        text: "Domains whose waiting mail the account may fetch (ATRN); the account's own name if it looks like a domain.",
+        since: "0.2",
+    },
+    Setting {
         key: "AccessModes",
         kind: Kind::Words,
         default: Some("All"),
@@ -93,6 +102,15 @@ pub const ACCOUNT_SETTINGS: &[Setting] = &[
         effect: Effect::Now,
         text: "Failed logins allowed in a period; above it logins are refused until the period is over.",
         since: "0.1",
+    },
+    Setting {
+        key: "FromPolicy",
+        kind: Kind::Choice(&["Any", "Refuse", "Rewrite", "Sender"]),
+        default: Some("Refuse"),
+        who: Who::Named,
+        effect: Effect::Now,
+        text: "What happens to a submitted message whose From is no address of the account: taken, refused, its From replaced, or a Sender added.",
+        since: "0.2",
     },
     Setting {
         key: "HiddenSkins",
@@ -347,6 +365,15 @@ pub const ACCOUNT_SETTINGS: &[Setting] = &[
         effect: Effect::Kept,
         text: "Which Rule actions the user may set.",
         since: "0.1",
+    },
+    Setting {
+        key: "SendAs",
+        kind: Kind::Words,
+        default: Some("None"),
+        who: Who::Named,
+        effect: Effect::Now,
+        text: "Other addresses the account may send as: address, @domain, or All.",
+        since: "0.2",
     },
     Setting {
         key: "ServiceClass",

@@ -232,6 +232,11 @@ impl Session {
         self.output.extend_from_slice(&chunk);
     }
 
+    /// A command that moves no mail (ETRN, ATRN …); its answer is [`Event::Done`].
+    pub fn ask(&mut self, command: &Command) {
+        self.send(command, Sent::Asked);
+    }
+
     /// RSET.
     pub fn reset(&mut self) {
         self.send(&Command::Reset, Sent::Asked);

@@ -12,6 +12,12 @@ pub(super) fn sender(address: &str) -> Reply {
     Reply::new(250, Status(2, 1, 0), format!("<{address}> sender accepted"))
 }
 
+/// The sender is taken, his wish to go first is not (RFC 6710 section 4.3).
+pub(super) fn sender_of_priority(address: &str, priority: i8) -> Reply {
+    let text = format!("<{address}> sender accepted, priority is {priority}");
+    Reply::new(250, Status(2, 3, 6), text)
+}
+
 pub(super) fn sender_refused(address: &str, why: &str) -> Reply {
     Reply::new(550, Status(5, 1, 8), format!("<{address}> sender refused: {why}"))
 }
@@ -87,6 +93,21 @@ pub(super) fn not_submitted(error: &SubmitError) -> Reply {
         SubmitError::Later(_) => storage(),
         other => Reply::new(554, Status(5, 3, 0), other.to_string()),
     }
+}
+
+/// ATRN: the roles are turned.
+pub(super) fn turned() -> Reply {
+    Reply::new(250, Status(2, 0, 0), "ok, now reversing the connection")
+}
+
+/// ATRN: nothing waits.
+pub(super) fn no_mail() -> Reply {
+    Reply::new(453, Status(4, 3, 0), "you have no mail")
+}
+
+/// ATRN: not for this account.
+pub(super) fn not_entitled() -> Reply {
+    Reply::new(450, Status(4, 7, 1), "ATRN request refused: not your domain")
 }
 
 pub(super) fn authenticated() -> Reply {

@@ -15,6 +15,7 @@ use angarium_message::summary::Scanner;
 use angarium_store::{BodyWriter, StagedBody, StoreError};
 use bytes::Bytes;
 
+use super::submission::Changes;
 use crate::authenticity::results::foreign_results;
 use crate::inspect::{Changed, Context, Findings, Inspection, Verdict};
 use crate::submit::encode_summary;
@@ -26,8 +27,9 @@ const HEADER_HELD: usize = 256 * 1024;
 /// Received lines that make a loop (`reference/router.md` section 6).
 const MAX_RECEIVED: usize = 25;
 
-/// What a message's header lacks is put in front by this: the header goes in, lines come out.
-pub(super) type Missing = Box<dyn FnOnce(&[u8]) -> String + Send>;
+/// What is done to the header of a submitted message: the header goes in, changes or the refusal
+/// come out.
+pub(super) type Prepare = Box<dyn FnOnce(&[u8]) -> Result<Changes, Verdict> + Send>;
 
 /// Why a message cannot be taken.
 #[derive(Debug)]
@@ -66,7 +68,7 @@ pub(super) struct Intake {
     scanner: Box<Scanner>,
     /// The header while it is held back, with where to look for its end.
     head: Option<(Vec<u8>, usize)>,
-    missing: Option<Missing>,
+    prepare: Option<Prepare>,
     /// Name under which this server vouches for results.
     host: String,
     /// The message while it is held for those who look at it.
@@ -85,20 +87,20 @@ struct Held {
 }
 
 impl Intake {
-    /// Starts with our own lines, written by `host`; `missing` adds what the header lacks
-    /// (submission).
+    /// Starts with our own lines, written by `host`; `prepare` looks after the header of what is
+    /// submitted.
     pub(super) async fn start(
         writer: Box<dyn BodyWriter>,
         trace: String,
         host: &str,
-        missing: Option<Missing>,
+        prepare: Option<Prepare>,
         inspection: Option<(Inspection, Context)>,
     ) -> Result<Self, Refused> {
         let mut intake = Self {
             writer,
             scanner: Box::new(Scanner::new()),
             head: Some((Vec::new(), 0)),
-            missing,
+            prepare,
             host: host.to_owned(),
             held: None,
             findings: Findings::default(),
@@ -121,6 +123,10 @@ impl Intake {
         head.extend_from_slice(data);
         match header_end(&head, looked) {
             Some(end) => self.release(&head, end).await,
+            None if head.len() >= HEADER_HELD && self.prepare.is_some() => {
+                let text = "the header is too large".to_owned();
+                Err(Refused::Verdict(Verdict::Refuse { status: (5, 6, 0), text }))
+            }
             None if head.len() >= HEADER_HELD => self.release(&head, head.len()).await,
             None => {
                 let looked = head.len().saturating_sub(3);
@@ -154,14 +160,18 @@ impl Intake {
         if header::fields(head).filter(|field| field.is("Received")).count() > MAX_RECEIVED {
             return Err(Refused::Loop);
         }
-        if let Some(missing) = self.missing.take() {
-            self.write(missing(head).as_bytes()).await?;
+        let mut changes = Changes::default();
+        if let Some(prepare) = self.prepare.take() {
+            changes = prepare(head).map_err(Refused::Verdict)?;
+            self.write(changes.lines.as_bytes()).await?;
         }
         if !starts_with_field(bytes) {
             // No header at all: ours must not run into the text.
             self.write(b"\r\n").await?;
         }
-        let cut = foreign_results(head, &self.host);
+        let mut cut = foreign_results(head, &self.host);
+        cut.append(&mut changes.cut);
+        cut.sort_by_key(|range| range.start);
         if let Some(held) = &mut self.held {
             let before = held.text.len();
             held.cut = cut.iter().map(|r| before + r.start..before + r.end).collect();
@@ -264,10 +274,15 @@ mod tests {
 
     async fn run(message: &[u8], cut: usize, submission: bool) -> Result<String, Refused> {
         let store = angarium_store::memory::open();
-        let missing: Option<Missing> = submission
-            .then(|| Box::new(|head: &[u8]| format!("X-Head: {}\r\n", head.len())) as Missing);
+        let prepare: Option<Prepare> = submission.then(|| {
+            let lines = |head: &[u8]| {
+                let lines = format!("X-Head: {}\r\n", head.len());
+                Ok(Changes { lines, cut: Vec::new() })
+            };
+            Box::new(lines) as Prepare
+        });
         let trace = "Trace: x\r\n".to_owned();
-        let mut intake = Intake::start(store.bodies.stage(), trace, "here", missing, None).await?;
+        let mut intake = Intake::start(store.bodies.stage(), trace, "here", prepare, None).await?;
         for piece in message.chunks(cut) {
             intake.push(piece).await?;
         }

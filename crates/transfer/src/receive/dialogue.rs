@@ -2,16 +2,20 @@
 //! of the session is answered by the file of its command: `mail`, `rcpt`, `message`, `login`.
 //! It must never know the stream.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use angarium_smtp::Protocol;
+use angarium_smtp::client_facts::ClientFacts;
 use angarium_smtp::command::Hello;
 use angarium_smtp::receive::{Close, Config, Event, Offers, Session};
-use angarium_smtp::reply::Reply;
+use angarium_smtp::reply::{Reply, Status};
 use angarium_store::QueueId;
 
 use super::content::Intake;
 use super::login::{Authentication, context};
+use super::names::NameCheck;
+use super::release::Promise;
 use super::rules::{Audience, Rules};
 use super::{ConnectionInfo, Receiver};
 use crate::envelope::MessageFacts;
@@ -28,8 +32,12 @@ pub(super) struct Dialogue {
     pub(super) hello: Option<(Hello, String)>,
     pub(super) login: Authentication,
     pub(super) envelope: Option<Envelope>,
-    /// None before it is connected.
+    /// The protection's view of the client.
     pub(super) guard: Option<Guard>,
+    /// Whether the client's name is its own.
+    pub(super) name_check: Option<NameCheck>,
+    /// What ATRN was promised.
+    pub(super) promise: Option<Promise>,
 }
 
 /// A message under way.
@@ -59,6 +67,8 @@ impl Dialogue {
             login: Authentication::default(),
             envelope: None,
             guard: None,
+            name_check: None,
+            promise: None,
         }
     }
 
@@ -76,12 +86,56 @@ impl Dialogue {
 
     /// The client is there and has not been greeted: the words to send it away with, if any.
     pub(super) async fn connected(&mut self) -> Option<Reply> {
-        let (protection, peer) = (&self.receiver.protection, self.info.peer.ip());
-        match protection.connect(peer, self.receiver.settings.submission).await {
-            Ok(guard) => self.guard = Some(guard),
-            Err(refusal) => return Some(refusal),
+        let submission = self.receiver.settings.submission;
+        match self.receiver.protection.connect(self.info.peer.ip(), submission).await {
+            Ok(guard) => {
+                self.guard = Some(guard);
+                None
+            }
+            Err(reply) => {
+                tracing::warn!(target: "SMTPI", session = %self.tag, "sent away: {reply}");
+                Some(reply)
+            }
         }
-        None
+    }
+
+    /// True when the client's address is one of our clients'.
+    pub(super) fn is_client(&self) -> bool {
+        self.guard.as_ref().is_some_and(Guard::is_client)
+    }
+
+    /// A trusted relay says who the client is.
+    async fn xclient(&mut self, facts: ClientFacts, machine: &mut Session) {
+        let (peer, local) = (&mut self.info.peer, &mut self.info.local);
+        if let Some(ip) = facts.address {
+            *peer = SocketAddr::new(ip, facts.port.unwrap_or(0));
+        }
+        if let Some(ip) = facts.local_address {
+            *local = SocketAddr::new(ip, facts.local_port.unwrap_or(local.port()));
+        }
+        let tag = self.info.tag();
+        tracing::info!(target: "SMTPI", session = %self.tag, "XCLIENT: goes on as {tag}");
+        self.tag = tag;
+        self.hello = None;
+        self.login = Authentication::default();
+        self.envelope = None;
+        self.name_check = None;
+        match self.connected().await {
+            Some(reply) => machine.shut(&reply),
+            None => machine.answer(Reply::new(250, Status(2, 0, 0), "ok")),
+        }
+    }
+
+    /// The client said its name.
+    fn greeted(&mut self, verb: Hello, name: String, machine: &mut Session) {
+        self.envelope = None;
+        if let Some(guard) = &mut self.guard {
+            guard.hello(&name);
+        }
+        let dns = self.receiver.reception.dns();
+        self.name_check = dns.and_then(|dns| NameCheck::start(dns, &name, self.info.peer.ip()));
+        self.hello = Some((verb, name));
+        machine.welcome();
     }
 
     /// The connection ends for this reason.
@@ -89,11 +143,6 @@ impl Dialogue {
         if let Some(guard) = &self.guard {
             guard.closing(why);
         }
-    }
-
-    /// True when the client's address is one of our clients'.
-    pub(super) fn is_client(&self) -> bool {
-        self.guard.as_ref().is_some_and(Guard::is_client)
     }
 
     /// How the session with this client behaves.
@@ -151,6 +200,7 @@ impl Dialogue {
     pub(super) fn tls_started(&mut self) {
         self.info.tls = true;
         self.hello = None;
+        self.name_check = None;
         self.login = Authentication::default();
         self.envelope = None;
     }
@@ -158,14 +208,7 @@ impl Dialogue {
     /// Answers one event.
     pub(super) async fn event(&mut self, event: Event, machine: &mut Session) {
         match event {
-            Event::Hello { verb, name } => {
-                self.envelope = None;
-                if let Some(guard) = &mut self.guard {
-                    guard.hello(&name);
-                }
-                self.hello = Some((verb, name));
-                machine.welcome();
-            }
+            Event::Hello { verb, name } => self.greeted(verb, name, machine),
             Event::Mail { path, parameters } => {
                 let reply = self.mail(&path, &parameters).await;
                 machine.answer(reply);
@@ -203,10 +246,16 @@ impl Dialogue {
                 self.login.step(Some(&answer), machine).await;
                 self.log_login();
             }
+            Event::Etrn { what, name } => machine.answer(self.etrn(what, &name).await),
+            Event::Atrn { domains } => {
+                let reply = self.atrn(domains).await;
+                machine.answer(reply);
+            }
+            Event::Xclient(facts) => self.xclient(facts, machine).await,
             Event::AuthCancelled => self.login.cancel(),
             Event::Reset => self.envelope = None,
             // The connection deals with these.
-            Event::StartTls | Event::Closing(_) => {}
+            Event::StartTls | Event::Turned | Event::Closing(_) => {}
             _ => {}
         }
     }

@@ -2,15 +2,18 @@
 //!
 //! It must never know the stream.
 
-use angarium_accounts::MessageBody;
+use std::sync::Arc;
+
+use angarium_accounts::{MessageBody, StoreError};
 use angarium_smtp::Protocol;
 use angarium_smtp::command::Hello;
 use angarium_smtp::receive::Session;
 use angarium_smtp::reply::Reply;
 
 use super::answers;
-use super::content::{Intake, Missing, Refused};
+use super::content::{Intake, Prepare, Refused};
 use super::dialogue::{Dialogue, Envelope};
+use super::submission::{self, Author};
 use crate::inspect::{Context, Outline};
 use crate::submit::{self, Submit};
 use crate::trace;
@@ -29,14 +32,42 @@ impl Dialogue {
         if base == "SMTP" { base.to_owned() } else { format!("{base}{secure}{login}") }
     }
 
+    /// Who submits, if somebody logged in.
+    async fn author(&mut self) -> Result<Option<Author>, Reply> {
+        let Some(actor) = self.login.actor.clone() else { return Ok(None) };
+        let tag = self.tag().to_owned();
+        let later = |error: StoreError| {
+            tracing::error!(target: "SMTPI", session = %tag, "the account cannot be read: {error}");
+            answers::later()
+        };
+        let accounts = Arc::clone(&self.receiver.accounts);
+        let settings = accounts.effective_settings(actor.account).await.map_err(later)?;
+        let record = accounts.account_record(actor.account).await.map_err(later)?;
+        let mut names = vec![actor.name.clone()];
+        names.extend(record.iter().flat_map(|record| record.aliases.iter().cloned()));
+        let domain = accounts.domain_facts(&actor.domain).await.map_err(later)?;
+        let mut domains = vec![actor.domain.clone()];
+        domains.extend(domain.iter().flat_map(|domain| domain.record.aliases.iter().cloned()));
+        Ok(Some(Author::new(actor.full_name(), &names, &domains, &settings)))
+    }
+
     /// Opens the stage with our trace lines.
     pub(super) async fn content(&mut self) -> Result<(), Reply> {
         let with = self.with();
         let account = self.login.actor.as_ref().map(|actor| actor.full_name());
         let source = self.source();
         let module = source.word();
+        let mut author = self.author().await?;
+        let verified = match &mut self.name_check {
+            Some(check) => check.verified().await,
+            None => false,
+        };
         let trusted = self.login.actor.is_some() || self.is_client();
         let Some(envelope) = &mut self.envelope else { return Err(answers::later()) };
+        // The address in MAIL was looked at already.
+        if let Some(author) = author.as_mut().filter(|_| !envelope.return_path.is_empty()) {
+            author.own.push(envelope.return_path.to_lowercase());
+        }
         let accounts = &self.receiver.accounts;
         let id = self.receiver.submitter.next_id();
         let now = accounts.now();
@@ -48,6 +79,7 @@ impl Dialogue {
             &trace::Origin {
                 peer: Some(self.info.peer.ip()),
                 hello: self.hello.as_ref().map_or("", |(_, name)| name),
+                verified,
                 account: account.as_deref(),
                 module,
                 with: &with,
@@ -60,10 +92,15 @@ impl Dialogue {
                 now,
             },
         );
-        let missing: Option<Missing> = self.receiver.settings.submission.then(|| {
+        let submitted = self.receiver.settings.submission || author.is_some();
+        let prepare: Option<Prepare> = submitted.then(|| {
             let host = self.host.clone();
-            let add = move |head: &[u8]| trace::missing_lines(head, module, id, now, &host);
-            Box::new(add) as Missing
+            let prepare = move |head: &[u8]| {
+                let mut changes = submission::changes(head, author.as_ref())?;
+                changes.lines.push_str(&trace::missing_lines(head, module, id, now, &host));
+                Ok(changes)
+            };
+            Box::new(prepare) as Prepare
         });
         let peer = Some(self.info.peer.ip());
         let outline = Outline { source, peer, trusted };
@@ -75,7 +112,7 @@ impl Dialogue {
                 peer,
                 hello: self.hello.as_ref().map_or_else(String::new, |(_, name)| name.clone()),
                 tls: self.info.tls,
-                trusted,
+                trusted: outline.trusted,
                 actor: self.login.actor.clone(),
                 return_path: envelope.return_path.clone(),
                 recipients: envelope.recipients.clone(),
@@ -85,7 +122,7 @@ impl Dialogue {
             (inspection, context)
         });
         let writer = accounts.store().bodies.stage();
-        match Intake::start(writer, lines, &self.host, missing, inspection).await {
+        match Intake::start(writer, lines, &self.host, prepare, inspection).await {
             Ok(intake) => {
                 envelope.content = Some((id, Box::new(intake)));
                 Ok(())
@@ -151,10 +188,7 @@ impl Dialogue {
                 tracing::error!(target: "SMTPI", session = %self.tag(), "message refused: mail loop");
                 answers::looping()
             }
-            Refused::Verdict(verdict) => {
-                tracing::warn!(target: "SMTPI", session = %self.tag(), "message refused: {verdict:?}");
-                answers::verdict(verdict)
-            }
+            Refused::Verdict(verdict) => answers::verdict(verdict),
             Refused::Store(error) => {
                 tracing::error!(target: "SMTPI", session = %self.tag(), "message cannot be stored: {error}");
                 answers::storage()

@@ -11,9 +11,12 @@ mod dialogue;
 mod login;
 mod mail;
 mod message;
+mod names;
 mod rcpt;
 mod reception;
+mod release;
 mod rules;
+mod submission;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -115,7 +118,7 @@ impl ConnectionInfo {
 /// Runs one connection to its end.
 pub async fn serve<S>(stream: S, info: ConnectionInfo, receiver: Arc<Receiver>)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
 {
     let tag = info.tag();
     let host = match receiver.accounts.main_domain().await {
@@ -152,7 +155,7 @@ enum Input {
     Stop,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Connection<S> {
     async fn run(&mut self) -> std::io::Result<()> {
         if let Some(reply) = self.refusal.take() {
             self.machine.shut(&reply);
@@ -168,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         }
         loop {
             let mut closing = None;
-            let mut upgrade = false;
+            let (mut upgrade, mut turned) = (false, false);
             while let Some(event) = self.machine.next() {
                 match event {
                     Event::Closing(why) => {
@@ -176,6 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                         self.dialogue.closing(why);
                         closing = Some(why);
                     }
+                    Event::Turned => turned = true,
                     Event::StartTls => upgrade = true,
                     Event::End { .. } => {
                         // Earlier replies need not wait for the disk.
@@ -188,6 +192,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             self.flush().await?;
             if let Some(why) = closing {
                 return self.close(why).await;
+            }
+            if turned {
+                let stream = std::mem::replace(&mut self.wire, Wire::Broken);
+                Box::pin(self.dialogue.turned(Box::new(stream))).await;
+                return Ok(());
             }
             if upgrade {
                 self.upgrade().await?;

@@ -2,7 +2,9 @@
 //!
 //! It must never know the stream.
 
-use angarium_accounts::{Accounts, RouteKind, RouteOutcome};
+use std::sync::Arc;
+
+use angarium_accounts::{Accounts, RelayPermission, RouteKind, RouteOutcome};
 use angarium_smtp::address::Path;
 use angarium_smtp::parameters::RcptParameters;
 use angarium_smtp::reply::Reply;
@@ -10,32 +12,30 @@ use angarium_smtp::reply::Reply;
 use super::answers;
 use super::dialogue::Dialogue;
 use crate::envelope::RecipientFacts;
-use crate::protection::Permit;
+use crate::send::behind_return_path;
 use crate::submit::Recipient;
 
 impl Dialogue {
     pub(super) async fn rcpt(&mut self, path: &Path, parameters: &RcptParameters) -> Reply {
         let address = path.address();
-        let route = self.receiver.accounts.route(&address, RouteKind::Mail, None).await;
-        let (route, mut reply) = match self.permit(&address, route).await {
-            Ok(permit) => {
-                let reply = answers::recipient(&address, &permit.route, permit.why);
-                (permit.route, reply)
-            }
-            Err((route, refusal)) => (route, refusal),
+        let Some(envelope) = &self.envelope else { return answers::later() };
+        let (sender, size) = (envelope.return_path.clone(), envelope.size.unwrap_or(0));
+        let route = self.destination(&address, &sender).await;
+        let authenticated = self.login.actor.is_some();
+        let unknown = matches!(route, RouteOutcome::Unknown { .. });
+        // The guard is there as soon as the client is.
+        let Some(guard) = &mut self.guard else { return answers::later() };
+        let permit = match guard.rcpt(&sender, &address, route, authenticated).await {
+            Ok(permit) => permit,
+            Err(reply) => return self.rcpt_refused(reply, unknown).await,
         };
-        let size = self.envelope.as_ref().and_then(|e| e.size).unwrap_or(0);
-        if reply.is_positive()
-            && let Some(no_room) = room(&self.receiver.accounts, &address, &route, size).await
-        {
-            reply = no_room;
-        }
+        let (route, why) = (permit.route, permit.why);
+        let reply = answers::recipient(&address, &route, why);
         if !reply.is_positive() {
-            tracing::warn!(target: "SMTPI", session = %self.tag(), "RCPT refused: {reply}");
-            if let Some(guard) = &mut self.guard {
-                guard.refused(matches!(route, RouteOutcome::Unknown { .. })).await;
-            }
-            return reply;
+            return self.rcpt_refused(reply, unknown).await;
+        }
+        if let Some(no_room) = room(&self.receiver.accounts, &address, &route, size).await {
+            return self.rcpt_refused(no_room, false).await;
         }
         tracing::info!(target: "ROUTER", tag = "ROUTER", "{}: '<{address}>' accepted", module(&route));
         if let Some(envelope) = &mut self.envelope {
@@ -47,20 +47,29 @@ impl Dialogue {
         }
         reply
     }
-}
 
-impl Dialogue {
-    /// Asks the protection whether this client may write there.
-    async fn permit(
-        &mut self,
-        address: &str,
-        route: RouteOutcome,
-    ) -> Result<Permit, (RouteOutcome, Reply)> {
-        let authenticated = self.login.actor.is_some();
-        let sender = self.envelope.as_ref().map(|e| e.return_path.clone()).unwrap_or_default();
-        let Some(guard) = &mut self.guard else { return Err((route, answers::later())) };
-        let asked = guard.rcpt(&sender, address, route.clone(), authenticated).await;
-        asked.map_err(|refusal| (route, refusal))
+    /// Where an address leads. Reports come back to a return path of ours for mail that was sent
+    /// on, and go on to where it came from.
+    async fn destination(&mut self, address: &str, sender: &str) -> RouteOutcome {
+        let accounts = Arc::clone(&self.receiver.accounts);
+        if sender.is_empty()
+            && let Some(behind) = behind_return_path(&accounts, address).await
+        {
+            let mut route = accounts.route(&behind, RouteKind::Mail, None).await;
+            if let RouteOutcome::Remote { relay, .. } = &mut route {
+                *relay = RelayPermission::Granted;
+            }
+            return route;
+        }
+        accounts.route(address, RouteKind::Mail, None).await
+    }
+
+    async fn rcpt_refused(&mut self, reply: Reply, unknown: bool) -> Reply {
+        tracing::warn!(target: "SMTPI", session = %self.tag(), "RCPT refused: {reply}");
+        if let Some(guard) = &mut self.guard {
+            guard.refused(unknown).await;
+        }
+        reply
     }
 }
 
@@ -87,6 +96,7 @@ fn module(route: &RouteOutcome) -> &'static str {
     match route {
         RouteOutcome::Local { .. } => "LOCAL",
         RouteOutcome::Group { .. } => "LIST",
+        RouteOutcome::Remote { .. } => "SMTP",
         _ => "SYSTEM",
     }
 }

@@ -21,15 +21,17 @@ pub(crate) struct Reception {
     pub(super) changes: Arc<Changes>,
     dns: RwLock<Option<Dns>>,
     releases: Cache<IpAddr, Counted>,
+    wake: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Reception {
-    pub(crate) fn new(accounts: &Accounts) -> Arc<Self> {
+    /// `wake` is called when something in the queue was made due.
+    pub(crate) fn new(accounts: &Accounts, wake: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
         let changes = Arc::new(Changes::default());
         if !accounts.add_listener(changes.clone()) {
             tracing::error!(target: "SMTPI", "changed settings take effect at the next start only");
         }
-        Arc::new(Self { changes, dns: RwLock::default(), releases: Cache::new(COUNTED) })
+        Arc::new(Self { changes, dns: RwLock::default(), releases: Cache::new(COUNTED), wake })
     }
 
     /// Looks names up with this resolver from now on.
@@ -39,6 +41,10 @@ impl Reception {
 
     pub(super) fn dns(&self) -> Option<Dns> {
         self.dns.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn wake(&self) {
+        (self.wake)();
     }
 
     /// Counts an ETRN or ATRN of this address; false when it had too many.

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use angarium_smtp::Protocol;
 use angarium_smtp::address::Path;
+use angarium_smtp::command::Command;
 use angarium_smtp::parameters::{MailParameters, RcptParameters};
 use angarium_smtp::reply::Reply;
 use angarium_smtp::send::{Capabilities, Envelope, Event, Session};
@@ -408,6 +409,25 @@ impl Connection {
             (_, Some(why)) | (Err(why), None) => Err(why),
             (Ok(_), None) => Err(NONSENSE.to_owned()),
         }
+    }
+
+    /// A command that moves no mail, and its answer.
+    pub(crate) async fn ask(&mut self, command: &Command) -> Result<Reply, String> {
+        self.session.ask(command);
+        match self.event(self.phases.command).await? {
+            Event::Done(reply) => Ok(bounded(&reply)),
+            _ => Err(NONSENSE.to_owned()),
+        }
+    }
+
+    /// True when it is of no more use.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.spent
+    }
+
+    /// The stream itself: the roles are turned (ATRN, RFC 2645).
+    pub(crate) fn into_stream(self) -> Box<dyn Duplex> {
+        self.stream
     }
 
     /// Says goodbye; what is answered does not matter.

@@ -8,6 +8,7 @@
 mod attempt;
 mod connection;
 mod dane;
+mod hand_over;
 mod letter;
 mod policy;
 mod pool;
@@ -41,8 +42,11 @@ use crate::recipients::SMTP;
 use crate::srs::{self, Srs};
 
 pub use connection::{Connection, Duplex, Phases, Verdict};
+pub(crate) use connection::{Cover, NotOpen, Opening};
+pub(crate) use hand_over::hand_over;
 pub use letter::Content;
 pub use sts::{Mode as StsMode, Policy as StsPolicy, record_id as sts_record_id};
+pub(crate) use tls::Check;
 pub use tls::TlsClient;
 pub use tls_reports::{FailureDetails, PolicyKind, PolicyResult, TlsReports};
 
