@@ -93,7 +93,8 @@ async fn live(
     transfer.use_base(base.root());
     let cli = Cli::new(accounts.clone(), ender.clone(), Arc::new(Control(stop.clone())), VERSION)
         .with_sessions(sessions.clone())
-        .with_protection(transfer.protection().clone());
+        .with_protection(transfer.protection().clone())
+        .with_desk(transfer.desk());
     let _feedback = authenticity::start(&accounts, &transfer, base, stopping.clone());
     let services = Services::new(
         accounts.clone(),
