@@ -94,7 +94,8 @@ async fn live(
     transfer.use_base(base.root());
     let cli = Cli::new(accounts.clone(), ender.clone(), Arc::new(Control(stop.clone())), VERSION)
         .with_sessions(sessions.clone())
-        .with_protection(transfer.protection().clone());
+        .with_protection(transfer.protection().clone())
+        .with_desk(transfer.desk());
     let feedback = authenticity::start(&accounts, &transfer, base, stopping.clone());
     sending::wire(&transfer, feedback.as_deref());
     let services = Services::new(

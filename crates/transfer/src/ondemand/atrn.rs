@@ -41,7 +41,9 @@ pub(crate) async fn send(
             let id = work.message.id;
             after = id;
             let bodies = &accounts.store().bodies;
-            let done = hand_over(&mut connection, bodies, &work.message, &work.recipients).await;
+            let (message, now) = (&work.message, accounts.now());
+            let given = hand_over(&mut connection, bodies, message, &work.recipients, now);
+            let done = Box::pin(given).await;
             for (index, outcome) in &done {
                 let place = usize::try_from(*index).ok();
                 let to = place.and_then(|at| work.message.recipients.get(at));
