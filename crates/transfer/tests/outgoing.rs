@@ -383,8 +383,7 @@ async fn forwarded_mail_goes_out_with_a_return_path_that_leads_back() {
     let (names, far) = (Names::with_far().await, Far::new(Script::default()).await);
     names.mx("outside.example", 10, "mx.far.example");
     let house = house(&names, far.port).await;
-    let mut client = house.client().await;
-    client.hello().await;
+    names.mx("author.example", 10, "mx.far.example");
     // A forwarder of ours may be written to by anybody.
     let new = Submit::new(Source::Smtp, "author@author.example", &["away@main.example"]);
     house.transfer.submitter().submit_message(new, MESSAGE.as_bytes()).await.unwrap();
@@ -397,6 +396,15 @@ async fn forwarded_mail_goes_out_with_a_return_path_that_leads_back() {
     // Our own people's return paths stay.
     submit(&house, &["away@main.example"]).await;
     assert_eq!(far.has(2).await[1].from, "alice@main.example");
+    // A report goes on to the author; no other mail does.
+    let mut client = house.client().await;
+    client.hello().await;
+    client.say("MAIL FROM:<x@far.example>", "250").await;
+    client.say(&format!("RCPT TO:<{}>", mail.from), "550 5.1.1").await;
+    client.say("RSET", "250").await;
+    client.mail("", &[&mail.from], MESSAGE).await;
+    let report = far.has(3).await.remove(2);
+    assert_eq!((report.from.as_str(), report.to), ("", vec!["author@author.example".to_owned()]));
 }
 
 #[tokio::test]

@@ -24,8 +24,13 @@ const MESSAGE: &str = "Subject: out\r\n\r\nbody\r\n";
 
 async fn house(settings: Dictionary, options: SendingOptions) -> House {
     let short = Duration::from_secs(2);
-    let phases =
-        Phases { connect: short, greeting: short, hello: short, command: short, ..Phases::default() };
+    let phases = Phases {
+        connect: short,
+        greeting: short,
+        hello: short,
+        command: short,
+        ..Phases::default()
+    };
     let options = SendingOptions { phases, ..options };
     House::started(settings, |accounts| {
         let nowhere = vec!["127.0.0.1:9".parse().unwrap()];
@@ -42,11 +47,7 @@ async fn submit(house: &House, message: &str) {
 }
 
 fn options(port: u16, authority: &Authority) -> SendingOptions {
-    SendingOptions {
-        port: Some(port),
-        roots: vec![authority.root()],
-        ..SendingOptions::default()
-    }
+    SendingOptions { port: Some(port), roots: vec![authority.root()], ..SendingOptions::default() }
 }
 
 fn policy(names: &Names, word: &str) -> Dictionary {
@@ -102,8 +103,7 @@ async fn a_certificate_is_verified_where_that_is_wanted() {
     let house_good = house(policy(&names, "Verify"), options(good.port, &authority)).await;
     submit(&house_good, MESSAGE).await;
     assert!(good.has(1).await[0].tls);
-    for acceptor in
-        [authority.acceptor("other.example"), Authority::new().acceptor("far.example")]
+    for acceptor in [authority.acceptor("other.example"), Authority::new().acceptor("far.example")]
     {
         let bad = far_with(acceptor).await;
         let house = house(policy(&names, "Verify"), options(bad.port, &authority)).await;
@@ -227,10 +227,9 @@ async fn a_web_server_that_nobody_vouches_for_sets_no_policy() {
 async fn two_servers_of_ours_exchange_mail_under_tls() {
     let authority = Authority::new();
     let there = House::new().await;
-    let receiver = there.transfer.receiver(
-        ReceiverSettings::default(),
-        Some(authority.acceptor("mx.other.example")),
-    );
+    let receiver = there
+        .transfer
+        .receiver(ReceiverSettings::default(), Some(authority.acceptor("mx.other.example")));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {

@@ -2,7 +2,7 @@
 //!
 //! It must never know the stream.
 
-use angarium_accounts::{Accounts, RouteKind, RouteOutcome};
+use angarium_accounts::{Accounts, RelayPermission, RouteKind, RouteOutcome};
 use angarium_smtp::address::Path;
 use angarium_smtp::parameters::RcptParameters;
 use angarium_smtp::reply::Reply;
@@ -16,7 +16,7 @@ use crate::submit::Recipient;
 impl Dialogue {
     pub(super) async fn rcpt(&mut self, path: &Path, parameters: &RcptParameters) -> Reply {
         let address = path.address();
-        let route = self.receiver.accounts.route(&address, RouteKind::Mail, None).await;
+        let route = self.route(&address).await;
         let (route, mut reply) = match self.permit(&address, route).await {
             Ok(permit) => {
                 let reply = answers::recipient(&address, &permit.route, permit.why);
@@ -50,6 +50,21 @@ impl Dialogue {
 }
 
 impl Dialogue {
+    /// Where an address leads. A report to a return path that we made for mail we sent on goes to
+    /// the author behind it.
+    async fn route(&self, address: &str) -> RouteOutcome {
+        let accounts = &self.receiver.accounts;
+        let report = self.envelope.as_ref().is_some_and(|e| e.return_path.is_empty());
+        if report && let Some(author) = crate::send::behind_return_path(accounts, address).await {
+            let mut route = accounts.route(&author, RouteKind::Mail, None).await;
+            if let RouteOutcome::Remote { relay, .. } = &mut route {
+                *relay = RelayPermission::Granted;
+            }
+            return route;
+        }
+        accounts.route(address, RouteKind::Mail, None).await
+    }
+
     /// Asks the protection whether this client may write there.
     async fn permit(
         &mut self,

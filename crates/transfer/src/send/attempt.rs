@@ -335,7 +335,9 @@ impl Attempt<'_> {
                 return true;
             }
             lease.reused = false;
-            let taken = verdicts.iter().any(|v| matches!(v, Verdict::Taken(_)));
+            // Of LMTP's answers each is one recipient's own, and none says that there were many.
+            let taken = connection.protocol == Protocol::Smtp
+                && verdicts.iter().any(|v| matches!(v, Verdict::Taken(_)));
             self.log(connection, lease.number, &verdicts);
             for (one, verdict) in batch.into_iter().zip(verdicts) {
                 match next(verdict, &host, reports, taken) {
