@@ -16,7 +16,8 @@ use crate::submit::Recipient;
 impl Dialogue {
     pub(super) async fn rcpt(&mut self, path: &Path, parameters: &RcptParameters) -> Reply {
         let address = path.address();
-        let route = self.route(&address).await;
+        let report = self.envelope.as_ref().is_some_and(|e| e.return_path.is_empty());
+        let route = route(&self.receiver.accounts, &address, report).await;
         let (route, mut reply) = match self.permit(&address, route).await {
             Ok(permit) => {
                 let reply = answers::recipient(&address, &permit.route, permit.why);
@@ -50,21 +51,6 @@ impl Dialogue {
 }
 
 impl Dialogue {
-    /// Where an address leads. A report to a return path that we made for mail we sent on goes to
-    /// the author behind it.
-    async fn route(&self, address: &str) -> RouteOutcome {
-        let accounts = &self.receiver.accounts;
-        let report = self.envelope.as_ref().is_some_and(|e| e.return_path.is_empty());
-        if report && let Some(author) = crate::send::behind_return_path(accounts, address).await {
-            let mut route = accounts.route(&author, RouteKind::Mail, None).await;
-            if let RouteOutcome::Remote { relay, .. } = &mut route {
-                *relay = RelayPermission::Granted;
-            }
-            return route;
-        }
-        accounts.route(address, RouteKind::Mail, None).await
-    }
-
     /// Asks the protection whether this client may write there.
     async fn permit(
         &mut self,
@@ -77,6 +63,19 @@ impl Dialogue {
         let asked = guard.rcpt(&sender, address, route.clone(), authenticated).await;
         asked.map_err(|refusal| (route, refusal))
     }
+}
+
+/// Where an address leads. A report to a return path that we made for mail we sent on goes to the
+/// author behind it.
+async fn route(accounts: &Accounts, address: &str, report: bool) -> RouteOutcome {
+    if report && let Some(author) = crate::send::behind_return_path(accounts, address).await {
+        let mut route = accounts.route(&author, RouteKind::Mail, None).await;
+        if let RouteOutcome::Remote { relay, .. } = &mut route {
+            *relay = RelayPermission::Granted;
+        }
+        return route;
+    }
+    accounts.route(address, RouteKind::Mail, None).await
 }
 
 /// The refusal if an account cannot hold a message of the declared size. Asked only of accounts
