@@ -14,9 +14,6 @@ const GROUP_DEPTH: usize = 10;
 /// Most recipients one message can come to have by opening groups.
 const MAX_EXPANDED: usize = 10_000;
 
-/// What is said of addresses on other systems to those who may not send there.
-pub(crate) const NO_SENDING: &str = "this server does not send outside yet";
-
 /// Modules of queue entries.
 pub(crate) const LOCAL: &str = "LOCAL";
 pub(crate) const SYSTEM: &str = "SYSTEM";
@@ -196,7 +193,7 @@ impl Refusal {
         match self {
             Self::Unknown => "unknown user account".into(),
             Self::Rejected(reason) | Self::Later(reason) => reason.clone(),
-            Self::Remote => NO_SENDING.into(),
+            Self::Remote => "relaying denied".into(),
         }
     }
 }

@@ -363,19 +363,36 @@ async fn the_forwarding_server_is_logged_into_under_tls_only() {
     let mut settings = set(names.settings(), "ForwardTo", &format!("smart.example:{}", far.port));
     settings = set(settings, "ForwardAUTHName", "joe");
     settings = set(settings, "ForwardAUTHPassword", "secret");
-    let options = SendingOptions { phases: phases(), ..SendingOptions::default() };
+    let options = SendingOptions {
+        phases: phases(),
+        roots: vec![authority.root()],
+        ..SendingOptions::default()
+    };
     let house_tls = house_with(settings.clone(), options.clone()).await;
     submit(&house_tls, &["x@anywhere.example"]).await;
     let mail = far.has(1).await.remove(0);
     assert!(mail.tls);
     assert!(far.commands().contains(&"AUTH PLAIN AGpvZQBzZWNyZXQ=".to_owned()));
     let bare = Far::new(Script { able: vec!["AUTH PLAIN"], ..Script::default() }).await;
+    let names_settings = settings.clone();
     let settings = set(settings, "ForwardTo", &format!("smart.example:{}", bare.port));
-    let house = house_with(settings, options).await;
+    let house = house_with(settings, options.clone()).await;
     submit(&house, &["x@anywhere.example"]).await;
     house.tried(1).await;
     assert!(!bare.commands().iter().any(|c| c.starts_with("AUTH")));
-    assert!(last_error(&house).await.contains("password"));
+    assert!(last_error(&house).await.contains("TLS is needed"));
+    // Nor to somebody who shows a certificate of his own making.
+    let false_one = Script {
+        able: vec!["AUTH PLAIN"],
+        tls: Some(Authority::new().acceptor("smart.example")),
+        ..Script::default()
+    };
+    let false_one = Far::new(false_one).await;
+    let settings = set(names_settings, "ForwardTo", &format!("smart.example:{}", false_one.port));
+    let house = house_with(settings, options).await;
+    submit(&house, &["x@anywhere.example"]).await;
+    house.tried(1).await;
+    assert!(false_one.commands().iter().all(|c| !c.starts_with("AUTH")));
 }
 
 #[tokio::test]
@@ -383,8 +400,7 @@ async fn forwarded_mail_goes_out_with_a_return_path_that_leads_back() {
     let (names, far) = (Names::with_far().await, Far::new(Script::default()).await);
     names.mx("outside.example", 10, "mx.far.example");
     let house = house(&names, far.port).await;
-    let mut client = house.client().await;
-    client.hello().await;
+    names.mx("author.example", 10, "mx.far.example");
     // A forwarder of ours may be written to by anybody.
     let new = Submit::new(Source::Smtp, "author@author.example", &["away@main.example"]);
     house.transfer.submitter().submit_message(new, MESSAGE.as_bytes()).await.unwrap();
@@ -397,6 +413,15 @@ async fn forwarded_mail_goes_out_with_a_return_path_that_leads_back() {
     // Our own people's return paths stay.
     submit(&house, &["away@main.example"]).await;
     assert_eq!(far.has(2).await[1].from, "alice@main.example");
+    // A report goes on to the author; no other mail does.
+    let mut client = house.client().await;
+    client.hello().await;
+    client.say("MAIL FROM:<x@far.example>", "250").await;
+    client.say(&format!("RCPT TO:<{}>", mail.from), "550 5.1.1").await;
+    client.say("RSET", "250").await;
+    client.mail("", &[&mail.from], MESSAGE).await;
+    let report = far.has(3).await.remove(2);
+    assert_eq!((report.from.as_str(), report.to), ("", vec!["author@author.example".to_owned()]));
 }
 
 #[tokio::test]
