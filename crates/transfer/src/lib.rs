@@ -33,7 +33,7 @@ use angarium_accounts::Accounts;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use deliver::{here, local};
+use deliver::{here, local, pipe};
 use inspect::Turn;
 
 pub use angarium_smtp::Protocol;
@@ -71,7 +71,8 @@ impl Transfer {
         let modules = Modules::default()
             .with(Arc::new(here::System))
             .with(Arc::new(here::Errors))
-            .with(Arc::new(local::Local { accounts: Arc::clone(&accounts) }));
+            .with(Arc::new(local::Local { accounts: Arc::clone(&accounts) }))
+            .with(Arc::new(pipe::Pipe::new(Arc::clone(&accounts))));
         let dequeuer = dequeuer::Dequeuer::start(
             Arc::clone(&accounts),
             submitter.clone(),

@@ -11,6 +11,7 @@ use super::answers;
 use super::dialogue::Dialogue;
 use crate::envelope::RecipientFacts;
 use crate::protection::Permit;
+use crate::recipients::permitted;
 use crate::submit::Recipient;
 
 impl Dialogue {
@@ -19,6 +20,7 @@ impl Dialogue {
         let route = self.receiver.accounts.route(&address, RouteKind::Mail, None).await;
         let (route, mut reply) = match self.permit(&address, route).await {
             Ok(permit) => {
+                let permit = self.with_all_accounts(permit);
                 let reply = answers::recipient(&address, &permit.route, permit.why);
                 (permit.route, reply)
             }
@@ -37,6 +39,9 @@ impl Dialogue {
             }
             return reply;
         }
+        if let (RouteOutcome::Spamtrap, Some(guard)) = (&route, &self.guard) {
+            guard.trapped();
+        }
         tracing::info!(target: "ROUTER", tag = "ROUTER", "{}: '<{address}>' accepted", module(&route));
         if let Some(envelope) = &mut self.envelope {
             envelope.recipients.push(Recipient {
@@ -50,6 +55,13 @@ impl Dialogue {
 }
 
 impl Dialogue {
+    /// Refuses `all@domain` to those who may not write there.
+    fn with_all_accounts(&self, permit: Permit) -> Permit {
+        let client = self.guard.as_ref().is_some_and(crate::protection::Guard::is_client);
+        let route = permitted(permit.route, self.login.actor.as_deref(), client);
+        Permit { route, ..permit }
+    }
+
     /// Asks the protection whether this client may write there.
     async fn permit(
         &mut self,
@@ -85,7 +97,9 @@ async fn room(
 /// The module's word for the log.
 fn module(route: &RouteOutcome) -> &'static str {
     match route {
-        RouteOutcome::Local { .. } => "LOCAL",
+        RouteOutcome::Local { .. } | RouteOutcome::All { .. } => "LOCAL",
+        RouteOutcome::Remote { .. } => "SMTP",
+        RouteOutcome::Pipe { .. } => "PIPE",
         RouteOutcome::Group { .. } => "LIST",
         _ => "SYSTEM",
     }
