@@ -74,6 +74,9 @@ impl Accounts {
         };
         let mut all = Vec::new();
         for domain in domains {
+            if all.len() >= limit {
+                break;
+            }
             self.all_of_domain(&domain, limit, &mut all).await?;
         }
         Ok(all)
