@@ -36,7 +36,7 @@ pub use angarium_store::{HELD, QueueName, QueuedMessage, QueuedRecipient, Recipi
 use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 
-use deliver::{here, local};
+use deliver::{here, local, pipe};
 use inspect::Turn;
 
 pub use angarium_smtp::Protocol;
@@ -108,7 +108,8 @@ impl Transfer {
         let mut modules = Modules::default()
             .with(Arc::new(here::System))
             .with(Arc::new(here::Errors))
-            .with(Arc::new(local::Local { accounts: Arc::clone(&accounts) }));
+            .with(Arc::new(local::Local { accounts: Arc::clone(&accounts) }))
+            .with(Arc::new(pipe::Pipe::new(Arc::clone(&accounts))));
         if let Some(sending) = &sending {
             sending.start(stopped.clone());
             modules = modules.with(Arc::clone(sending) as Arc<dyn Module>);
