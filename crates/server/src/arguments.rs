@@ -145,6 +145,13 @@ pub(crate) enum Command {
         #[arg(long, value_name = "NAME")]
         service: Option<String>,
     },
+    /// Show the queue of mail on its way, or act on it.
+    Queue {
+        #[command(flatten)]
+        base: Base,
+        #[command(subcommand)]
+        action: Option<QueueAction>,
+    },
     /// Copy the base directory, also of a running server, to an empty directory.
     Backup {
         #[command(flatten)]
@@ -202,6 +209,54 @@ pub(crate) enum Command {
     Man {
         /// Where to.
         directory: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueAction {
+    /// Show the messages, of one queue or of all.
+    List {
+        /// Name of a queue, such as example.com or LOCAL/joe@example.com.
+        queue: Option<String>,
+    },
+    /// Show the queues again and again until stopped.
+    Watch {
+        /// Seconds between two looks.
+        #[arg(long, value_name = "N", default_value_t = 2)]
+        every: u64,
+    },
+    /// Show one message with its recipients.
+    Show {
+        /// Its number.
+        id: u64,
+    },
+    /// Hold a message until it is released.
+    Hold {
+        /// Its number.
+        id: u64,
+    },
+    /// Send a message, or all of a queue, now.
+    Release {
+        /// The number of a message or the name of a queue.
+        what: String,
+    },
+    /// Take a message out of the queue and tell its sender.
+    Reject {
+        /// Its number.
+        id: u64,
+        /// What the sender is told.
+        #[arg(long)]
+        text: Option<String>,
+        /// Tell nobody.
+        #[arg(long, conflicts_with = "text")]
+        silent: bool,
+    },
+    /// Send a message to another address instead.
+    Redirect {
+        /// Its number.
+        id: u64,
+        /// The address.
+        address: String,
     },
 }
 

@@ -13,6 +13,7 @@ mod json;
 mod listeners;
 mod logs;
 mod own_addresses;
+mod queue_lines;
 mod serve;
 mod services;
 mod socket;

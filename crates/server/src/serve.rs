@@ -93,8 +93,13 @@ async fn live(
     transfer.use_base(base.root());
     let cli = Cli::new(accounts.clone(), ender.clone(), Arc::new(Control(stop.clone())), VERSION)
         .with_sessions(sessions.clone())
-        .with_protection(transfer.protection().clone());
+        .with_protection(transfer.protection().clone())
+        .with_desk(transfer.desk());
     let _feedback = authenticity::start(&accounts, &transfer, base, stopping.clone());
+    match angarium_transfer::send::TlsClient::new(Vec::new()) {
+        Ok(tls) => transfer.start_remote_queues(tls),
+        Err(error) => tracing::error!(tag = "SMTP", "no mail is asked for elsewhere: {error}"),
+    }
     let services = Services::new(
         accounts.clone(),
         transfer.clone(),

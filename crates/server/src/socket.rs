@@ -4,7 +4,7 @@
 //!
 //! A line is a CLI command; the answer is one line, `200 OK`, `201 object` or a failure, as on the
 //! PWD port in INLINE mode. `BACKUP path`, `COMPACT`, `TRACE address kind` (the Router's answer
-//! with its steps), `SESSIONS [protocol]` and `IMAP account` are known here only. After the
+//! with its steps), `QUEUE (words)`, `SESSIONS [protocol]` and `IMAP account` are known here only. After the
 //! `200 OK` of the last one the connection is an IMAP session of that account (PREAUTH).
 
 use std::io;
@@ -166,6 +166,9 @@ impl Administration {
         }
         if word.eq_ignore_ascii_case(b"SESSIONS") {
             return self.sessions(rest);
+        }
+        if word.eq_ignore_ascii_case(b"QUEUE") {
+            return crate::queue_lines::execute(self.cli.desk(), rest).await;
         }
         if word.eq_ignore_ascii_case(b"TRACE") {
             return self.trace(rest).await;

@@ -146,6 +146,7 @@ async fn deliveries(store: &Store, who: &[(AccountId, MailboxId)], tasks: usize,
                     summary,
                     recipients: vec![recipient],
                     accepted: 1,
+                    priority: 0,
                 };
                 let (id, body) = store.queue.enqueue(new).await.unwrap();
                 let work = store.queue.lease_one(id, 1, 60).await.unwrap().unwrap();

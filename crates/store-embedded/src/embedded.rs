@@ -8,15 +8,18 @@ use std::sync::mpsc as blocking;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use angarium_store::timetable::{Entry, Standing};
 use angarium_store::{AccountId, BodyId, Feed, Result, Store, StoreError};
 use tokio::sync::mpsc;
 
+use crate::bodies::size_and_summary;
 use crate::bodies::{EmbeddedBodies, Spool};
 use crate::decide::mailboxes::purge_account;
 use crate::directory::EmbeddedDirectory;
 use crate::files::{Files, SystemFiles};
 use crate::fresh::Fresh;
 use crate::housekeeper::{self, Chore};
+use crate::index::references::home;
 use crate::index::{Effect, all, apply_queue, one, schema};
 use crate::journal::Position;
 use crate::journal::scan::Damage;
@@ -146,9 +149,11 @@ impl Outcome for Told {
         for effect in effects {
             match effect {
                 Effect::Change(change) => self.feed.publish(&change),
-                Effect::Queued { id, due } => self.schedule.add(shard, id, &due),
-                Effect::Rescheduled { id, due } => self.schedule.reschedule(id, &due),
-                Effect::Unqueued { id } => self.schedule.remove(id),
+                Effect::Queued { id, entry } => self.schedule.with(|table| table.add(id, entry)),
+                Effect::Rescheduled { id, standings } => {
+                    self.schedule.with(|table| table.reschedule(id, standings));
+                }
+                Effect::Unqueued { id } => self.schedule.with(|table| table.remove(id)),
                 Effect::Unborrowed { body } => {
                     // A closed store has no housekeeper; the next start does it.
                     let _ = self.chores.send(Chore::Return { body, holder: shard });
@@ -217,6 +222,29 @@ pub(crate) fn off_the_runtime<T: Send>(work: impl FnOnce() -> Result<T> + Send) 
 }
 
 /// Starts the threads of recovered shards.
+/// Fills the timetable from the indexes, an entry at a time.
+fn fill(schedule: &Schedule, recovered: &[Recovered]) -> Result<()> {
+    for (number, found) in (0u32..).zip(recovered) {
+        for id in apply_queue::ids(&found.db)? {
+            let Some(entry) = apply_queue::entry(&found.db, id)? else { continue };
+            let message = entry.message;
+            apply_queue::complete(&found.db, &message)?;
+            // The home of the body may be another shard.
+            let home = usize::try_from(home(message.body)).ok().and_then(|n| recovered.get(n));
+            let size = home.map(|home| size_and_summary(&home.db, message.body));
+            let entry = Entry {
+                place: number,
+                accepted: message.accepted,
+                size: size.and_then(Result::ok).map_or(0, |(size, _)| size),
+                priority: message.priority,
+                recipients: message.recipients.iter().map(Standing::of).collect(),
+            };
+            schedule.with(|table| table.add(id, entry));
+        }
+    }
+    Ok(())
+}
+
 fn start(
     options: &Options,
     lock: BaseLock,
@@ -233,14 +261,9 @@ fn start(
     let mut threads = Vec::new();
     let mut shards = Vec::new();
     let mut damages = Vec::new();
+    fill(&schedule, &recovered)?;
     for (number, mut found) in (0u32..).zip(recovered) {
         damages.append(&mut found.damages);
-        for id in apply_queue::ids(&found.db)? {
-            if let Some(entry) = apply_queue::entry(&found.db, id)? {
-                let due: Vec<_> = entry.message.recipients.iter().map(apply_queue::due).collect();
-                schedule.add(number, id, &due);
-            }
-        }
         let directory = options.base.join(format!("shard-{number}"));
         let search = SearchFile::open(&directory, &found.db)?;
         let (waiting, receiver) = mpsc::channel(WAITING);

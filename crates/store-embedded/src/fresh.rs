@@ -70,6 +70,7 @@ mod tests {
             summary: Default::default(),
             recipients: Vec::new(),
             accepted: 0,
+            priority: 0,
         }
     }
 

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use angarium_store::timetable::Lease;
 use angarium_store::{
-    BodyId, DomainObject, LeasedWork, MessageBody, NewQueued, Queue, QueueId, QueuedMessage,
-    RecipientStep, Result, StoreError,
+    BodyId, DomainObject, LeasedWork, MessageBody, NewQueued, Queue, QueueFacts, QueueId,
+    QueueName, QueuedMessage, RecipientStep, Result, StoreError,
 };
 use async_trait::async_trait;
 
@@ -17,7 +18,6 @@ use crate::fresh::Fresh;
 use crate::housekeeper::Chore;
 use crate::index::references::home;
 use crate::index::{apply_queue, directory_rows};
-use crate::schedule::Lease;
 use crate::writer::Batch;
 
 /// Queue ids reserved ahead; the next reservation is asked for when half of it is used.
@@ -126,16 +126,33 @@ impl Inner {
         Ok(Some(message))
     }
 
+    /// Reads what was leased. What cannot be read is given back; the error is answered only if
+    /// nothing can be.
+    async fn all_leased(&self, leases: Vec<Lease>) -> Result<Vec<LeasedWork>> {
+        let mut work = Vec::with_capacity(leases.len());
+        let mut failed = None;
+        for lease in leases {
+            match self.leased(lease).await {
+                Ok(found) => work.extend(found),
+                Err(error) => failed = Some(error),
+            }
+        }
+        match failed {
+            Some(error) if work.is_empty() => Err(error),
+            _ => Ok(work),
+        }
+    }
+
     async fn leased(&self, lease: Lease) -> Result<Option<LeasedWork>> {
         if let Some(message) = self.fresh.take(lease.id) {
             return Ok(Some(LeasedWork { message, recipients: lease.recipients }));
         }
-        match self.queued_message(lease.shard, lease.id).await {
+        match self.queued_message(lease.place, lease.id).await {
             Ok(found) => {
                 Ok(found.map(|message| LeasedWork { message, recipients: lease.recipients }))
             }
             Err(error) => {
-                self.schedule.give_up(&lease);
+                self.schedule.with(|table| table.give_back(lease.id, &lease.recipients));
                 Err(error)
             }
         }
@@ -154,6 +171,7 @@ fn fresh_entry(new: &Accepted) -> Option<QueuedMessage> {
         summary: summary.clone(),
         recipients: new.recipients.clone(),
         accepted: new.accepted,
+        priority: new.priority,
     })
 }
 
@@ -184,6 +202,7 @@ impl Queue for EmbeddedQueue {
             facts: new.facts,
             recipients: new.recipients,
             accepted: new.accepted,
+            priority: new.priority,
             source,
         };
         let fresh = Arc::clone(&self.0.fresh);
@@ -206,26 +225,76 @@ impl Queue for EmbeddedQueue {
     }
 
     async fn lease(&self, now: i64, limit: usize, seconds: i64) -> Result<Vec<LeasedWork>> {
-        let leases = self.0.schedule.lease(now, limit, now.saturating_add(seconds));
-        let mut work = Vec::with_capacity(leases.len());
-        let mut failed = None;
-        for lease in leases {
-            match self.0.leased(lease).await {
-                Ok(found) => work.extend(found),
-                Err(error) => failed = Some(error),
-            }
-        }
-        match failed {
-            Some(error) if work.is_empty() => Err(error),
-            _ => Ok(work),
-        }
+        let until = now.saturating_add(seconds);
+        let leases = self.0.schedule.with(|table| table.lease(None, now, limit, until));
+        self.0.all_leased(leases).await
+    }
+
+    async fn lease_module(
+        &self,
+        module: &str,
+        now: i64,
+        limit: usize,
+        seconds: i64,
+    ) -> Result<Vec<LeasedWork>> {
+        let until = now.saturating_add(seconds);
+        let leases = self.0.schedule.with(|table| table.lease(Some(module), now, limit, until));
+        self.0.all_leased(leases).await
     }
 
     async fn lease_one(&self, id: QueueId, now: i64, seconds: i64) -> Result<Option<LeasedWork>> {
-        match self.0.schedule.lease_one(id, now, now.saturating_add(seconds)) {
+        let until = now.saturating_add(seconds);
+        match self.0.schedule.with(|table| table.lease_one(id, now, until)) {
             Some(lease) => self.0.leased(lease).await,
             None => Ok(None),
         }
+    }
+
+    async fn lease_queue(
+        &self,
+        name: &QueueName,
+        now: i64,
+        limit: usize,
+        seconds: i64,
+    ) -> Result<Vec<LeasedWork>> {
+        let until = now.saturating_add(seconds);
+        let leases = self.0.schedule.with(|table| table.lease_queue(name, now, limit, until));
+        self.0.all_leased(leases).await
+    }
+
+    async fn lease_aged(
+        &self,
+        name: &QueueName,
+        ages: &[i64],
+        now: i64,
+        limit: usize,
+        seconds: i64,
+    ) -> Result<Vec<LeasedWork>> {
+        let until = now.saturating_add(seconds);
+        let leases = self.0.schedule.with(|table| table.lease_aged(name, ages, now, limit, until));
+        self.0.all_leased(leases).await
+    }
+
+    async fn claim(&self, id: QueueId, now: i64, seconds: i64) -> Result<Option<LeasedWork>> {
+        let until = now.saturating_add(seconds);
+        match self.0.schedule.with(|table| table.claim(id, now, until)) {
+            Some(lease) => self.0.leased(lease).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn give_back(&self, id: QueueId, recipients: &[u32]) -> Result<()> {
+        self.0.schedule.with(|table| table.give_back(id, recipients));
+        Ok(())
+    }
+
+    async fn park(&self, name: &QueueName, until: i64) -> Result<()> {
+        self.0.schedule.with(|table| table.park(name, until));
+        Ok(())
+    }
+
+    async fn hasten(&self, name: &QueueName, now: i64) -> Result<u64> {
+        Ok(self.0.schedule.with(|table| table.hasten(name, now)))
     }
 
     async fn settle(&self, id: QueueId, steps: Vec<RecipientStep>) -> Result<()> {
@@ -236,7 +305,7 @@ impl Queue for EmbeddedQueue {
     }
 
     async fn next_due(&self) -> Result<Option<i64>> {
-        Ok(self.0.schedule.next_due())
+        Ok(self.0.schedule.with(|table| table.next_due()))
     }
 
     async fn message(&self, id: QueueId) -> Result<Option<QueuedMessage>> {
@@ -247,10 +316,31 @@ impl Queue for EmbeddedQueue {
     }
 
     async fn list(&self, after: QueueId, limit: usize) -> Result<Vec<QueueId>> {
-        Ok(self.0.schedule.list(after, limit))
+        Ok(self.0.schedule.with(|table| table.list(after, limit)))
     }
 
     async fn count(&self) -> Result<u64> {
-        Ok(self.0.schedule.count())
+        Ok(self.0.schedule.with(|table| table.count()))
+    }
+
+    async fn queue_facts(&self, name: &QueueName) -> Result<Option<QueueFacts>> {
+        Ok(self.0.schedule.with(|table| table.facts(name)))
+    }
+
+    async fn queues(&self, after: Option<&QueueName>, limit: usize) -> Result<Vec<QueueFacts>> {
+        Ok(self.0.schedule.with(|table| table.queues(after, limit)))
+    }
+
+    async fn queue_messages(
+        &self,
+        name: &QueueName,
+        after: QueueId,
+        limit: usize,
+    ) -> Result<Vec<QueueId>> {
+        Ok(self.0.schedule.with(|table| table.queue_messages(name, after, limit)))
+    }
+
+    async fn modules(&self) -> Result<Vec<String>> {
+        Ok(self.0.schedule.with(|table| table.modules()))
     }
 }

@@ -7,7 +7,9 @@ mod house;
 
 use std::path::Path;
 
-use angarium_store::{FlagBits, FlagChange, FlagUpdate, Flags, StoreError, Uid, suite};
+use angarium_store::{
+    FlagBits, FlagChange, FlagUpdate, Flags, RecipientStep, Step, StoreError, Uid, suite,
+};
 use angarium_store_embedded::{Embedded, Options, check, open, rebuild_index};
 use house::{House, small};
 use tempfile::TempDir;
@@ -308,7 +310,7 @@ fn a_base_written_by_version_1_opens_with_everything_in_it() {
     rebuild_index(base.path()).unwrap();
     assert_eq!(picture_of(base.path()).lines(), expected);
     // Version 1 would lose what is written from now on: it refuses the base.
-    assert!(version().contains("format 2\nshards 2\n"));
+    assert!(version().contains("format 3\nshards 2\n"));
 }
 
 #[test]
@@ -330,7 +332,59 @@ fn a_base_written_by_version_2_opens_with_everything_in_it() {
         assert!(check(base.path()).unwrap().is_clean());
         rebuild_index(base.path()).unwrap();
     }
-    assert!(version().contains("format 2\nshards 2\n"));
+    // So does version 2.
+    assert!(version().contains("format 3\nshards 2\n"));
+}
+
+#[test]
+fn a_base_written_by_version_3_opens_with_everything_in_it() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let base = TempDir::new().unwrap();
+    copy(&data.join("base-v3"), base.path());
+    let version = || std::fs::read_to_string(base.path().join("VERSION")).unwrap();
+    assert!(version().contains("format 3\nshards 2\n"));
+    let expected = std::fs::read_to_string(data.join("base-v3.txt")).unwrap();
+    for _ in 0..2 {
+        let picture = picture_of(base.path());
+        assert_eq!(picture.lines(), expected);
+        let with = |what: &str| picture.queue.iter().filter(|m| m.contains(what)).count();
+        assert_eq!(with(&format!("not_before: {}", angarium_store::HELD)), 1);
+        assert_eq!(with("priority: 4"), 1);
+        assert!(check(base.path()).unwrap().is_clean());
+        rebuild_index(base.path()).unwrap();
+    }
+    assert!(version().contains("format 3\nshards 2\n"));
+}
+
+/// Older versions kept rows only of the recipients of an entry that had gone on.
+#[test]
+fn a_large_entry_of_an_older_version_loses_nobody() {
+    let base = TempDir::new().unwrap();
+    let names: Vec<String> = (0..100).map(|n| format!("r{n}@away.example")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let step = |recipient| RecipientStep { recipient, step: Step::Done };
+    let embedded = opened(base.path());
+    let id = suite::run(async {
+        let queue = embedded.store().queue;
+        let (id, _) = queue.enqueue(house::queued("to many", &names)).await.unwrap();
+        queue.settle(id, vec![step(7)]).await.unwrap();
+        id
+    });
+    embedded.close();
+    for shard in ["shard-0", "shard-1"] {
+        let index = rusqlite::Connection::open(base.path().join(shard).join("index.sqlite"));
+        index.unwrap().execute("DELETE FROM queue_states WHERE ended=0", []).unwrap();
+    }
+    let embedded = opened(base.path());
+    suite::run(async {
+        let queue = embedded.store().queue;
+        for recipient in (0..100).filter(|n| *n != 7) {
+            assert_eq!(queue.count().await.unwrap(), 1, "before {recipient}");
+            queue.settle(id, vec![step(recipient)]).await.unwrap();
+        }
+        assert_eq!(queue.count().await.unwrap(), 0);
+    });
+    embedded.close();
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -23,7 +23,9 @@ use crate::mailboxes::{
     NewMailbox, Snapshot, Transfer,
 };
 use crate::message::{NewMessage, Origin};
-use crate::queue::{LeasedWork, NewQueued, Queue, QueuedMessage, RecipientStep};
+use crate::queue::{
+    LeasedWork, NewQueued, Queue, QueueFacts, QueueName, QueuedMessage, RecipientStep,
+};
 use crate::search::{FuzzyText, Search, Sifted};
 use angarium_message::search::Probe;
 use angarium_objects::value::Dictionary;
@@ -242,12 +244,24 @@ family! { Queue, queue, {
     },
     enqueue(message: NewQueued) -> (QueueId, BodyId);
     lease(now: i64, limit: usize, seconds: i64) -> Vec<LeasedWork>;
+    lease_module(module: &str, now: i64, limit: usize, seconds: i64) -> Vec<LeasedWork>;
     lease_one(id: QueueId, now: i64, seconds: i64) -> Option<LeasedWork>;
+    lease_queue(name: &QueueName, now: i64, limit: usize, seconds: i64) -> Vec<LeasedWork>;
+    lease_aged(name: &QueueName, ages: &[i64], now: i64, limit: usize, seconds: i64)
+        -> Vec<LeasedWork>;
+    claim(id: QueueId, now: i64, seconds: i64) -> Option<LeasedWork>;
+    give_back(id: QueueId, recipients: &[u32]) -> ();
+    park(name: &QueueName, until: i64) -> ();
+    hasten(name: &QueueName, now: i64) -> u64;
     settle(id: QueueId, steps: Vec<RecipientStep>) -> ();
     next_due() -> Option<i64>;
     message(id: QueueId) -> Option<QueuedMessage>;
     list(after: QueueId, limit: usize) -> Vec<QueueId>;
     count() -> u64;
+    queue_facts(name: &QueueName) -> Option<QueueFacts>;
+    queues(after: Option<&QueueName>, limit: usize) -> Vec<QueueFacts>;
+    queue_messages(name: &QueueName, after: QueueId, limit: usize) -> Vec<QueueId>;
+    modules() -> Vec<String>;
 }
 
 family! { Bodies, bodies, {

@@ -21,6 +21,7 @@ pub mod message;
 pub mod queue;
 pub mod search;
 pub mod suite;
+pub mod timetable;
 
 use std::sync::Arc;
 
@@ -40,8 +41,8 @@ pub use mailboxes::{
 };
 pub use message::{Digest, InternalDate, MessageEntry, NewMessage, Origin};
 pub use queue::{
-    LeasedWork, NewQueued, Queue, QueuedMessage, QueuedRecipient, RecipientState, RecipientStep,
-    Step,
+    HELD, LeasedWork, NewQueued, Queue, QueueFacts, QueueName, QueuedMessage, QueuedRecipient,
+    RecipientState, RecipientStep, Step,
 };
 pub use search::{FuzzyText, Search, Sifted};
 

@@ -55,6 +55,7 @@ fn a_body_goes_with_its_last_holder() {
             summary: Bytes::new(),
             recipients: vec![recipient],
             accepted: 1,
+            priority: 0,
         };
         let (id, body) = store.queue.enqueue(queued).await.unwrap();
         let delivered = NewMessage {

@@ -7,17 +7,29 @@ use angarium_objects::value::{Dictionary, Value};
 use angarium_smtp::parameters::{
     BodyKind, MailParameters, Notify, OriginalRecipient, RcptParameters, Return,
 };
+use angarium_smtp::timing::DeliverBy;
 use angarium_store::QueuedRecipient;
 
-/// Until when a message is to be delivered (RFC 2852).
+/// DELIVERBY (RFC 2852), by the clock of this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeliverBy {
+pub struct Deadline {
     /// Seconds since 1970.
     pub at: i64,
-    /// By-mode R: after that it fails. Otherwise (N) the sender is told and it is still tried.
-    pub or_return: bool,
-    /// By-trace: relaying is to be reported.
+    /// Mode R: what is late goes back to its sender; else (N) the sender is told.
+    pub give_back: bool,
+    /// T: a relay is reported.
     pub trace: bool,
+}
+
+impl Deadline {
+    /// What is left of it, as the next server is told.
+    #[must_use]
+    pub fn left(&self, now: i64) -> DeliverBy {
+        let most = 999_999_999;
+        let seconds = self.at.saturating_sub(now).clamp(-most, most);
+        let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
+        DeliverBy { seconds, give_back: self.give_back, trace: self.trace }
+    }
 }
 
 /// Facts of a message.
@@ -35,13 +47,13 @@ pub struct MessageFacts {
     pub body: Option<BodyKind>,
     /// SMTPUTF8 was declared.
     pub smtputf8: bool,
-    /// MT-PRIORITY (RFC 6710): -9 to 9, usually 0; higher goes first within a queue.
-    pub priority: i8,
-    /// FUTURERELEASE (RFC 4865): not before this, seconds since 1970.
+    /// BY of MAIL.
+    pub by: Option<Deadline>,
+    /// HOLDFOR or HOLDUNTIL of MAIL: not to be delivered before, seconds since 1970.
     pub hold_until: Option<i64>,
-    /// DELIVERBY (RFC 2852).
-    pub deliver_by: Option<DeliverBy>,
-    /// REQUIRETLS (RFC 8689): not without authenticated TLS.
+    /// MT-PRIORITY, -9 to 9 (RFC 6710); 0 is ordinary.
+    pub priority: i8,
+    /// REQUIRETLS (RFC 8689).
     pub require_tls: bool,
 }
 
@@ -52,9 +64,9 @@ impl MessageFacts {
         Self {
             source: source.to_owned(),
             account: None,
-            deliver_by: parameters.by.map(|by| DeliverBy {
+            by: parameters.by.map(|by| Deadline {
                 at: now.saturating_add(i64::from(by.seconds)),
-                or_return: by.give_back,
+                give_back: by.give_back,
                 trace: by.trace,
             }),
             hold_until: parameters.hold.map(|hold| hold.until(now)),
@@ -96,17 +108,16 @@ impl MessageFacts {
         if self.smtputf8 {
             facts.insert("SMTPUTF8".into(), "YES".into());
         }
+        if let Some(by) = &self.by {
+            let left = by.left(0);
+            facts.insert("BY".into(), Value::Number(by.at));
+            facts.insert("BYMODE".into(), left.mode().into());
+        }
+        if let Some(moment) = self.hold_until {
+            facts.insert("HOLD".into(), Value::Number(moment));
+        }
         if self.priority != 0 {
-            facts.insert("Priority".into(), Value::Number(i64::from(self.priority)));
-        }
-        if let Some(until) = self.hold_until {
-            facts.insert("HoldUntil".into(), Value::Number(until));
-        }
-        if let Some(by) = self.deliver_by {
-            facts.insert("DeliverBy".into(), Value::Number(by.at));
-            let mode = if by.or_return { "R" } else { "N" };
-            let mode = format!("{mode}{}", if by.trace { "T" } else { "" });
-            facts.insert("DeliverByMode".into(), mode.into());
+            facts.insert("PRIORITY".into(), Value::Number(self.priority.into()));
         }
         if self.require_tls {
             facts.insert("REQUIRETLS".into(), "YES".into());
@@ -129,12 +140,15 @@ impl MessageFacts {
                 _ => None,
             },
             smtputf8: facts.contains_key("SMTPUTF8"),
-            priority: number(facts, "Priority").and_then(|n| i8::try_from(n).ok()).unwrap_or(0),
-            hold_until: number(facts, "HoldUntil"),
-            deliver_by: number(facts, "DeliverBy").map(|at| {
-                let mode = text(facts, "DeliverByMode").unwrap_or_default();
-                DeliverBy { at, or_return: mode.starts_with('R'), trace: mode.ends_with('T') }
+            by: number(facts, "BY").map(|at| {
+                let mode = text(facts, "BYMODE").unwrap_or_default();
+                Deadline { at, give_back: mode.contains('R'), trace: mode.contains('T') }
             }),
+            hold_until: number(facts, "HOLD"),
+            priority: number(facts, "PRIORITY")
+                .and_then(|n| i8::try_from(n).ok())
+                .unwrap_or_default()
+                .clamp(-9, 9),
             require_tls: facts.contains_key("REQUIRETLS"),
         }
     }
@@ -249,7 +263,8 @@ mod tests {
         let parameters =
             MailParameters::parse(" RET=HDRS ENVID=q+2B1 BODY=8BITMIME SMTPUTF8 BY=60;RT HOLDFOR=5 MT-PRIORITY=-4 REQUIRETLS").unwrap();
         let mut facts = MessageFacts::of("SMTP", &parameters, 1_000);
-        assert_eq!((facts.deliver_by.map(|b| b.at), facts.hold_until), (Some(1_060), Some(1_005)));
+        assert_eq!((facts.by.map(|b| b.at), facts.hold_until), (Some(1_060), Some(1_005)));
+        assert_eq!(facts.by.map(|b| b.left(1_050).to_string()), Some("10;RT".into()));
         facts.account = Some("a@b".into());
         assert_eq!(MessageFacts::decode(&facts.encode()), facts);
         let parameters = RcptParameters::parse(" NOTIFY=DELAY ORCPT=rfc822;a+2Bb@c").unwrap();

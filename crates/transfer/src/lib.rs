@@ -9,6 +9,7 @@
 pub mod authenticity;
 pub mod deliver;
 pub mod dequeuer;
+pub mod desk;
 pub mod dns;
 pub mod envelope;
 pub mod filters;
@@ -31,6 +32,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use angarium_accounts::Accounts;
+pub use angarium_store::{HELD, QueueName, QueuedMessage, QueuedRecipient, RecipientState};
 use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 
@@ -39,7 +41,8 @@ use inspect::Turn;
 
 pub use angarium_smtp::Protocol;
 pub use deliver::{Module, Modules};
-pub use dequeuer::DequeuerOptions;
+pub use dequeuer::{DequeuerOptions, Release, Taken};
+pub use desk::{Desk, DeskError, QueueRow};
 pub use filters::Filters;
 pub use inspect::Inspectors;
 pub use protection::{BannedLines, Protection};
@@ -50,7 +53,7 @@ pub use submit::{Recipient, Source, Submit, SubmitError, Submitter};
 pub struct Transfer {
     accounts: Arc<Accounts>,
     submitter: Submitter,
-    dequeuer: dequeuer::Dequeuer,
+    dequeuer: Arc<dequeuer::Dequeuer>,
     reception: Arc<receive::Reception>,
     ask_now: Arc<Notify>,
     protection: Arc<Protection>,
@@ -62,6 +65,16 @@ impl Transfer {
     /// Starts the dequeuer over the accounts' store. Needs a running tokio runtime.
     #[must_use]
     pub fn start(accounts: Arc<Accounts>, options: DequeuerOptions) -> Arc<Self> {
+        Self::start_with(accounts, options, Vec::new())
+    }
+
+    /// The same with other modules, which take the place of those of the same name.
+    #[must_use]
+    pub fn start_with(
+        accounts: Arc<Accounts>,
+        options: DequeuerOptions,
+        others: Vec<Arc<dyn Module>>,
+    ) -> Arc<Self> {
         let (stop, stopped) = watch::channel(false);
         let protection = Protection::new(Arc::clone(&accounts));
         let submitter =
@@ -74,6 +87,7 @@ impl Transfer {
             .with(Arc::new(here::System))
             .with(Arc::new(here::Errors))
             .with(Arc::new(local::Local { accounts: Arc::clone(&accounts) }));
+        let modules = others.into_iter().fold(modules, Modules::with);
         let dequeuer = dequeuer::Dequeuer::start(
             Arc::clone(&accounts),
             submitter.clone(),
@@ -81,9 +95,8 @@ impl Transfer {
             options,
             stopped,
         );
-        let waker = dequeuer.waker();
-        let wake = Box::new(move || waker.notify_one());
-        let reception = receive::Reception::new(&accounts, wake);
+        let dequeuer = Arc::new(dequeuer);
+        let reception = receive::Reception::new(&accounts, Arc::clone(&dequeuer));
         let ask_now = Arc::default();
         Arc::new(Self {
             accounts,
@@ -150,6 +163,39 @@ impl Transfer {
         self.reception.use_dns(dns);
     }
 
+    /// Sends the SMTP queue of a domain (or of a name) now, whatever it waits for, also if it is
+    /// held: ETRN, a wake-up message, an administrator.
+    pub async fn release(&self, queue: &str) -> Release {
+        self.dequeuer.release(&smtp_queue(queue)).await
+    }
+
+    /// Sends the SMTP queues of a domain and of all domains below it now (`ETRN @domain`).
+    pub async fn release_below(&self, domain: &str) -> Release {
+        self.dequeuer.release_below(domain).await
+    }
+
+    /// Sends the SMTP queue of a domain through `sender`, over a connection that is there (ATRN,
+    /// RFC 2645). Answers when the queue is empty, or the connection gone: an outcome with
+    /// [`deliver::Reach::Queue`] says so, and those recipients stay as they were.
+    pub async fn take_queue(&self, queue: &str, sender: &dyn Module) -> Taken {
+        self.dequeuer.take(&smtp_queue(queue), sender).await
+    }
+
+    /// Messages in the SMTP queue of a domain.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn queued(&self, queue: &str) -> Result<u64, angarium_accounts::StoreError> {
+        let facts = self.accounts.store().queue.queue_facts(&smtp_queue(queue)).await?;
+        Ok(facts.map_or(0, |facts| facts.messages))
+    }
+
+    /// What administrators do with the queue.
+    #[must_use]
+    pub fn desk(self: &Arc<Self>) -> Desk {
+        Desk::new(Arc::clone(&self.accounts), Some(Arc::clone(self)))
+    }
+
     /// Looks for due work now (the clock was set, an administrator released the queue).
     pub fn wake(&self) {
         self.dequeuer.wake();
@@ -163,4 +209,9 @@ impl Transfer {
         self.protection.save();
         self.dequeuer.finished().await;
     }
+}
+
+/// The name of an SMTP queue: domains are compared in lower case.
+fn smtp_queue(queue: &str) -> QueueName {
+    QueueName::new(recipients::SMTP, &queue.to_ascii_lowercase())
 }

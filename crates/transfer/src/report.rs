@@ -1,22 +1,22 @@
 //! Telling the sender: failures, delays and, where asked for, deliveries (RFC 3461, RFC 3464).
 //!
 //! A report goes out with an empty return path, and none is made for a message that has one, so
-//! that reports never chase each other (ABU-11). One that cannot be sent is kept in a mailbox of
-//! the postmaster.
+//! that reports never chase each other (ABU-11). A report whose sender cannot be reached by any
+//! route, and one that came back undelivered itself, is kept in a mailbox of the postmaster.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use angarium_accounts::{Accounts, RouteKind, RouteOutcome};
+use angarium_accounts::{Accounts, MessageBody};
 use angarium_message::address::Mailbox;
 use angarium_message::compose::module_message_id;
 use angarium_message::date::Moment;
 use angarium_message::header;
 pub use angarium_message::report::Action;
 use angarium_message::report::{RecipientReport, Report, Return};
+use angarium_smtp::parameters::Notify;
 use angarium_store::QueuedMessage;
 
 use crate::envelope::{MessageFacts, RecipientFacts};
-use crate::retry;
 use crate::submit::{Recipient, Source, Submit, SubmitError, Submitter};
 
 /// The postmaster's mailbox for reports that cannot be sent.
@@ -38,6 +38,8 @@ pub struct Told {
     pub text: String,
     /// The other system that said so, if one did.
     pub host: Option<String>,
+    /// Until when a delayed one is tried, seconds since 1970.
+    pub until: Option<i64>,
 }
 
 impl Told {
@@ -61,8 +63,12 @@ pub async fn send(
     submitter: &Submitter,
     message: &QueuedMessage,
     told: &[Told],
+    keep_failed: bool,
 ) -> Result<(), SubmitError> {
     if message.return_path.is_empty() {
+        if keep_failed && came_back(message, told) {
+            return keep(accounts, submitter, message).await;
+        }
         for one in told.iter().filter(|t| t.action == Action::Failed) {
             tracing::info!(target: "DEQUEUER", "[{}] no report: {}", message.id, one.text);
         }
@@ -82,7 +88,6 @@ pub async fn send(
     }
     let host = accounts.main_domain().await.map_err(later)?;
     let now = accounts.now();
-    let until = Moment::utc(message.accepted.saturating_add(retry::GIVE_UP));
     let recipients: Vec<RecipientReport<'_>> = known
         .iter()
         .map(|(told, facts, address)| RecipientReport {
@@ -92,7 +97,7 @@ pub async fn send(
             status: &told.status,
             remote: told.host.as_deref(),
             diagnostic: Some(&told.text),
-            retry_until: (told.action == Action::Delayed).then_some(until),
+            retry_until: told.until.map(Moment::utc),
         })
         .collect();
     let facts = MessageFacts::decode(&message.facts);
@@ -127,34 +132,66 @@ pub async fn send(
         wanted,
     };
     let text = report.build();
-    let route = accounts.route(&message.return_path, RouteKind::Mail, None).await;
-    let recipient = match route {
-        RouteOutcome::Local { .. }
-        | RouteOutcome::Group { .. }
-        | RouteOutcome::Remote { .. }
-        | RouteOutcome::Discard => {
-            Recipient { route: Some(route), ..Recipient::new(&message.return_path) }
-        }
-        RouteOutcome::Later { reason } => return Err(SubmitError::Later(reason)),
-        _ => {
-            let path = &message.return_path;
-            tracing::warn!(target: "DEQUEUER", "[{}] report to <{path}> is kept here", message.id);
-            let mut kept = Recipient::new(format!("postmaster@{host}"));
-            kept.facts.mailbox = Some(KEPT.into());
-            kept
-        }
-    };
-    let mut submit = Submit::new(Source::Report, "", &[]);
+    let mut submit = Submit::new(Source::Report, "", &[message.return_path.as_str()]);
     submit.id = Some(id);
-    submit.recipients.push(recipient);
     match submitter.submit_message(submit, &text).await {
-        Ok(_) => Ok(()),
-        Err(error) if error.is_temporary() => Err(error),
+        Ok(_) => return Ok(()),
+        Err(error) if error.is_temporary() => return Err(error),
         Err(error) => {
-            // Nowhere to put it: said in the log, and no reason to keep the message for ever.
+            let path = &message.return_path;
+            tracing::warn!(target: "DEQUEUER", "[{}] report to <{path}> kept here: {error}", message.id);
+        }
+    }
+    let kept = postmaster(&host);
+    let mut submit = Submit::new(Source::Report, "", &[]);
+    submit.recipients.push(kept);
+    nowhere(message, submitter.submit_message(submit, &text).await.map(drop))
+}
+
+/// The postmaster's mailbox for what cannot be sent.
+fn postmaster(host: &str) -> Recipient {
+    let mut kept = Recipient::new(format!("postmaster@{host}"));
+    kept.facts.mailbox = Some(KEPT.into());
+    // If that fails, nobody hears of it.
+    kept.facts.notify = Notify::parse("NEVER");
+    kept
+}
+
+/// Whether a message is a report of ours that cannot be delivered (RFC 5321 section 6.1: none is
+/// made of it, but the postmaster may see it).
+fn came_back(message: &QueuedMessage, told: &[Told]) -> bool {
+    MessageFacts::decode(&message.facts).source == Source::Report.word()
+        && told.iter().any(|one| {
+            let place = usize::try_from(one.recipient).ok();
+            let recipient = place.and_then(|place| message.recipients.get(place));
+            one.action == Action::Failed
+                && recipient.is_some_and(|r| RecipientFacts::decode(r).wants_failure())
+        })
+}
+
+/// Puts a report that came back into the postmaster's mailbox, as it is.
+async fn keep(
+    accounts: &Accounts,
+    submitter: &Submitter,
+    message: &QueuedMessage,
+) -> Result<(), SubmitError> {
+    let later = |error: angarium_accounts::StoreError| SubmitError::Later(error.to_string());
+    let host = accounts.main_domain().await.map_err(later)?;
+    let mut submit = Submit::new(Source::Report, "", &[]);
+    submit.recipients.push(postmaster(&host));
+    let body = MessageBody::Existing(message.body);
+    let kept = Box::pin(submitter.submit(submit, body, message.summary.clone())).await;
+    nowhere(message, kept.map(drop))
+}
+
+/// What cannot even be kept is said in the log, and no reason to keep the message for ever.
+fn nowhere(message: &QueuedMessage, kept: Result<(), SubmitError>) -> Result<(), SubmitError> {
+    match kept {
+        Err(error) if !error.is_temporary() => {
             tracing::error!(target: "DEQUEUER", "[{}] report lost: {error}", message.id);
             Ok(())
         }
+        other => other,
     }
 }
 

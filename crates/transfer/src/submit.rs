@@ -7,7 +7,7 @@ use std::sync::Arc;
 use angarium_accounts::{Accounts, Actor, MessageBody, NewMessage, QueueId, RouteOutcome};
 use angarium_message::header;
 use angarium_message::summary::Summary;
-use angarium_store::NewQueued;
+use angarium_store::{NewQueued, RecipientState};
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -36,6 +36,8 @@ pub enum Source {
     List,
     /// The dequeuer's own reports.
     Report,
+    /// A message sent on by an administrator.
+    Redirect,
 }
 
 impl Source {
@@ -50,6 +52,7 @@ impl Source {
             Self::Rule => "RULE",
             Self::List => "LIST",
             Self::Report => "DEQUEUER",
+            Self::Redirect => "REDIRECT",
         }
     }
 }
@@ -191,7 +194,7 @@ impl Submitter {
         if !refused.is_empty() {
             return Err(SubmitError::Recipients(refused));
         }
-        let recipients = expansion.entries;
+        let mut recipients = expansion.entries;
         if recipients.is_empty() {
             return Err(SubmitError::Never("the message has no recipients".into()));
         }
@@ -204,6 +207,11 @@ impl Submitter {
             MessageBody::Staged(staged) => staged.size,
             MessageBody::Existing(_) => 0,
         };
+        for recipient in &mut recipients {
+            if let RecipientState::Waiting { not_before, .. } = &mut recipient.state {
+                *not_before = (*not_before).max(facts.hold_until.unwrap_or(i64::MIN));
+            }
+        }
         let new = NewQueued {
             id: submit.id,
             return_path: submit.return_path.clone(),
@@ -212,6 +220,7 @@ impl Submitter {
             summary,
             recipients,
             accepted: self.accounts.now(),
+            priority: facts.priority,
         };
         let (id, _) = self.accounts.store().queue.enqueue(new).await.map_err(|error| {
             if error.is_temporary() {

@@ -192,5 +192,5 @@ async fn what_cannot_be_delivered_for_four_days_is_given_up() {
     house.transfer.wake();
     house.settled().await;
     let report = house.inbox("carol@other.example").await.remove(0);
-    assert!(report.contains("given up after four days"), "{report}");
+    assert!(report.contains("given up after 4 days"), "{report}");
 }

@@ -12,6 +12,7 @@ mod ending;
 mod mailboxes;
 mod objects;
 mod protection;
+mod queues;
 mod server;
 mod sessions;
 mod signing;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 
 use angarium_accounts::{Accounts, Actor, OperationError, Value};
 use angarium_objects::text;
-use angarium_transfer::Protection;
+use angarium_transfer::{Desk, Protection};
 
 use crate::sessions::SessionTable;
 pub use ending::{EndSignal, SessionEnder};
@@ -92,6 +93,7 @@ pub struct Cli {
     version: String,
     sessions: SessionTable,
     protection: Option<Arc<Protection>>,
+    desk: Arc<Desk>,
 }
 
 impl Cli {
@@ -105,6 +107,7 @@ impl Cli {
         version: &str,
     ) -> Self {
         Self {
+            desk: Arc::new(Desk::new(Arc::clone(&accounts), None)),
             accounts,
             ender,
             control,
@@ -132,6 +135,19 @@ impl Cli {
     pub fn with_sessions(mut self, sessions: SessionTable) -> Self {
         self.sessions = sessions;
         self
+    }
+
+    /// Works on the queue of a running server.
+    #[must_use]
+    pub fn with_desk(mut self, desk: Desk) -> Self {
+        self.desk = Arc::new(desk);
+        self
+    }
+
+    /// The desk of the queue.
+    #[must_use]
+    pub fn desk(&self) -> &Arc<Desk> {
+        &self.desk
     }
 
     /// Names of the commands that can be executed, upper case, sorted.
@@ -167,6 +183,7 @@ impl Cli {
             Family::Signing => Box::pin(signing::run(self, actor, name, left)).await,
             Family::Sessions => Box::pin(sessions::run(self, actor, name, left)).await,
             Family::Protection => Box::pin(protection::run(self, actor, name, left)).await,
+            Family::Queues => Box::pin(queues::run(self, actor, name, left)).await,
             Family::Server => Box::pin(server::run(self, actor, name, left)).await,
         }
     }

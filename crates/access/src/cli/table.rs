@@ -12,6 +12,7 @@ pub(crate) enum Family {
     Sessions,
     Protection,
     Signing,
+    Queues,
     Server,
 }
 
@@ -97,6 +98,12 @@ const HERE: &[(&str, Family)] = &[
     ("GETACCOUNTINFO", Family::Accounts),
     ("KILLACCOUNTSESSIONS", Family::Accounts),
     ("GETACCOUNTLOCATION", Family::Accounts),
+    ("GETQUEUESETTINGS", Family::Queues),
+    ("SETQUEUESETTINGS", Family::Queues),
+    ("GETMESSAGEQUEUEINFO", Family::Queues),
+    ("RELEASESMTPQUEUE", Family::Queues),
+    ("REJECTQUEUEMESSAGE", Family::Queues),
+    ("REJECTQUEUEMESSAGES", Family::Queues),
     ("LISTGROUPS", Family::Objects),
     ("CREATEGROUP", Family::Objects),
     ("RENAMEGROUP", Family::Objects),

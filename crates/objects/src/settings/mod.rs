@@ -60,6 +60,8 @@ pub enum Kind {
     Number(i64, i64),
     /// A duration.
     Duration,
+    /// A duration or an array of them.
+    Durations,
     /// An array of a count and a period.
     Flow,
     /// `All`, `None` or an array of words.
@@ -93,6 +95,7 @@ impl Kind {
             Self::Count => "a number or unlimited".to_owned(),
             Self::Number(low, high) => format!("a number from {low} to {high}"),
             Self::Duration => "a duration such as 30s, 5m, 1h or 15d".to_owned(),
+            Self::Durations => "durations such as (5m, 15m, 2h)".to_owned(),
             Self::Flow => "a number and a duration such as (10, 1m)".to_owned(),
             Self::Words => "All, None or an array of words".to_owned(),
             Self::Dictionary => "a dictionary".to_owned(),
@@ -127,6 +130,10 @@ impl Kind {
             Self::Count => spelling::count(value).is_some(),
             Self::Number(low, high) => value.as_number().is_some_and(|n| (low..=high).contains(&n)),
             Self::Duration => spelling::duration(value).is_some(),
+            Self::Durations => match value {
+                Value::Array(all) => all.iter().all(|one| spelling::duration(one).is_some()),
+                one => spelling::duration(one).is_some(),
+            },
             Self::Flow => spelling::flow(value).is_some(),
             Self::Words => spelling::services(value).is_some(),
             Self::Dictionary => value.as_dictionary().is_some(),

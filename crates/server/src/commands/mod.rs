@@ -7,6 +7,7 @@ mod maintenance;
 mod objects;
 pub(crate) mod output;
 mod protection;
+mod queue;
 mod sessions;
 
 use std::io;
@@ -61,6 +62,7 @@ fn execute(command: Command) -> io::Result<u8> {
         Command::Exec { base, action } => sessions::exec(&base, action),
         Command::Protection { base, action } => protection::run(&base, &action),
         Command::Sessions { base, service } => sessions::list(&base, service.as_deref()),
+        Command::Queue { base, action } => queue::run(&base, action),
         Command::Backup { base, to } => maintenance::backup(&base, &to),
         Command::Check { base, directory } => maintenance::check(&base, directory.as_deref()),
         Command::RebuildIndex { base } => maintenance::rebuild_index(&base),

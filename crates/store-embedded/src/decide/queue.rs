@@ -1,5 +1,7 @@
 //! Decisions on the queue.
 
+use std::collections::BTreeSet;
+
 use angarium_objects::value::Dictionary;
 use angarium_store::{
     BodyId, NewQueued, QueueId, QueuedRecipient, RecipientStep, Result, StoreError,
@@ -7,7 +9,7 @@ use angarium_store::{
 
 use super::{Intake, invalid};
 use crate::bodies::Source;
-use crate::index::apply_queue::{self, due, take_step};
+use crate::index::apply_queue::{self, due};
 use crate::record::{QueueEntry, Record};
 use crate::writer::Batch;
 
@@ -18,6 +20,7 @@ pub(crate) struct Accepted {
     pub(crate) facts: Dictionary,
     pub(crate) recipients: Vec<QueuedRecipient>,
     pub(crate) accepted: i64,
+    pub(crate) priority: i8,
     pub(crate) source: Source,
 }
 
@@ -42,6 +45,7 @@ pub(crate) fn enqueue(batch: &mut Batch<'_>, new: Accepted) -> Result<BodyId> {
         facts: new.facts,
         recipients: new.recipients,
         accepted: new.accepted,
+        priority: new.priority,
         body,
     };
     let settled = entry.recipients.iter().all(|recipient| due(recipient).is_none());
@@ -59,15 +63,17 @@ pub(crate) fn settle(
     id: QueueId,
     steps: Vec<RecipientStep>,
 ) -> Result<bool> {
-    let entry = apply_queue::entry(batch.tx.db, id)?.ok_or(StoreError::NotFound("queue entry"))?;
-    let mut recipients = entry.message.recipients;
+    let touched: BTreeSet<u32> = steps.iter().map(|step| step.recipient).collect();
+    let states = apply_queue::states(batch.tx.db, id, &touched)?;
+    let Some(mut states) = states else { return Err(StoreError::NotFound("queue entry")) };
     for step in &steps {
-        match recipients.get_mut(step.recipient as usize) {
-            Some(recipient) => take_step(recipient, &step.step),
+        match states.get_mut(&step.recipient) {
+            Some(state) => state.take(&step.step),
             None => return invalid("there is no such recipient"),
         }
     }
-    let ended = recipients.iter().all(|recipient| due(recipient).is_none());
+    let all_settled = states.values().all(|state| state.due().is_none());
+    let ended = all_settled && !apply_queue::others_wait(batch.tx.db, id, &touched)?;
     if !steps.is_empty() {
         batch.write(&[Record::Settled { id, steps, ended }], Vec::new())?;
     }

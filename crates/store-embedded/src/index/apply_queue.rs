@@ -1,18 +1,19 @@
 //! Applying records of the queue, and the packed rows of its entries.
 //!
-//! `queue.packed`: return path, facts, accepted, recipients as given. `queue_states.packed`:
+//! `queue.packed`: return path, facts, accepted, recipients as given, priority if it is not 0. `queue_states.packed`:
 //! module, queue and state of a recipient that is not as given any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use angarium_store::timetable::{self, Standing};
 use angarium_store::{
-    BodyId, Change, QueueId, QueuedMessage, QueuedRecipient, RecipientState, RecipientStep, Step,
-    StoreError,
+    BodyId, Change, QueueId, QueueName, QueuedMessage, QueuedRecipient, RecipientState,
+    RecipientStep, Step, StoreError,
 };
 use bytes::Bytes;
 use rusqlite::Connection;
 
-use super::{Effect, IndexTx, Place, all, misfit, one};
+use super::{Effect, IndexTx, Place, all, misfit, one, sql};
 use crate::record::QueueEntry;
 use crate::record::code::{Decoded, Get, Malformed, Put};
 
@@ -24,26 +25,43 @@ pub(crate) fn due(recipient: &QueuedRecipient) -> Option<i64> {
     }
 }
 
-/// Takes a step with a recipient that is still waiting; what is settled stays so.
-pub(crate) fn take_step(recipient: &mut QueuedRecipient, step: &Step) {
-    let RecipientState::Waiting { attempts, .. } = recipient.state else { return };
-    match step {
-        Step::Done => recipient.state = RecipientState::Done,
-        Step::Failed { error } => {
-            recipient.state = RecipientState::Failed { error: error.clone() };
+/// Recipients of an entry up to which their states are found by reading the entry; with more,
+/// each has a row of its own from the start, so that a step costs the same however many there are.
+const FEW: usize = 64;
+
+/// A recipient as it moves on.
+pub(crate) struct Moving {
+    module: String,
+    queue: String,
+    state: RecipientState,
+}
+
+impl Moving {
+    /// Takes a step; what is settled stays so.
+    pub(crate) fn take(&mut self, step: &Step) {
+        if let Step::Rerouted { module, queue } = step
+            && self.due().is_some()
+        {
+            self.module.clone_from(module);
+            self.queue.clone_from(queue);
         }
-        Step::Retry { not_before, error } => {
-            recipient.state = RecipientState::Waiting {
-                not_before: *not_before,
-                attempts: attempts.saturating_add(1),
-                last_error: error.clone(),
-            };
+        self.state.take(step);
+    }
+
+    pub(crate) fn due(&self) -> Option<i64> {
+        match self.state {
+            RecipientState::Waiting { not_before, .. } => Some(not_before),
+            RecipientState::Done | RecipientState::Failed { .. } => None,
         }
-        // It was due when it was leased, so it is due at once.
-        Step::Rerouted { module, queue } => {
-            recipient.module.clone_from(module);
-            recipient.queue.clone_from(queue);
-        }
+    }
+
+    fn standing(&self) -> Standing {
+        let error = match &self.state {
+            RecipientState::Waiting { last_error: error, .. }
+            | RecipientState::Failed { error } => (!error.is_empty()).then(|| error.clone()),
+            RecipientState::Done => None,
+        };
+        Standing { queue: QueueName::new(&self.module, &self.queue), due: self.due(), error }
     }
 }
 
@@ -53,6 +71,9 @@ fn pack(entry: &QueueEntry) -> Vec<u8> {
     put.dictionary(&entry.facts);
     put.int(entry.accepted);
     put.list(&entry.recipients, Put::recipient);
+    if entry.priority != 0 {
+        put.int(i64::from(entry.priority));
+    }
     put.bytes
 }
 
@@ -69,6 +90,7 @@ fn unpack(id: QueueId, body: BodyId, packed: &[u8]) -> Decoded<Packed> {
         facts: get.dictionary()?,
         accepted: get.int()?,
         recipients: get.list(Get::recipient)?,
+        priority: get.priority()?,
         body,
         size: 0,
         summary: Bytes::new(),
@@ -76,12 +98,88 @@ fn unpack(id: QueueId, body: BodyId, packed: &[u8]) -> Decoded<Packed> {
     Ok(Packed { message })
 }
 
-fn pack_state(recipient: &QueuedRecipient) -> Vec<u8> {
+fn pack_state(module: &str, queue: &str, state: &RecipientState) -> Vec<u8> {
     let mut put = Put::new();
-    put.text(&recipient.module);
-    put.text(&recipient.queue);
-    put.state(&recipient.state);
+    put.text(module);
+    put.text(queue);
+    put.state(state);
     put.bytes
+}
+
+/// These recipients of an entry as they stand; `None` if there is no such entry. Those it does
+/// not have are left out.
+pub(crate) fn states(
+    db: &Connection,
+    id: QueueId,
+    wanted: &BTreeSet<u32>,
+) -> Result<Option<BTreeMap<u32, Moving>>, StoreError> {
+    let count: Option<u64> =
+        one(db, "SELECT recipients FROM queue WHERE id=?1", [id.0], |row| row.get(0))?;
+    let Some(count) = count else { return Ok(None) };
+    let mut found = BTreeMap::new();
+    if count > FEW as u64 {
+        for index in wanted {
+            let text = "SELECT packed FROM queue_states WHERE id=?1 AND recipient=?2";
+            let packed: Option<Vec<u8>> = one(db, text, (id.0, *index), |row| row.get(0))?;
+            let Some(packed) = packed else { continue };
+            let mut get = Get::new(&packed);
+            let moving = get
+                .text()
+                .and_then(|module| Ok(Moving { module, queue: get.text()?, state: get.state()? }));
+            found.insert(*index, moving.map_err(|_| misfit("an unreadable recipient"))?);
+        }
+        let known = |index: &&u32| u64::from(**index) < count;
+        if found.len() == wanted.iter().filter(known).count() {
+            return Ok(Some(found));
+        }
+    }
+    let Some(entry) = entry(db, id)? else { return Ok(None) };
+    for (index, recipient) in (0u32..).zip(entry.message.recipients) {
+        if wanted.contains(&index) {
+            let QueuedRecipient { module, queue, state, .. } = recipient;
+            found.insert(index, Moving { module, queue, state });
+        }
+    }
+    Ok(Some(found))
+}
+
+/// Gives a large entry that an older version wrote a row for each recipient.
+pub(crate) fn complete(db: &Connection, message: &QueuedMessage) -> Result<(), StoreError> {
+    if message.recipients.len() <= FEW {
+        return Ok(());
+    }
+    let text = "SELECT count(*) FROM queue_states WHERE id=?1";
+    let rows: Option<u64> = one(db, text, [message.id.0], |row| row.get(0))?;
+    if rows == Some(message.recipients.len() as u64) {
+        return Ok(());
+    }
+    db.execute_batch("SAVEPOINT complete").map_err(sql)?;
+    for (index, r) in (0u32..).zip(&message.recipients) {
+        let packed = pack_state(&r.module, &r.queue, &r.state);
+        db.prepare_cached("INSERT OR IGNORE INTO queue_states VALUES(?1,?2,?3,?4)")
+            .and_then(|mut s| s.execute((message.id.0, index, due(r).is_none(), packed)))
+            .map_err(sql)?;
+    }
+    db.execute_batch("RELEASE complete").map_err(sql)
+}
+
+/// Whether a recipient that is not among these is still waiting.
+pub(crate) fn others_wait(
+    db: &Connection,
+    id: QueueId,
+    these: &BTreeSet<u32>,
+) -> Result<bool, StoreError> {
+    let small = "SELECT 1 FROM queue WHERE id=?1 AND recipients<=?2";
+    if one(db, small, (id.0, FEW as u64), |_| Ok(()))?.is_some() {
+        let Some(entry) = entry(db, id)? else { return Ok(false) };
+        return Ok((0u32..)
+            .zip(&entry.message.recipients)
+            .any(|(index, recipient)| due(recipient).is_some() && !these.contains(&index)));
+    }
+    // The index of those that wait is walked no further than these go.
+    let text = "SELECT recipient FROM queue_states WHERE id=?1 AND ended=0 LIMIT ?2";
+    let open = all(db, text, (id.0, these.len() as u64 + 1), |row| row.get::<_, u32>(0))?;
+    Ok(open.iter().any(|index| !these.contains(index)))
 }
 
 fn unpack_state(packed: &[u8], recipient: &mut QueuedRecipient) -> Decoded<()> {
@@ -133,14 +231,22 @@ impl IndexTx<'_> {
         )?;
         let below = &mut self.hot.counters.queue_ids_below;
         *below = (*below).max(entry.id.0.saturating_add(1));
-        let due: Vec<Option<i64>> = entry.recipients.iter().map(due).collect();
-        let first = due.iter().flatten().min().copied();
-        for (index, recipient) in (0u32..).zip(&entry.recipients) {
-            if !matches!(recipient.state, RecipientState::Waiting { .. }) {
-                self.put_state(entry.id, index, recipient)?;
+        let first = entry.recipients.iter().filter_map(due).min();
+        let many = entry.recipients.len() > FEW;
+        for (index, r) in (0u32..).zip(&entry.recipients) {
+            if many || due(r).is_none() {
+                let packed = pack_state(&r.module, &r.queue, &r.state);
+                self.put_state(entry.id, index, due(r).is_none(), packed)?;
             }
         }
-        self.effects.push(Effect::Queued { id: entry.id, due });
+        let kept = timetable::Entry {
+            place: self.hot.shard,
+            accepted: entry.accepted,
+            size: entry.body.size(),
+            priority: entry.priority,
+            recipients: entry.recipients.iter().map(Standing::of).collect(),
+        };
+        self.effects.push(Effect::Queued { id: entry.id, entry: kept });
         if let Some(not_before) = first {
             self.tell(|| Change::Queued { id: entry.id, not_before });
         }
@@ -151,14 +257,11 @@ impl IndexTx<'_> {
         &mut self,
         id: QueueId,
         index: u32,
-        recipient: &QueuedRecipient,
+        ended: bool,
+        packed: Vec<u8>,
     ) -> Result<(), StoreError> {
-        let ended = due(recipient).is_none();
-        self.run(
-            "INSERT OR REPLACE INTO queue_states VALUES(?1,?2,?3,?4)",
-            (id.0, index, ended, pack_state(recipient)),
-        )
-        .map(drop)
+        let text = "INSERT OR REPLACE INTO queue_states VALUES(?1,?2,?3,?4)";
+        self.run(text, (id.0, index, ended, packed)).map(drop)
     }
 
     pub(crate) fn settled(
@@ -170,23 +273,21 @@ impl IndexTx<'_> {
         if ended {
             return self.unqueue(id);
         }
-        let entry = entry(self.db, id)?.ok_or_else(|| misfit("a step of no queue entry"))?;
-        let mut recipients = entry.message.recipients;
-        let mut touched: BTreeMap<u32, Option<i64>> = BTreeMap::new();
+        let touched: BTreeSet<u32> = steps.iter().map(|step| step.recipient).collect();
+        let states = states(self.db, id, &touched)?;
+        let mut states = states.ok_or_else(|| misfit("a step of no queue entry"))?;
         for step in steps {
-            let recipient = recipients
-                .get_mut(step.recipient as usize)
-                .ok_or_else(|| misfit("a step of no recipient"))?;
-            take_step(recipient, &step.step);
-            touched.insert(step.recipient, due(recipient));
+            let state =
+                states.get_mut(&step.recipient).ok_or_else(|| misfit("a step of no recipient"))?;
+            state.take(&step.step);
         }
-        for index in touched.keys() {
-            if let Some(recipient) = recipients.get(*index as usize) {
-                self.put_state(id, *index, recipient)?;
-            }
+        for (index, moving) in &states {
+            let packed = pack_state(&moving.module, &moving.queue, &moving.state);
+            self.put_state(id, *index, moving.due().is_none(), packed)?;
         }
-        let next = touched.values().flatten().min().copied();
-        self.effects.push(Effect::Rescheduled { id, due: touched.into_iter().collect() });
+        let next = states.values().filter_map(Moving::due).min();
+        let standings = states.iter().map(|(index, moving)| (*index, moving.standing())).collect();
+        self.effects.push(Effect::Rescheduled { id, standings });
         if let Some(not_before) = next {
             self.tell(|| Change::Queued { id, not_before });
         }

@@ -14,6 +14,7 @@ pub(crate) mod sweep;
 
 use std::collections::HashMap;
 
+use angarium_store::timetable;
 use angarium_store::{AccountId, BodyId, Change, MailboxId, MailboxRecord, QueueId, StoreError};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
@@ -39,10 +40,10 @@ pub(crate) fn misfit(what: &str) -> StoreError {
 pub(crate) enum Effect {
     /// To be told on the feed.
     Change(Change),
-    /// An entry came into the queue: due times by recipient (`None`: settled from the start).
-    Queued { id: QueueId, due: Vec<Option<i64>> },
-    /// Recipients of an entry are due at, or are settled (`None`).
-    Rescheduled { id: QueueId, due: Vec<(u32, Option<i64>)> },
+    /// An entry came into the queue.
+    Queued { id: QueueId, entry: timetable::Entry },
+    /// Recipients of an entry stand now so.
+    Rescheduled { id: QueueId, standings: Vec<(u32, timetable::Standing)> },
     /// An entry left the queue.
     Unqueued { id: QueueId },
     /// Nothing here refers to this foreign body any more.

@@ -80,6 +80,10 @@ CREATE TABLE removed_accounts(id INTEGER PRIMARY KEY);
 const KEPT_BACK: &str = "CREATE INDEX IF NOT EXISTS messages_kept_back ON messages(mailbox)
   WHERE flags & 384 != 0";
 
+/// Finds the recipients of a large queue entry that still wait; it costs small ones nothing.
+const STILL_WAITING: &str = "CREATE INDEX IF NOT EXISTS queue_states_waiting ON queue_states(id)
+  WHERE ended=0";
+
 /// The tables by number, as checkpoints name them, with their columns in order. Numbers are
 /// stored and must never change. `bodies` and `segments` are made from the frames themselves.
 pub(crate) const CHECKPOINT_TABLES: &[(u8, &str, &str)] = &[
@@ -151,13 +155,15 @@ fn set_up_writer(db: &Connection) -> rusqlite::Result<bool> {
         db.execute_batch("BEGIN")?;
         db.execute_batch(TABLES)?;
         db.execute_batch(KEPT_BACK)?;
+        db.execute_batch(STILL_WAITING)?;
         db.pragma_update(None, "user_version", INDEX_VERSION)?;
         db.execute_batch("COMMIT")?;
         return Ok(true);
     }
     if version == INDEX_VERSION {
-        // Made before there was one.
+        // Made before there were these.
         db.execute_batch(KEPT_BACK)?;
+        db.execute_batch(STILL_WAITING)?;
     }
     Ok(version == INDEX_VERSION)
 }

@@ -83,6 +83,7 @@ pub(crate) struct QueueEntry {
     pub(crate) facts: Dictionary,
     pub(crate) recipients: Vec<QueuedRecipient>,
     pub(crate) accepted: i64,
+    pub(crate) priority: i8,
     pub(crate) body: BodyRef,
 }
 
@@ -338,7 +339,12 @@ fn put_record(put: &mut Put, record: &Record) -> u8 {
             put.list(&entry.recipients, Put::recipient);
             put.int(entry.accepted);
             put_body(put, &entry.body);
-            14
+            // Kind 14 where it says all: it is what older versions wrote.
+            if entry.priority == 0 {
+                return 14;
+            }
+            put.int(i64::from(entry.priority));
+            19
         }
         Record::Settled { id, steps, ended } => {
             put.uint(id.0);
@@ -472,7 +478,7 @@ fn get_record(kind: u8, get: &mut Get<'_>) -> Decoded<Record> {
         11 => Record::Released { body: BodyId(get.uint()?), holder: get.u32()? },
         12 => Record::Returned { body: BodyId(get.uint()?) },
         13 => Record::Relocated { body: get_new_body(get)? },
-        14 => Record::Enqueued {
+        14 | 19 => Record::Enqueued {
             entry: QueueEntry {
                 id: QueueId(get.uint()?),
                 return_path: get.text()?,
@@ -480,6 +486,7 @@ fn get_record(kind: u8, get: &mut Get<'_>) -> Decoded<Record> {
                 recipients: get.list(Get::recipient)?,
                 accepted: get.int()?,
                 body: get_body(get)?,
+                priority: get.priority()?,
             },
         },
         15 => Record::Settled {

@@ -155,6 +155,10 @@ impl Put {
                 self.text(module);
                 self.text(queue);
             }
+            Step::Postponed { not_before } => {
+                self.u8(5);
+                self.int(*not_before);
+            }
         }
     }
 }
@@ -283,6 +287,11 @@ impl Get<'_> {
         })
     }
 
+    /// The priority of a queue entry, written last and only if it is not 0.
+    pub(crate) fn priority(&mut self) -> Decoded<i8> {
+        if self.is_empty() { Ok(0) } else { i8::try_from(self.int()?).map_err(|_| Malformed) }
+    }
+
     pub(crate) fn step(&mut self) -> Decoded<RecipientStep> {
         let recipient = self.u32()?;
         let step = match self.u8()? {
@@ -290,6 +299,7 @@ impl Get<'_> {
             2 => Step::Failed { error: self.text()? },
             3 => Step::Retry { not_before: self.int()?, error: self.text()? },
             4 => Step::Rerouted { module: self.text()?, queue: self.text()? },
+            5 => Step::Postponed { not_before: self.int()? },
             _ => return Err(Malformed),
         };
         Ok(RecipientStep { recipient, step })

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use angarium_objects::value::Value;
 use angarium_store::{
     AccountId, AccountKind, AccountRecord, AttributesPatch, DomainObject, DomainRecord, FlagBits,
-    FlagChange, FlagUpdate, Flags, InternalDate, MailboxId, MailboxRecord, MessageBody,
+    FlagChange, FlagUpdate, Flags, HELD, InternalDate, MailboxId, MailboxRecord, MessageBody,
     MessageEntry, ModSeq, NewMailbox, NewMessage, NewQueued, Origin, QueueId, QueuedMessage,
     QueuedRecipient, RecipientState, RecipientStep, SettingsKey, Step, Store, Uid,
 };
@@ -80,6 +80,7 @@ pub fn queued(text: &str, to: &[&str]) -> NewQueued {
         summary: Bytes::from_static(b"queued"),
         recipients: to.iter().map(recipient).collect(),
         accepted: 5,
+        priority: 0,
     }
 }
 
@@ -217,7 +218,7 @@ impl House {
         store.directory.set_settings(&SettingsKey::Server, settings, None).await.unwrap();
     }
 
-    /// One message to everybody, and two that stay in the queue.
+    /// One message to everybody, and three that stay in the queue, one of them held.
     async fn deliver(&self, store: &Store) {
         let names: Vec<String> =
             (0..self.accounts.len()).map(|n| format!("user{n}@{DOMAIN}")).collect();
@@ -237,6 +238,10 @@ impl House {
         let step = RecipientStep { recipient: 0, step: retry };
         store.queue.settle(id, vec![step]).await.unwrap();
         store.queue.enqueue(queued("to nobody here", &["x@away.example"])).await.unwrap();
+        let urgent = NewQueued { priority: 4, ..queued("held", &["y@away.example"]) };
+        let (id, _) = store.queue.enqueue(urgent).await.unwrap();
+        let step = RecipientStep { recipient: 0, step: Step::Postponed { not_before: HELD } };
+        store.queue.settle(id, vec![step]).await.unwrap();
     }
 
     /// All that is there.

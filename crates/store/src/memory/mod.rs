@@ -21,6 +21,7 @@ use crate::directory::{AccountRecord, DomainObject, DomainRecord, SettingsKey, V
 use crate::error::{Result, StoreError};
 use crate::feed::{Change, Feed};
 use crate::ids::{AccountId, QueueId};
+use crate::timetable::Timetable;
 use crate::{Store, mailboxes::Mailboxes};
 
 use bodies::HeldBodies;
@@ -62,6 +63,7 @@ struct State {
     accounts: BTreeMap<AccountId, AccountRecord>,
     mail: BTreeMap<AccountId, Mail>,
     queue: BTreeMap<QueueId, Queued>,
+    timetable: Timetable,
     bodies: HeldBodies,
 }
 

@@ -1,4 +1,4 @@
-//! The queue in memory: who is due when, who holds a lease, what is settled.
+//! The queue in memory: what is queued; who is due when is the timetable's.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,45 +9,24 @@ use crate::error::{Result, StoreError};
 use crate::feed::Change;
 use crate::ids::{BodyId, QueueId};
 use crate::queue::{
-    LeasedWork, NewQueued, Queue, QueuedMessage, QueuedRecipient, RecipientState, RecipientStep,
-    Step,
+    LeasedWork, NewQueued, Queue, QueueFacts, QueueName, QueuedMessage, RecipientState,
+    RecipientStep, Step,
 };
+use crate::timetable::{Entry, Lease, Standing};
 
-/// A queued message and, for each recipient, until when it is leased.
+/// A queued message.
 pub(super) struct Queued {
     message: NewQueued,
     body: BodyId,
-    leased_until: Vec<Option<i64>>,
 }
 
 impl Queued {
-    /// When each recipient that is not settled falls due: a leased one at its lease's end.
-    fn due(&self) -> impl Iterator<Item = (u32, i64)> {
-        (0..).zip(self.message.recipients.iter().zip(&self.leased_until)).filter_map(
-            |(index, (recipient, leased))| match recipient.state {
-                RecipientState::Waiting { not_before, .. } => {
-                    Some((index, leased.map_or(not_before, |until| until.max(not_before))))
-                }
-                RecipientState::Done | RecipientState::Failed { .. } => None,
-            },
-        )
-    }
-
     fn next_due(&self) -> Option<i64> {
-        self.due().map(|(_, when)| when).min()
-    }
-
-    /// Leases what is due.
-    fn lease(&mut self, bodies: &HeldBodies, now: i64, until: i64) -> Result<Option<LeasedWork>> {
-        let due = self.due().filter(|(_, when)| *when <= now);
-        let recipients: Vec<u32> = due.map(|(index, _)| index).collect();
-        if recipients.is_empty() {
-            return Ok(None);
-        }
-        for index in &recipients {
-            self.leased_until[*index as usize] = Some(until);
-        }
-        Ok(Some(LeasedWork { message: self.message(bodies)?, recipients }))
+        let due = |state: &RecipientState| match state {
+            RecipientState::Waiting { not_before, .. } => Some(*not_before),
+            RecipientState::Done | RecipientState::Failed { .. } => None,
+        };
+        self.message.recipients.iter().filter_map(|recipient| due(&recipient.state)).min()
     }
 
     fn message(&self, bodies: &HeldBodies) -> Result<QueuedMessage> {
@@ -61,32 +40,20 @@ impl Queued {
             summary,
             recipients: self.message.recipients.clone(),
             accepted: self.message.accepted,
+            priority: self.message.priority,
         })
     }
 }
 
-/// Takes a step with one recipient; answers when it falls due again. What is settled stays so.
-fn take_step(recipient: &mut QueuedRecipient, step: Step) -> Option<i64> {
-    let RecipientState::Waiting { not_before, attempts, .. } = &recipient.state else {
-        return None;
-    };
-    match step {
-        Step::Done => recipient.state = RecipientState::Done,
-        Step::Failed { error } => recipient.state = RecipientState::Failed { error },
-        Step::Retry { not_before, error } => {
-            let attempts = attempts.saturating_add(1);
-            recipient.state = RecipientState::Waiting { not_before, attempts, last_error: error };
-            return Some(not_before);
+impl State {
+    fn work(&self, leases: impl IntoIterator<Item = Lease>) -> Result<Vec<LeasedWork>> {
+        let mut work = Vec::new();
+        for Lease { id, recipients, .. } in leases {
+            let queued = self.queue.get(&id).ok_or(StoreError::NotFound("queue entry"))?;
+            work.push(LeasedWork { message: queued.message(&self.bodies)?, recipients });
         }
-        Step::Rerouted { module, queue } => {
-            // It was due when it was leased, so it is due at once.
-            let not_before = *not_before;
-            recipient.module = module;
-            recipient.queue = queue;
-            return Some(not_before);
-        }
+        Ok(work)
     }
-    None
 }
 
 #[async_trait]
@@ -98,7 +65,7 @@ impl Queue for Memory {
 
     async fn enqueue(&self, mut new: NewQueued) -> Result<(QueueId, BodyId)> {
         self.change(|state, told| {
-            let State { queue, queue_ids, bodies, .. } = state;
+            let State { queue, queue_ids, bodies, timetable, .. } = state;
             if new.recipients.is_empty() || new.recipients.len() > NewQueued::MAX_RECIPIENTS {
                 return invalid("a message has 1 to 100,000 recipients");
             }
@@ -113,12 +80,14 @@ impl Queue for Memory {
             new.id = Some(id);
             // The bytes are held by `bodies` alone.
             new.body = crate::bodies::MessageBody::Existing(body);
-            let leased_until = vec![None; new.recipients.len()];
-            let queued = Queued { message: new, body, leased_until };
+            let (size, _) = bodies.facts(body)?;
+            let entry = Entry::of(&new, 0, size);
+            let queued = Queued { message: new, body };
             match queued.next_due() {
                 Some(not_before) => {
                     told.push(Change::Queued { id, not_before });
                     queue.insert(id, queued);
+                    timetable.add(id, entry);
                 }
                 None => bodies.release(body),
             }
@@ -128,29 +97,84 @@ impl Queue for Memory {
 
     async fn lease(&self, now: i64, limit: usize, seconds: i64) -> Result<Vec<LeasedWork>> {
         self.change(|state, _| {
-            let mut due: Vec<(i64, QueueId)> = state
-                .queue
-                .iter()
-                .filter_map(|(id, queued)| Some((queued.next_due()?, *id)))
-                .filter(|(when, _)| *when <= now)
-                .collect();
-            due.sort_unstable();
-            due.truncate(limit);
-            let mut work = Vec::new();
-            for (_, id) in due {
-                let queued = state.queue.get_mut(&id);
-                let queued = queued.ok_or(StoreError::NotFound("queue entry"))?;
-                work.extend(queued.lease(&state.bodies, now, now.saturating_add(seconds))?);
-            }
-            Ok(work)
+            let leases = state.timetable.lease(None, now, limit, now.saturating_add(seconds));
+            state.work(leases)
+        })
+    }
+
+    async fn lease_module(
+        &self,
+        module: &str,
+        now: i64,
+        limit: usize,
+        seconds: i64,
+    ) -> Result<Vec<LeasedWork>> {
+        self.change(|state, _| {
+            let until = now.saturating_add(seconds);
+            let leases = state.timetable.lease(Some(module), now, limit, until);
+            state.work(leases)
         })
     }
 
     async fn lease_one(&self, id: QueueId, now: i64, seconds: i64) -> Result<Option<LeasedWork>> {
-        self.change(|state, _| match state.queue.get_mut(&id) {
-            Some(queued) => queued.lease(&state.bodies, now, now.saturating_add(seconds)),
-            None => Ok(None),
+        self.change(|state, _| {
+            let lease = state.timetable.lease_one(id, now, now.saturating_add(seconds));
+            Ok(state.work(lease)?.pop())
         })
+    }
+
+    async fn lease_queue(
+        &self,
+        name: &QueueName,
+        now: i64,
+        limit: usize,
+        seconds: i64,
+    ) -> Result<Vec<LeasedWork>> {
+        self.change(|state, _| {
+            let until = now.saturating_add(seconds);
+            let leases = state.timetable.lease_queue(name, now, limit, until);
+            state.work(leases)
+        })
+    }
+
+    async fn lease_aged(
+        &self,
+        name: &QueueName,
+        ages: &[i64],
+        now: i64,
+        limit: usize,
+        seconds: i64,
+    ) -> Result<Vec<LeasedWork>> {
+        self.change(|state, _| {
+            let until = now.saturating_add(seconds);
+            let leases = state.timetable.lease_aged(name, ages, now, limit, until);
+            state.work(leases)
+        })
+    }
+
+    async fn claim(&self, id: QueueId, now: i64, seconds: i64) -> Result<Option<LeasedWork>> {
+        self.change(|state, _| {
+            let lease = state.timetable.claim(id, now, now.saturating_add(seconds));
+            Ok(state.work(lease)?.pop())
+        })
+    }
+
+    async fn give_back(&self, id: QueueId, recipients: &[u32]) -> Result<()> {
+        self.change(|state, _| {
+            state.timetable.give_back(id, recipients);
+            Ok(())
+        })
+    }
+
+    async fn park(&self, name: &QueueName, until: i64) -> Result<()> {
+        self.change(|state, _| {
+            state.timetable.park(name, until);
+            Ok(())
+        })
+    }
+
+    async fn hasten(&self, name: &QueueName, now: i64) -> Result<u64> {
+        self.change(|state, _| Ok(state.timetable.hasten(name, now)))
     }
 
     async fn settle(&self, id: QueueId, steps: Vec<RecipientStep>) -> Result<()> {
@@ -160,17 +184,26 @@ impl Queue for Memory {
             if steps.iter().any(|step| recipients.len() <= step.recipient as usize) {
                 return invalid("there is no such recipient");
             }
-            let mut due = None;
+            let mut standings = Vec::with_capacity(steps.len());
             for RecipientStep { recipient, step } in steps {
-                let index = recipient as usize;
-                let again = take_step(&mut recipients[index], step);
-                queued.leased_until[index] = None;
-                due = [due, again].into_iter().flatten().min();
+                let one = &mut recipients[recipient as usize];
+                let waits = matches!(one.state, RecipientState::Waiting { .. });
+                one.state.take(&step);
+                if let Step::Rerouted { module, queue } = step
+                    && waits
+                {
+                    one.module = module;
+                    one.queue = queue;
+                }
+                standings.push((recipient, Standing::of(one)));
             }
+            let due = standings.iter().filter_map(|(_, standing)| standing.due).min();
             if let Some(not_before) = due {
                 told.push(Change::Queued { id, not_before });
             }
-            if queued.next_due().is_none() {
+            state.timetable.reschedule(id, standings);
+            if state.timetable.waiting(id) == 0 {
+                state.timetable.remove(id);
                 state.bodies.release(queued.body);
                 state.queue.remove(&id);
             }
@@ -179,7 +212,7 @@ impl Queue for Memory {
     }
 
     async fn next_due(&self) -> Result<Option<i64>> {
-        self.read(|state| Ok(state.queue.values().filter_map(Queued::next_due).min()))
+        self.read(|state| Ok(state.timetable.next_due()))
     }
 
     async fn message(&self, id: QueueId) -> Result<Option<QueuedMessage>> {
@@ -193,5 +226,26 @@ impl Queue for Memory {
 
     async fn count(&self) -> Result<u64> {
         self.read(|state| Ok(state.queue.len() as u64))
+    }
+
+    async fn queue_facts(&self, name: &QueueName) -> Result<Option<QueueFacts>> {
+        self.read(|state| Ok(state.timetable.facts(name)))
+    }
+
+    async fn queues(&self, after: Option<&QueueName>, limit: usize) -> Result<Vec<QueueFacts>> {
+        self.read(|state| Ok(state.timetable.queues(after, limit)))
+    }
+
+    async fn queue_messages(
+        &self,
+        name: &QueueName,
+        after: QueueId,
+        limit: usize,
+    ) -> Result<Vec<QueueId>> {
+        self.read(|state| Ok(state.timetable.queue_messages(name, after, limit)))
+    }
+
+    async fn modules(&self) -> Result<Vec<String>> {
+        self.read(|state| Ok(state.timetable.modules()))
     }
 }

@@ -20,6 +20,7 @@ pub mod mailboxes;
 pub mod messages;
 pub mod model;
 pub mod queue;
+pub mod queue_order;
 pub mod renames;
 pub mod reopen;
 mod scene;
@@ -274,6 +275,22 @@ macro_rules! every_promise {
                 a_leased_recipient_is_next_due_at_its_lease_end,
                 leases_at_the_same_time_share_nothing,
             }
+            queue_order {
+                queues_take_turns,
+                a_message_of_higher_priority_goes_first_in_its_queue,
+                a_module_is_leased_alone,
+                a_parked_queue_is_not_due_and_is_leased_by_its_name,
+                a_queue_parked_until_a_time_is_open_again_then,
+                a_hastened_queue_is_due_at_once_but_for_what_is_held,
+                what_is_held_waits_until_it_is_let_go,
+                a_retry_of_what_was_held_meanwhile_stays_held,
+                a_message_is_claimed_whole_but_for_what_others_have,
+                what_is_given_back_is_as_it_was,
+                what_has_aged_untried_is_found,
+                the_facts_of_a_queue_are_kept,
+                queues_and_their_messages_are_listed_page_by_page,
+                a_message_with_many_recipients_is_settled_in_any_batches,
+            }
             bodies {
                 a_staged_message_is_appended_with_its_bytes,
                 a_large_staged_message_comes_back_whole,
@@ -412,6 +429,8 @@ macro_rules! every_reopen_promise {
             the_queue_is_there_after_reopening,
             queue_ids_grow_over_reopening,
             settled_recipients_stay_settled_after_reopening,
+            what_is_held_is_held_after_reopening,
+            many_messages_and_one_with_many_recipients_are_there_after_reopening,
             leases_end_with_reopening,
             deliveries_are_remembered_after_reopening,
             a_body_shared_with_the_queue_is_there_after_reopening,

@@ -7,8 +7,8 @@ use super::scene::{
 };
 use super::{Edition, model};
 use crate::{
-    Appended, DomainObject, FlagBits, FlagChange, FlagUpdate, Flags, MessageBody, ModSeq,
-    NewMessage, QueueId, RecipientState, RecipientStep, SettingsKey, Step, Store, Uid,
+    Appended, DomainObject, FlagBits, FlagChange, FlagUpdate, Flags, HELD, MessageBody, ModSeq,
+    NewMessage, NewQueued, QueueId, RecipientState, RecipientStep, SettingsKey, Step, Store, Uid,
 };
 
 /// A scene on a fresh store of an edition.
@@ -293,6 +293,49 @@ pub async fn settled_recipients_stay_settled_after_reopening<E: Edition>(edition
     let work = s.store.queue.lease(NOW + 100, 10, 60).await.unwrap();
     assert_eq!(work[0].recipients, [2]);
     drop(work);
+    end(edition, s).await;
+}
+
+pub async fn what_is_held_is_held_after_reopening<E: Edition>(edition: &E) {
+    let s = begin(edition).await;
+    let new = NewQueued { priority: -2, ..queued("x", &[NOW, NOW]) };
+    let (id, _) = s.store.queue.enqueue(new).await.unwrap();
+    let step = Step::Postponed { not_before: HELD };
+    s.store.queue.settle(id, vec![RecipientStep { recipient: 1, step }]).await.unwrap();
+    let before = s.store.queue.queues(None, 10).await.unwrap();
+    let s = reopen(edition, s).await;
+    assert_eq!(s.store.queue.queues(None, 10).await.unwrap(), before);
+    let work = s.store.queue.lease(NOW + 9000, 10, 60).await.unwrap();
+    assert_eq!((&work[0].recipients, work[0].message.priority), (&vec![0], -2));
+    drop(work);
+    end(edition, s).await;
+}
+
+pub async fn many_messages_and_one_with_many_recipients_are_there_after_reopening<E: Edition>(
+    edition: &E,
+) {
+    let s = begin(edition).await;
+    let many = queued("x", &[NOW; 500]);
+    let (large, _) = s.store.queue.enqueue(many).await.unwrap();
+    for _ in 0..200 {
+        s.store.queue.enqueue(queued("y", &[NOW])).await.unwrap();
+    }
+    let done = |recipient| RecipientStep { recipient, step: Step::Done };
+    s.store.queue.settle(large, (0..100).map(done).collect()).await.unwrap();
+    let s = reopen(edition, s).await;
+    let mut left = 0;
+    loop {
+        let work = s.store.queue.lease(NOW, 30, 60).await.unwrap();
+        if work.is_empty() {
+            break;
+        }
+        for one in work {
+            left += one.recipients.len();
+            let steps = one.recipients.into_iter().map(done).collect();
+            s.store.queue.settle(one.message.id, steps).await.unwrap();
+        }
+    }
+    assert_eq!((left, s.store.queue.count().await.unwrap()), (600, 0));
     end(edition, s).await;
 }
 

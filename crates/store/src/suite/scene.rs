@@ -103,6 +103,7 @@ pub(super) fn queued(text: &str, due: &[i64]) -> NewQueued {
             .map(|(i, due)| recipient(&format!("r{i}@a.example"), *due))
             .collect(),
         accepted: NOW,
+        priority: 0,
     }
 }
 

@@ -389,13 +389,14 @@ impl Player {
         }
         let (place, recipient) = self.dice.of(&held);
         self.held.remove(&(place, recipient));
-        let step = match self.dice.below(5) {
+        let step = match self.dice.below(6) {
             0..=1 => Step::Done,
             2 => Step::Failed { error: "never".to_owned() },
             3 => {
                 let not_before = now + 1 + self.dice.below(200) as i64;
                 Step::Retry { not_before, error: format!("later {}", self.step) }
             }
+            4 => Step::Postponed { not_before: now + self.dice.below(50) as i64 },
             _ => Step::Rerouted { module: "SMTP".to_owned(), queue: format!("h{}", self.step) },
         };
         let a = self.account();
