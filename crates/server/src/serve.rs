@@ -98,6 +98,10 @@ async fn live(
         .with_desk(transfer.desk());
     let feedback = authenticity::start(&accounts, &transfer, base, stopping.clone());
     sending::wire(&transfer, feedback.as_deref());
+    match angarium_transfer::send::TlsClient::new(Vec::new()) {
+        Ok(tls) => transfer.start_remote_queues(tls),
+        Err(error) => tracing::error!(tag = "SMTP", "no mail is asked for elsewhere: {error}"),
+    }
     let services = Services::new(
         accounts.clone(),
         transfer.clone(),

@@ -54,7 +54,7 @@ pub use submit::{Recipient, Source, Submit, SubmitError, Submitter};
 pub struct Transfer {
     accounts: Arc<Accounts>,
     submitter: Submitter,
-    dequeuer: dequeuer::Dequeuer,
+    dequeuer: Arc<dequeuer::Dequeuer>,
     reception: Arc<receive::Reception>,
     ask_now: Arc<Notify>,
     protection: Arc<Protection>,
@@ -122,7 +122,8 @@ impl Transfer {
             options,
             stopped,
         );
-        let reception = receive::Reception::new(&accounts, dequeuer.waker());
+        let dequeuer = Arc::new(dequeuer);
+        let reception = receive::Reception::new(&accounts, Arc::clone(&dequeuer));
         let ask_now = Arc::default();
         Arc::new(Self {
             accounts,

@@ -158,7 +158,7 @@ async fn every_source_submits_through_the_same_door() {
     let text = &house.inbox("bob@main.example").await[0];
     assert!(text.contains("\r\nDate: ") && text.contains("\r\nMessage-ID: <pop-"), "{text}");
     assert!(text.ends_with("\r\nSubject: xmit\r\n\r\nhello\r\n"));
-    for bad in ["nobody@main.example", "x@outside.example"] {
+    for bad in ["nobody@main.example"] {
         let submit = Submit::new(Source::Pop, "alice@main.example", &["bob@main.example", bad]);
         let error = submitter.submit_message(submit, b"\r\n").await.unwrap_err();
         assert!(!error.is_temporary());

@@ -11,6 +11,8 @@ use tokio::io::DuplexStream;
 
 /// Alice at a submission listener, with one message in her INBOX.
 async fn submitting(house: &House, max_size: u64) -> Client<DuplexStream> {
+    // The letters of these tests say they are from nobody in particular.
+    house.set("alice@main.example", "FromPolicy", "Any").await;
     let settings = ReceiverSettings {
         submission: true,
         clear_text_logins: true,

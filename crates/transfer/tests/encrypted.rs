@@ -100,8 +100,8 @@ async fn submission_takes_mail_from_who_proved_himself() {
     client.say("MAIL FROM:<bob@main.example>", "550 5.7.1").await;
     client.say("MAIL FROM:<x@far.example>", "550 5.7.1").await;
     client.say("MAIL FROM:<al@main.example>", "250").await;
-    let reply = client.say("RCPT TO:<x@outside.example>", "550").await;
-    assert_eq!(reply, "550 5.7.1 <x@outside.example> this server does not send outside yet");
+    let reply = client.say("RCPT TO:<x@outside.example>", "250").await;
+    assert_eq!(reply, "250 2.1.5 <x@outside.example> will relay mail for an authenticated user");
     client.say("RSET", "250").await;
     let content = "Subject: out\r\n\r\nbody\r\n";
     client.mail("alice@main.example", &["bob@main.example"], content).await;
@@ -111,6 +111,23 @@ async fn submission_takes_mail_from_who_proved_himself() {
     assert!(text.contains("with ESMTPSA id"));
     assert!(text.contains("\r\nDate: ") && text.contains("\r\nMessage-ID: <smtp-"), "{text}");
     assert!(text.ends_with("\r\nSubject: out\r\n\r\nbody\r\n"));
+    // The header too says who it is from (ABU-12), and blind copies are seen by nobody.
+    assert!(text.contains("\r\nFrom: alice@main.example\r\n"), "{text}");
+    let content = "From: boss@main.example\r\n\r\nbody\r\n";
+    let reply = client.mail("alice@main.example", &["bob@main.example"], content).await;
+    assert!(reply.starts_with("550 5.7.1"), "{reply}");
+    let content = "From: Al <al@main.example>\r\nBcc: carol@other.example\r\n\r\nbody\r\n";
+    client.mail("alice@main.example", &["bob@main.example"], content).await;
+    house.settled().await;
+    let text = house.inbox("bob@main.example").await.remove(1);
+    assert!(text.contains("From: Al <al@main.example>") && !text.contains("Bcc"), "{text}");
+    // Others may be permitted, and the header is rewritten where that is set.
+    house.set("alice@main.example", "FromPolicy", "Rewrite").await;
+    let content = "From: The Boss <boss@main.example>\r\n\r\nbody\r\n";
+    client.mail("alice@main.example", &["bob@main.example"], content).await;
+    house.settled().await;
+    let text = house.inbox("bob@main.example").await.remove(2);
+    assert!(text.contains("From: The Boss <alice@main.example>\r\n"), "{text}");
 }
 
 #[tokio::test]

@@ -48,7 +48,6 @@ async fn nothing_is_relayed_whatever_the_address_looks_like() {
         "\"\"@outside.example",
         "x@outsıde.example",
         "x%outside.example@other.example",
-        "away@main.example",
         " x@outside.example",
         "alice@main.example,x@outside.example",
         "alice@main.example>,<x@outside.example",
@@ -128,8 +127,11 @@ async fn floods_meet_a_limit_and_a_close() {
         "BDAT 18446744073709551615\r\nRSET\r\n".to_owned(),
         "BDAT LAST 0\r\nRSET\r\n".to_owned(),
     ];
-    for flood in floods {
-        let mut client = house.client().await;
+    for (n, flood) in floods.into_iter().enumerate() {
+        // Each from another address: one that floods is not let in again for a while.
+        let from = format!("192.0.2.{}:4321", 20 + n);
+        let mut client = house.connect_from(&from, ReceiverSettings::default(), None, false);
+        client.expect("220 ").await;
         client.hello().await;
         let mut last = String::new();
         let (mut reader, mut writer) = tokio::io::split(client.stream);

@@ -190,16 +190,6 @@ impl Dequeuer {
         self.work.wake.notify_one();
     }
 
-    /// What wakes it.
-    pub(crate) fn waker(&self) -> Box<dyn Fn() + Send + Sync> {
-        let work = Arc::downgrade(&self.work);
-        Box::new(move || {
-            if let Some(work) = work.upgrade() {
-                work.wake.notify_one();
-            }
-        })
-    }
-
     /// Waits until a stopped dequeuer has finished what it had begun.
     pub(crate) async fn finished(&self) {
         let mut done = self.done.clone();

@@ -4,69 +4,80 @@
 //! A message leaves the queue when he has said that he has it, never before: a cut line loses
 //! nothing (ABU-18). It must never know who may ask.
 
-use angarium_accounts::{Accounts, QueueId};
+use std::sync::Arc;
 
-use super::queues;
-use crate::deliver::Outcome;
+use angarium_accounts::Accounts;
+use angarium_store::{QueueName, QueuedMessage};
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+
+use crate::deliver::{Channels, Module, Outcome, Reach};
+use crate::dequeuer::Dequeuer;
+use crate::recipients::SMTP;
 use crate::send::{Connection, Duplex, Phases, hand_over};
 
-/// Sends what waits in these queues.
+/// Delivers over the one connection.
+struct Handover {
+    connection: Mutex<Connection>,
+    accounts: Arc<Accounts>,
+}
+
+#[async_trait]
+impl Module for Handover {
+    fn name(&self) -> &'static str {
+        SMTP
+    }
+
+    fn channels(&self) -> Channels {
+        Channels { total: 1, per_queue: 1, ..Channels::default() }
+    }
+
+    async fn deliver(
+        &self,
+        message: &Arc<QueuedMessage>,
+        recipients: &[u32],
+    ) -> Vec<(u32, Outcome)> {
+        let mut connection = self.connection.lock().await;
+        let (bodies, now) = (&self.accounts.store().bodies, self.accounts.now());
+        let given = hand_over(&mut connection, bodies, message, recipients, now);
+        let mut done = Box::pin(given).await;
+        if connection.is_spent() {
+            // The line is cut: the rest waits for the next time as if nothing had been.
+            for (_, outcome) in &mut done {
+                if let Outcome::Later { reach, .. } = outcome {
+                    *reach = Reach::Queue;
+                }
+            }
+        }
+        done
+    }
+}
+
+/// Sends what waits in these queues to a `peer`; we are `host`.
 pub(crate) async fn send(
-    accounts: &Accounts,
+    dequeuer: &Arc<Dequeuer>,
+    accounts: Arc<Accounts>,
     stream: Box<dyn Duplex>,
-    host: &str,
-    peer: &str,
+    [host, peer]: [&str; 2],
     tag: &str,
     queues: &[String],
 ) {
-    let mut connection = match Connection::over(stream, host, peer, Phases::default()).await {
+    let connection = match Connection::over(stream, host, peer, Phases::default()).await {
         Ok(connection) => connection,
         Err(why) => {
             tracing::warn!(target: "SMTPI", session = tag, "ATRN: no server on the other side: {why}");
             return;
         }
     };
-    let mut sent = 0u64;
+    let sender = Handover { connection: Mutex::new(connection), accounts };
     for queue in queues {
-        let mut after = QueueId(0);
-        loop {
-            let work = match queues::take(accounts, queue, after).await {
-                Ok(Some(work)) => work,
-                Ok(None) => break,
-                Err(error) => {
-                    tracing::error!(target: "SMTPI", session = tag, "ATRN: queue {queue}: {error}");
-                    return connection.quit().await;
-                }
-            };
-            let id = work.message.id;
-            after = id;
-            let bodies = &accounts.store().bodies;
-            let (message, now) = (&work.message, accounts.now());
-            let given = hand_over(&mut connection, bodies, message, &work.recipients, now);
-            let done = Box::pin(given).await;
-            for (index, outcome) in &done {
-                let place = usize::try_from(*index).ok();
-                let to = place.and_then(|at| work.message.recipients.get(at));
-                let to = to.map_or("", |r| r.address.as_str());
-                match outcome {
-                    Outcome::Relayed { text, .. } => {
-                        sent = sent.saturating_add(1);
-                        tracing::info!(target: "DEQUEUER", "[{id}] SMTP({queue}){to} relayed: {text}");
-                    }
-                    other => {
-                        tracing::warn!(target: "DEQUEUER", "[{id}] SMTP({queue}){to} not sent: {other:?}");
-                    }
-                }
-            }
-            if let Err(error) = queues::settle(accounts, id, done).await {
-                tracing::error!(target: "SMTPI", session = tag, "ATRN: [{id}] not settled: {error}");
-            }
-            if connection.is_spent() {
-                tracing::warn!(target: "SMTPI", session = tag, "ATRN: the connection broke after {sent} recipients");
-                return;
-            }
+        let taken = dequeuer.take(&QueueName::new(SMTP, queue), &sender).await;
+        let messages = taken.messages;
+        tracing::info!(target: "SMTPI", session = tag, "ATRN: {messages} messages of {queue}");
+        if taken.cut_off {
+            tracing::warn!(target: "SMTPI", session = tag, "ATRN: the connection broke");
+            return;
         }
     }
-    tracing::info!(target: "SMTPI", session = tag, "ATRN: {sent} recipients sent");
-    connection.quit().await;
+    sender.connection.into_inner().quit().await;
 }

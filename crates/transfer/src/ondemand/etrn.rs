@@ -20,11 +20,6 @@ pub(crate) fn several_started(name: &str, messages: u64) -> Reply {
     }
 }
 
-/// *Later*: the queue cannot be looked at.
-pub(crate) fn not_now(name: &str) -> Reply {
-    Reply::new(458, Status(4, 3, 0), format!("unable to queue messages for {name}"))
-}
-
 /// *Later*: the client has asked too often.
 pub(crate) fn too_often(name: &str) -> Reply {
     Reply::new(

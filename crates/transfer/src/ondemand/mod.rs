@@ -6,5 +6,4 @@
 pub(crate) mod atrn;
 pub(crate) mod entitled;
 pub(crate) mod etrn;
-pub(crate) mod queues;
 pub(crate) mod starting;

@@ -8,6 +8,7 @@ use angarium_objects::spelling::{Flow, Limit};
 use quick_cache::sync::Cache;
 
 use super::rules::Changes;
+use crate::dequeuer::Dequeuer;
 use crate::dns::Dns;
 
 /// Addresses whose ETRN and ATRN commands are counted, about 100 octets each.
@@ -21,17 +22,18 @@ pub(crate) struct Reception {
     pub(super) changes: Arc<Changes>,
     dns: RwLock<Option<Dns>>,
     releases: Cache<IpAddr, Counted>,
-    wake: Box<dyn Fn() + Send + Sync>,
+    pub(super) dequeuer: Arc<Dequeuer>,
 }
 
 impl Reception {
-    /// `wake` is called when something in the queue was made due.
-    pub(crate) fn new(accounts: &Accounts, wake: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
+    /// Queues are asked for at this dequeuer.
+    pub(crate) fn new(accounts: &Accounts, dequeuer: Arc<Dequeuer>) -> Arc<Self> {
         let changes = Arc::new(Changes::default());
         if !accounts.add_listener(changes.clone()) {
             tracing::error!(target: "SMTPI", "changed settings take effect at the next start only");
         }
-        Arc::new(Self { changes, dns: RwLock::default(), releases: Cache::new(COUNTED), wake })
+        let (dns, releases) = (RwLock::default(), Cache::new(COUNTED));
+        Arc::new(Self { changes, dns, releases, dequeuer })
     }
 
     /// Looks names up with this resolver from now on.
@@ -41,10 +43,6 @@ impl Reception {
 
     pub(super) fn dns(&self) -> Option<Dns> {
         self.dns.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn wake(&self) {
-        (self.wake)();
     }
 
     /// Counts an ETRN or ATRN of this address; false when it had too many.

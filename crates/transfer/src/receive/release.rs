@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use angarium_smtp::command::Release;
 use angarium_smtp::reply::Reply;
+use angarium_store::QueueName;
 
 use super::answers;
 use super::dialogue::Dialogue;
 use crate::ondemand::entitled::entitled;
-use crate::ondemand::queues::{self, Named};
 use crate::ondemand::{atrn, etrn};
+use crate::recipients::SMTP;
 use crate::send::Duplex;
 
 /// What was promised to a client that sent ATRN: these queues, and for the log its name.
@@ -35,23 +36,16 @@ impl Dialogue {
         if !self.counts() {
             return etrn::too_often(name);
         }
-        let named = match what {
-            Release::Domain | Release::Queue => Named::Queue(name),
-            Release::Below => Named::Below(name),
+        let dequeuer = Arc::clone(&self.receiver.reception.dequeuer);
+        let found = match what {
+            Release::Below => dequeuer.release_below(name).await,
+            Release::Domain | Release::Queue => dequeuer.release(&QueueName::new(SMTP, name)).await,
         };
-        match queues::release(&self.receiver.accounts, named).await {
-            Ok(messages) => {
-                tracing::info!(target: "SMTPI", session = %self.tag(), "ETRN {name}: {messages} messages");
-                self.receiver.reception.wake();
-                match what {
-                    Release::Below => etrn::several_started(name, messages),
-                    _ => etrn::started(name, messages),
-                }
-            }
-            Err(error) => {
-                tracing::error!(target: "SMTPI", session = %self.tag(), "ETRN {name}: {error}");
-                etrn::not_now(name)
-            }
+        let messages = found.messages;
+        tracing::info!(target: "SMTPI", session = %self.tag(), "ETRN {name}: {messages} messages");
+        match what {
+            Release::Below => etrn::several_started(name, messages),
+            Release::Domain | Release::Queue => etrn::started(name, messages),
         }
     }
 
@@ -73,10 +67,16 @@ impl Dialogue {
             tracing::warn!(target: "SMTPI", session = %self.tag(), "ATRN refused to '{}'", actor.full_name());
             return answers::not_entitled();
         };
-        match queues::any_waits(&accounts, &queues).await {
-            Ok(true) => {}
-            Ok(false) => return answers::no_mail(),
-            Err(error) => return later(error),
+        let mut waits = false;
+        for queue in &queues {
+            let name = QueueName::new(SMTP, queue);
+            match accounts.store().queue.queue_facts(&name).await {
+                Ok(facts) => waits |= facts.is_some_and(|facts| facts.messages > 0),
+                Err(error) => return later(error),
+            }
+        }
+        if !waits {
+            return answers::no_mail();
         }
         let name = self.hello.as_ref().map_or("", |(_, name)| name);
         self.promise = Some(Promise { queues, peer: name.to_owned() });
@@ -86,11 +86,10 @@ impl Dialogue {
     /// Keeps the promise: from now on we are the client.
     pub(super) async fn turned(&mut self, stream: Box<dyn Duplex>) {
         let Some(promise) = self.promise.take() else { return };
+        let dequeuer = Arc::clone(&self.receiver.reception.dequeuer);
         let accounts = Arc::clone(&self.receiver.accounts);
         let (host, tag) = (self.host.clone(), self.tag().to_owned());
         let Promise { queues, peer } = promise;
-        atrn::send(&accounts, stream, &host, &peer, &tag, &queues).await;
-        // What is left is tried again in its own time.
-        self.receiver.reception.wake();
+        atrn::send(&dequeuer, accounts, stream, [&host, &peer], &tag, &queues).await;
     }
 }
