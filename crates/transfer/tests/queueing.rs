@@ -15,7 +15,9 @@ use angarium_accounts::{
 };
 use angarium_store::{NewQueued, QueueName, QueuedMessage, QueuedRecipient, RecipientState, Store};
 use angarium_transfer::deliver::{Channels, Outcome, Reach};
-use angarium_transfer::{DequeuerOptions, DeskError, Module, Transfer};
+use angarium_transfer::{
+    ConnectionInfo, DequeuerOptions, DeskError, Module, ReceiverSettings, Transfer, serve,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use house::{House, MAIN};
@@ -130,7 +132,9 @@ impl Module for Bridge {
         client.say("EHLO peer.example", "250").await;
         client.say(&format!("MAIL FROM:<{}>", message.return_path), "250").await;
         for index in recipients {
-            let to = &message.recipients[*index as usize].address;
+            let recipient = &message.recipients[*index as usize];
+            let to = recipient.facts.get("To").and_then(Value::as_str);
+            let to = to.unwrap_or(&recipient.address);
             let line = format!("RCPT TO:<{to}>\r\n");
             client.send(line).await;
             let reply = client.reply().await;
