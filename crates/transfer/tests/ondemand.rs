@@ -46,11 +46,11 @@ async fn queued(house: &House, queue: &str) -> u64 {
     house.transfer.queued(queue).await.unwrap()
 }
 
-/// Alice on a connection where her password may go in clear, her domains set.
+/// Alice on an encrypted connection, her domains set.
 async fn alice(house: &House, domains: &str) -> Client<DuplexStream> {
     house.set("alice@main.example", "ATRNDomains", domains).await;
     let settings = ReceiverSettings { clear_text_logins: true, ..ReceiverSettings::default() };
-    let mut client = house.connect(settings, None, false);
+    let mut client = house.connect(settings, None, true);
     client.expect("220").await;
     assert!(client.hello().await.contains("|250-ATRN|"));
     let plain = base64::engine::general_purpose::STANDARD.encode("\0alice@main.example\0secret");
