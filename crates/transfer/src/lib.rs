@@ -36,7 +36,7 @@ pub use angarium_store::{HELD, QueueName, QueuedMessage, QueuedRecipient, Recipi
 use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 
-use deliver::{here, local, pipe};
+use deliver::{here, local, pipe, wake_up};
 use inspect::Turn;
 
 pub use angarium_smtp::Protocol;
@@ -105,8 +105,9 @@ impl Transfer {
         submitter.inspectors().add(Turn::Filter, banned);
         let filters =
             Filters::start(Arc::clone(&accounts), Arc::clone(&protection), submitter.inspectors());
+        let wake_up = wake_up::WakeUp::new(Arc::clone(&accounts));
         let mut modules = Modules::default()
-            .with(Arc::new(here::System))
+            .with(Arc::new(here::System { wake_up: Arc::clone(&wake_up) }))
             .with(Arc::new(here::Errors))
             .with(Arc::new(local::Local { accounts: Arc::clone(&accounts) }))
             .with(Arc::new(pipe::Pipe::new(Arc::clone(&accounts))));
@@ -123,6 +124,7 @@ impl Transfer {
             stopped,
         );
         let dequeuer = Arc::new(dequeuer);
+        wake_up.releases_by(&dequeuer);
         let reception = receive::Reception::new(&accounts, Arc::clone(&dequeuer));
         let ask_now = Arc::default();
         Arc::new(Self {

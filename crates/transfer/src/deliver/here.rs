@@ -5,15 +5,18 @@ use std::sync::Arc;
 use angarium_store::QueuedMessage;
 use async_trait::async_trait;
 
+use super::wake_up::WakeUp;
 use super::{Channels, Module, Outcome};
 use crate::envelope::RecipientFacts;
-use crate::recipients::{ERROR, SYSTEM};
+use crate::recipients::{ERROR, SYSTEM, WAKEUP};
 
 /// These deliveries wait for nobody.
 const CHANNELS: Channels = Channels { total: 64, per_queue: 64, recipients: 1000 };
 
-/// Swallows what is routed to nowhere.
-pub(crate) struct System;
+/// Swallows what is routed to nowhere, and wakes queues up.
+pub(crate) struct System {
+    pub(crate) wake_up: Arc<WakeUp>,
+}
 
 #[async_trait]
 impl Module for System {
@@ -25,8 +28,21 @@ impl Module for System {
         CHANNELS
     }
 
-    async fn deliver(&self, _: &Arc<QueuedMessage>, recipients: &[u32]) -> Vec<(u32, Outcome)> {
-        recipients.iter().map(|index| (*index, Outcome::Delivered("discarded"))).collect()
+    async fn deliver(
+        &self,
+        message: &Arc<QueuedMessage>,
+        recipients: &[u32],
+    ) -> Vec<(u32, Outcome)> {
+        let mut done = Vec::with_capacity(recipients.len());
+        for index in recipients.iter().copied() {
+            let place = usize::try_from(index).ok().and_then(|at| message.recipients.get(at));
+            let outcome = match place.and_then(|one| one.queue.strip_prefix(WAKEUP)) {
+                Some(queue) => self.wake_up.act(message, queue).await,
+                None => Outcome::Delivered("discarded"),
+            };
+            done.push((index, outcome));
+        }
+        done
     }
 }
 

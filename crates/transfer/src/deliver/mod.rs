@@ -4,6 +4,7 @@ pub mod here;
 pub mod local;
 pub mod module;
 pub mod pipe;
+pub(crate) mod wake_up;
 
 pub use module::{Channels, Module, Modules};
 

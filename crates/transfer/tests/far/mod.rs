@@ -100,11 +100,7 @@ impl Names {
     }
 }
 
-fn answer(
-    question: &[u8],
-    records: &Mutex<Records>,
-    broken: &Mutex<Vec<String>>,
-) -> Vec<u8> {
+fn answer(question: &[u8], records: &Mutex<Records>, broken: &Mutex<Vec<String>>) -> Vec<u8> {
     let mut at = 12;
     let mut name = Vec::new();
     while question[at] != 0 {
