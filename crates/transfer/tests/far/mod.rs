@@ -16,10 +16,13 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio_rustls::TlsAcceptor;
 
+/// Record data by name and kind.
+type Records = Mutex<HashMap<(String, u16), Vec<Vec<u8>>>>;
+
 /// A name server with a few records. What it does not know does not exist.
 pub struct Names {
     pub at: SocketAddr,
-    records: Arc<Mutex<HashMap<(String, u16), Vec<Vec<u8>>>>>,
+    records: Arc<Records>,
     broken: Arc<Mutex<Vec<String>>>,
 }
 
@@ -97,11 +100,7 @@ impl Names {
     }
 }
 
-fn answer(
-    question: &[u8],
-    records: &Mutex<HashMap<(String, u16), Vec<Vec<u8>>>>,
-    broken: &Mutex<Vec<String>>,
-) -> Vec<u8> {
+fn answer(question: &[u8], records: &Records, broken: &Mutex<Vec<String>>) -> Vec<u8> {
     let mut at = 12;
     let mut name = Vec::new();
     while question[at] != 0 {
