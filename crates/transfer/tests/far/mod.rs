@@ -16,13 +16,13 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio_rustls::TlsAcceptor;
 
-/// Data of records by name and type.
-type Records = HashMap<(String, u16), Vec<Vec<u8>>>;
+/// Record data by name and kind.
+type Records = Mutex<HashMap<(String, u16), Vec<Vec<u8>>>>;
 
 /// A name server with a few records. What it does not know does not exist.
 pub struct Names {
     pub at: SocketAddr,
-    records: Arc<Mutex<Records>>,
+    records: Arc<Records>,
     broken: Arc<Mutex<Vec<String>>>,
 }
 
@@ -100,7 +100,7 @@ impl Names {
     }
 }
 
-fn answer(question: &[u8], records: &Mutex<Records>, broken: &Mutex<Vec<String>>) -> Vec<u8> {
+fn answer(question: &[u8], records: &Records, broken: &Mutex<Vec<String>>) -> Vec<u8> {
     let mut at = 12;
     let mut name = Vec::new();
     while question[at] != 0 {
