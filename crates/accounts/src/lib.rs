@@ -7,13 +7,16 @@
 
 pub mod actor;
 pub mod alerts;
+pub mod consult;
 pub mod directory;
 pub mod login;
+pub mod mail_to_all;
 pub mod mailboxes;
 pub mod operations;
 pub mod options;
 pub mod route;
 pub mod secret;
+pub mod web_host;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -30,16 +33,19 @@ pub use angarium_store::{
     ObjectPage, Origin, QueueId, SettingsKey, Sifted, Snapshot, StagedBody, Store, StoreError, Top,
     Uid, UidValidity, Versioned,
 };
+pub use consult::{Consulted, UnknownConsultant};
 pub use directory::Domain;
 pub use login::sasl::{SaslExchange, SaslStep};
 pub use login::{Login, LoginContext, LoginError, ReadingWatcher, Service};
+pub use mail_to_all::MailToAll;
 pub use operations::{
-    NewAccount, ObjectKinds, ObjectListing, OperationError, PROTECTION_MODULE, RouteReport,
-    kind_extension, kind_from_word,
+    NewAccount, ObjectKinds, ObjectListing, OperationError, PROTECTION_MODULE, RouteAccount,
+    RouteReport, kind_extension, kind_from_word,
 };
 pub use options::{Clock, Options, SystemClock};
 pub use route::{RelayPermission, RouteKind, RouteOutcome};
 pub use secret::Secret;
+pub use web_host::WebHost;
 
 /// Most listeners that may be added with [`Accounts::add_listener`].
 const MAX_LISTENERS: usize = 32;
@@ -50,6 +56,7 @@ pub struct Accounts {
     clock: Arc<dyn Clock>,
     registry: mailboxes::Registry,
     pub(crate) facts: directory::Facts,
+    pub(crate) consultations: consult::Consultations,
     pub(crate) gate: login::gate::Gate,
     listeners: Mutex<Vec<Arc<dyn ChangeListener>>>,
     clear_text: AtomicBool,
@@ -66,6 +73,7 @@ impl Accounts {
             clock: options.clock,
             registry: mailboxes::Registry::new(),
             facts: directory::Facts::new(),
+            consultations: consult::Consultations::new(),
             gate: login::gate::Gate::new(options.hashing),
             listeners: Mutex::new(Vec::new()),
             clear_text: AtomicBool::new(false),

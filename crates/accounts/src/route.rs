@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use angarium_objects::spelling;
 use angarium_objects::value::{Dictionary, Value};
 use angarium_routing::{Answer, DomainFacts, Object, Outcome, Question, Step, UnknownPolicy};
 use angarium_store::{AccountId, DomainObject, StoreError};
@@ -9,6 +10,8 @@ use angarium_store::{AccountId, DomainObject, StoreError};
 pub use angarium_routing::{RelayPermission, RouteKind};
 
 use crate::Accounts;
+use crate::consult::UnknownConsultant;
+use crate::mail_to_all::MailToAll;
 
 /// Where an address leads.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +57,30 @@ pub enum RouteOutcome {
         /// The address as it came in.
         original: String,
     },
+    /// All accounts of a domain, or of all domains: see [`Accounts::all_recipients`].
+    All {
+        /// The domain; `None` is every one.
+        domain: Option<String>,
+        /// Who may write there, seen from the domain the address belongs to.
+        writers: MailToAll,
+        /// That domain.
+        home: String,
+    },
+    /// A program of the module PIPE.
+    Pipe {
+        /// Program and parameters, separated by blanks.
+        command: String,
+        /// Granted when a record of the table that names the program led there; nothing else may
+        /// start one.
+        relay: RelayPermission,
+    },
+    /// Releases what waits in a queue (`client.com@wakeup`), and is dropped then.
+    Wakeup {
+        /// The queue, lower case.
+        queue: String,
+    },
+    /// To be accepted and dropped, and the sending host to be noted.
+    Spamtrap,
     /// To be accepted and dropped.
     Discard,
     /// To be accepted, then reported as undeliverable (`Accepted and Bounced`).
@@ -89,7 +116,16 @@ impl Accounts {
         kind: RouteKind,
         local_ip: Option<IpAddr>,
     ) -> RouteOutcome {
-        self.route_traced(address, kind, local_ip).await.0
+        match self.travel(address, kind, local_ip, false).await {
+            Ok((outcome, _)) => outcome,
+            Err(error) => RouteOutcome::Later { reason: error.to_string() },
+        }
+    }
+
+    /// Sets who is asked about unknown names of domains with the setting `ExternalOnUnknown`;
+    /// `None` is nobody.
+    pub fn set_unknown_consultant(&self, consultant: Option<Box<dyn UnknownConsultant>>) {
+        self.consultations.set(consultant);
     }
 
     /// As [`Accounts::route`], with the steps taken, for people.
@@ -99,7 +135,7 @@ impl Accounts {
         kind: RouteKind,
         local_ip: Option<IpAddr>,
     ) -> (RouteOutcome, Vec<String>) {
-        match self.travel(address, kind, local_ip).await {
+        match self.travel(address, kind, local_ip, true).await {
             Ok(done) => done,
             Err(error) => (RouteOutcome::Later { reason: error.to_string() }, Vec::new()),
         }
@@ -110,6 +146,7 @@ impl Accounts {
         address: &str,
         kind: RouteKind,
         local_ip: Option<IpAddr>,
+        told: bool,
     ) -> Result<(RouteOutcome, Vec<String>), StoreError> {
         let router = self.router().await?;
         let home = match local_ip {
@@ -117,6 +154,9 @@ impl Accounts {
             _ => None,
         };
         let mut journey = router.start(address, kind, home.as_deref().unwrap_or_default());
+        if !told {
+            journey = journey.quiet();
+        }
         let mut step = journey.first();
         let outcome = loop {
             match step {
@@ -140,10 +180,17 @@ impl Accounts {
     ) -> Result<Answer, StoreError> {
         Ok(match question {
             Question::Domain(name) => {
+                let asked = self.consultations.available();
                 Answer::Domain(self.domain_facts(&name).await?.map(|domain| DomainFacts {
                     name: domain.record.name.clone(),
                     unknown: unknown_policy(&domain.effective, kind),
+                    consult: asked && consults(&domain.effective),
+                    all: MailToAll::of(&domain.effective) != MailToAll::Nobody,
                 }))
+            }
+            Question::Unknown { domain, name } => {
+                let asking = Box::pin(self.consultations.ask(name, domain, self.now()));
+                Answer::Unknown(asking.await.map_err(StoreError::Unavailable)?)
             }
             Question::Ip(ip) => {
                 let assigned = self.domain_of_address(ip).await?;
@@ -202,18 +249,29 @@ impl Accounts {
                 address,
                 relay,
             },
-            Outcome::Discard | Outcome::Spamtrap => RouteOutcome::Discard,
+            Outcome::All { domain } => {
+                let home = match &domain {
+                    Some(domain) => domain.clone(),
+                    None => self.main_domain().await?,
+                };
+                let facts = self.domain_facts(&home).await?;
+                let writers = facts.map(|facts| MailToAll::of(&facts.effective));
+                RouteOutcome::All { domain, writers: writers.unwrap_or_default(), home }
+            }
+            Outcome::Discard => RouteOutcome::Discard,
+            Outcome::Spamtrap => RouteOutcome::Spamtrap,
+            Outcome::Wakeup { queue } => RouteOutcome::Wakeup { queue },
+            Outcome::Pipe { command, relay } => RouteOutcome::Pipe { command, relay },
             Outcome::Bounce { address } => RouteOutcome::Bounce { address },
             Outcome::Rejected { reason } => RouteOutcome::Rejected { reason: reason.to_owned() },
             Outcome::Unknown { name, domain } => RouteOutcome::Unknown { name, domain },
-            Outcome::Wakeup { .. } => {
-                RouteOutcome::Rejected { reason: "queues are not released by mail here".to_owned() }
-            }
-            Outcome::Pipe { .. } => {
-                RouteOutcome::Rejected { reason: "no programs take mail here".to_owned() }
-            }
         })
     }
+}
+
+/// Whether somebody is asked about unknown names of a domain.
+fn consults(effective: &Dictionary) -> bool {
+    effective.get("ExternalOnUnknown").and_then(spelling::boolean).unwrap_or(false)
 }
 
 /// The setting for unknown names of a domain.

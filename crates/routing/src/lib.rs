@@ -4,16 +4,21 @@
 //! Pure: no storage, no clock, no DNS.
 
 pub mod address;
+mod explain;
+pub mod facts;
 pub mod mx;
 pub mod pattern;
 pub mod protection;
+pub mod relay;
 pub mod router;
 pub mod suffix;
 pub mod table;
 
 pub use address::{Address, AddressError};
-pub use router::{
-    Answer, DomainFacts, Journey, Object, Outcome, Question, RelayPermission, RouteKind, Router,
-    Step, UnknownPolicy,
+pub use facts::{
+    Answer, Consulted, DomainFacts, Object, Outcome, Question, RelayPermission, RouteKind, Step,
+    UnknownPolicy,
 };
-pub use table::{DEFAULT_TABLE, Table, TableError};
+pub use relay::{RelayDecision, RelayFacts, RelayGrant, RelayRefusal, blacklisted, nested};
+pub use router::{Journey, Router};
+pub use table::{DEFAULT_TABLE, Remark, Table, TableError};

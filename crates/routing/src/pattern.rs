@@ -66,6 +66,50 @@ impl Pattern {
     }
 }
 
+impl Pattern {
+    /// True when a star or a digit group takes text.
+    #[must_use]
+    pub fn takes_text(&self) -> bool {
+        self.0.iter().any(|piece| !matches!(piece, Piece::Text(_)))
+    }
+
+    /// True only when each text the other matches is matched by this one too; false may also mean
+    /// that it is not known.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        if self.same(other) {
+            return true;
+        }
+        if let [Piece::Text(literal)] = other.0.as_slice() {
+            return self.matches(literal).is_some();
+        }
+        let (start, end) = match self.0.as_slice() {
+            [Piece::Star] => ("", ""),
+            [Piece::Text(start), Piece::Star] => (start.as_str(), ""),
+            [Piece::Star, Piece::Text(end)] => ("", end.as_str()),
+            [Piece::Text(start), Piece::Star, Piece::Text(end)] => (start.as_str(), end.as_str()),
+            _ => return false,
+        };
+        let first = match other.0.first() {
+            Some(Piece::Text(text)) => text.to_ascii_lowercase(),
+            _ => String::new(),
+        };
+        let last = match other.0.last() {
+            Some(Piece::Text(text)) => text.to_ascii_lowercase(),
+            _ => String::new(),
+        };
+        first.starts_with(&start.to_ascii_lowercase()) && last.ends_with(&end.to_ascii_lowercase())
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len()
+            && self.0.iter().zip(&other.0).all(|pair| match pair {
+                (Piece::Text(a), Piece::Text(b)) => a.eq_ignore_ascii_case(b),
+                (a, b) => a == b,
+            })
+    }
+}
+
 fn flush(literal: &mut String, pieces: &mut Vec<Piece>) {
     if !literal.is_empty() {
         pieces.push(Piece::Text(std::mem::take(literal)));
@@ -176,6 +220,31 @@ mod tests {
         assert_eq!(taken("(7-20d)", "1234567"), Some(vec!["1234567".into()]));
         assert_eq!(taken("(2+d)x", "123x"), Some(vec!["123".into()]));
         assert_eq!(taken("(1-3d)(2d)", "1234"), Some(vec!["12".into(), "34".into()]));
+    }
+
+    #[test]
+    fn a_pattern_that_covers_another_matches_all_of_it() {
+        let covers = |one: &str, other: &str| {
+            Pattern::read(one).unwrap().covers(&Pattern::read(other).unwrap())
+        };
+        for (one, other) in [
+            ("*", "a.dom"),
+            ("*", "(3d)"),
+            ("*", "*.dom"),
+            ("*.dom", "A.DOM"),
+            ("*.dom", "*.sub.dom"),
+            ("a*", "abc*"),
+            ("a*z", "ab*yz"),
+            ("(3d)", "123"),
+            ("A.dom", "a.Dom"),
+        ] {
+            assert!(covers(one, other), "{one} {other}");
+        }
+        for (one, other) in
+            [("*.dom", "dom"), ("*.sub.dom", "*.dom"), ("a*", "*"), ("(3d)", "(2d)"), ("a", "b")]
+        {
+            assert!(!covers(one, other), "{one} {other}");
+        }
     }
 
     #[test]

@@ -7,6 +7,11 @@
 use std::net::IpAddr;
 
 use crate::address::Address;
+use crate::explain;
+use crate::facts::{
+    Answer, Consulted, DomainFacts, Object, Outcome, Question, RelayPermission, RouteKind, Step,
+    UnknownPolicy,
+};
 use crate::pattern;
 use crate::suffix::{self, Host, Suffix};
 use crate::table::{Grant, Table};
@@ -19,167 +24,6 @@ pub const MAX_FORWARDS: usize = 20;
 const MAX_TURNS: usize = 300;
 /// Longest address that may arise on the way, in bytes.
 const MAX_GROWN: usize = 4096;
-
-/// What an address is routed for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RouteKind {
-    /// E-mail.
-    Mail,
-    /// A login name.
-    Access,
-    /// A real-time signal.
-    Signal,
-}
-
-/// Whether a route permits relaying for everybody.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum RelayPermission {
-    /// The route says nothing: only one's own clients may relay.
-    #[default]
-    NotGranted,
-    /// A record, forwarder or rerouting of this server sent it there: everybody may.
-    Granted,
-}
-
-/// A question to the caller.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Question {
-    /// Is this a domain, or another name of a domain, of ours?
-    Domain(String),
-    /// Is this one of our addresses?
-    Ip(IpAddr),
-    /// What does this name (lower case) stand for in a domain of ours?
-    Object {
-        /// The domain.
-        domain: String,
-        /// The name.
-        name: String,
-    },
-}
-
-/// The answer to a [`Question`] of the same kind; an answer of another kind is taken as "no".
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// The domain of ours, or `None`.
-    Domain(Option<DomainFacts>),
-    /// `None` when the address is not ours; else the domain it is assigned to, if any.
-    Ip(Option<Option<String>>),
-    /// The object, or `None`.
-    Object(Option<Object>),
-}
-
-/// What the Router wants to know of a domain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DomainFacts {
-    /// Its own name (the question may have named an alias).
-    pub name: String,
-    /// What happens to unknown names, for the kind of this journey.
-    pub unknown: UnknownPolicy,
-}
-
-/// What happens to an unknown name of a domain.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum UnknownPolicy {
-    /// Refused.
-    #[default]
-    Rejected,
-    /// Accepted and dropped.
-    Discarded,
-    /// Sent to this address, in which `*` stands for the name.
-    ReroutedTo(String),
-    /// Accepted, then reported as undeliverable.
-    AcceptedAndBounced,
-}
-
-/// An object of a domain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Object {
-    /// An account, also when an alias was asked for.
-    Account {
-        /// The caller's key of it.
-        key: u64,
-        /// Its own name.
-        name: String,
-    },
-    /// A forwarder to an address.
-    Forwarder(String),
-    /// A group.
-    Group,
-}
-
-/// Where an address leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// An account.
-    Local {
-        /// The caller's key of it.
-        key: u64,
-        /// Its name.
-        name: String,
-        /// Its domain.
-        domain: String,
-        /// The mailbox of `box#account`.
-        mailbox: Option<String>,
-        /// The detail of `account+detail`.
-        detail: Option<String>,
-    },
-    /// A group of ours.
-    Group {
-        /// Its domain.
-        domain: String,
-        /// Its name.
-        name: String,
-    },
-    /// Another system.
-    Remote {
-        /// Where to.
-        host: Host,
-        /// The address for the envelope.
-        address: String,
-        /// Whether everybody may.
-        relay: RelayPermission,
-    },
-    /// Accepted and dropped.
-    Discard,
-    /// Accepted and dropped, and its sender is noted.
-    Spamtrap,
-    /// Accepted, then reported.
-    Bounce {
-        /// The unknown address.
-        address: String,
-    },
-    /// Refused.
-    Rejected {
-        /// Why.
-        reason: &'static str,
-    },
-    /// No such name in a domain of ours.
-    Unknown {
-        /// The name.
-        name: String,
-        /// The domain.
-        domain: String,
-    },
-    /// Releases the queue of this name.
-    Wakeup {
-        /// The queue.
-        queue: String,
-    },
-    /// Goes to a program.
-    Pipe {
-        /// Program and parameters.
-        command: String,
-    },
-}
-
-/// What the caller does next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Find this out and give it to [`Journey::answer`].
-    Ask(Question),
-    /// Done.
-    Done(Outcome),
-}
 
 /// The Router with its table, ready for any number of journeys.
 #[derive(Clone, Debug, Default)]
@@ -213,9 +57,23 @@ impl Router {
             rewrites: 0,
             forwards: 0,
             turns: 0,
+            permits_all: false,
+            program: false,
+            told: true,
             trace: Vec::new(),
         }
     }
+}
+
+/// The parts of a local part in a domain of ours, on its way through the look-up.
+#[derive(Clone, Debug)]
+struct Sought {
+    facts: DomainFacts,
+    name: String,
+    mailbox: Option<String>,
+    detail: Option<String>,
+    /// The external authenticator has been asked.
+    consulted: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -224,7 +82,8 @@ enum Awaiting {
     Broken,
     Ip(IpAddr),
     Domain,
-    Object { facts: DomainFacts, mailbox: Option<String>, detail: Option<String> },
+    Object(Sought),
+    Consulted(Sought),
     Unified { domain: String, name: String },
     Nothing,
 }
@@ -244,10 +103,22 @@ pub struct Journey<'r> {
     rewrites: usize,
     forwards: usize,
     turns: usize,
+    /// The last permission came from `RelayAll:`.
+    permits_all: bool,
+    /// A record that names a program led to the present address.
+    program: bool,
+    told: bool,
     trace: Vec<String>,
 }
 
 impl Journey<'_> {
+    /// Notes no steps: for the many addresses nobody asks about.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.told = false;
+        self
+    }
+
     /// The steps so far, for people.
     #[must_use]
     pub fn trace(&self) -> &[String] {
@@ -267,8 +138,8 @@ impl Journey<'_> {
         match (std::mem::replace(&mut self.awaiting, Awaiting::Nothing), answer) {
             (Awaiting::Ip(_), Answer::Ip(Some(domain))) => {
                 let domain = domain.unwrap_or_else(|| self.router.main_domain.clone());
-                self.note(format_args!("own address, domain {domain}"));
-                self.current.domain = domain;
+                let address = Address { local: self.current.local.clone(), domain };
+                self.go_to(address, format_args!("an address of this server"));
                 self.turn()
             }
             (Awaiting::Ip(ip), _) => {
@@ -277,12 +148,19 @@ impl Journey<'_> {
             }
             (Awaiting::Domain, Answer::Domain(Some(facts))) => self.ours(facts),
             (Awaiting::Domain, _) => self.not_ours(),
-            (Awaiting::Object { facts, mailbox, detail }, answer) => {
+            (Awaiting::Object(sought), answer) => {
                 let object = match answer {
                     Answer::Object(object) => object,
                     _ => None,
                 };
-                self.object(facts, mailbox, detail, object)
+                self.object(sought, object)
+            }
+            (Awaiting::Consulted(sought), answer) => {
+                let said = match answer {
+                    Answer::Unknown(said) => said,
+                    _ => Consulted::Unknown,
+                };
+                self.consulted(sought, &said)
             }
             (Awaiting::Unified { domain, name }, answer) => match answer {
                 Answer::Object(Some(Object::Account { key, name })) => {
@@ -295,11 +173,15 @@ impl Journey<'_> {
     }
 
     fn note(&mut self, what: std::fmt::Arguments<'_>) {
-        self.trace.push(what.to_string());
+        if self.told {
+            self.trace.push(what.to_string());
+        }
     }
 
     fn done(&mut self, outcome: Outcome) -> Step {
-        self.note(format_args!("outcome {outcome:?}"));
+        if self.told {
+            self.trace.push(explain::outcome(&outcome));
+        }
         Step::Done(outcome)
     }
 
@@ -308,17 +190,30 @@ impl Journey<'_> {
     }
 
     fn go_to(&mut self, address: Address, why: std::fmt::Arguments<'_>) {
-        self.trace.push(format!("{} -> {} ({why})", self.current.text(), address.text()));
+        if self.told {
+            self.trace.push(format!("{} -> {} ({why})", self.current.text(), address.text()));
+        }
         self.current = address;
+        self.program = false;
+    }
+
+    /// Goes on to the next system that the local part names. What a record permitted holds for the
+    /// system it led to and not for this one, unless it permitted all.
+    fn descend(&mut self, inner: Address) {
+        if self.relay == RelayPermission::Granted && !self.permits_all {
+            self.relay = RelayPermission::Nested;
+        }
+        self.go_to(inner, format_args!("next system in the local part"));
     }
 
     fn grant(&mut self, grant: Grant) {
-        let granted = match grant {
-            Grant::All => true,
-            Grant::Simple => self.current.is_simple(),
-            Grant::None => false,
+        self.permits_all = grant == Grant::All;
+        self.relay = match grant {
+            Grant::All => RelayPermission::Granted,
+            Grant::Simple if self.current.is_simple() => RelayPermission::Granted,
+            Grant::Simple => RelayPermission::Nested,
+            Grant::None => RelayPermission::NotGranted,
         };
-        self.relay = if granted { RelayPermission::Granted } else { RelayPermission::NotGranted };
     }
 
     /// Sections 6.1 to 6.4, from the top, with the current address.
@@ -336,7 +231,7 @@ impl Journey<'_> {
             }
             if self.current.domain.is_empty() || self.current.domain == self.router.main_domain {
                 if let Some(inner) = self.current.inner() {
-                    self.go_to(inner, format_args!("next system in the local part"));
+                    self.descend(inner);
                     continue;
                 }
                 if self.current.domain.is_empty() {
@@ -351,15 +246,18 @@ impl Journey<'_> {
                 self.awaiting = Awaiting::Ip(ip);
                 return Step::Ask(Question::Ip(ip));
             }
-            let rewrite =
-                self.router.table.rewrite(&self.current, self.kind, &self.router.main_domain);
+            // Another copy of the reference, so that the record may be quoted while the journey goes on.
+            let router = self.router;
+            let rewrite = router.table.rewrite(&self.current, self.kind, &router.main_domain);
             if let Some(rewrite) = rewrite {
                 self.rewrites += 1;
                 if self.rewrites > MAX_REWRITES {
                     return self.reject("routing loop");
                 }
                 self.grant(rewrite.grant);
-                self.go_to(rewrite.address, format_args!("record in line {}", rewrite.line));
+                let (line, text) = (rewrite.line, rewrite.text);
+                self.go_to(rewrite.address, format_args!("line {line} of the table: {text}"));
+                self.program = rewrite.program;
                 continue;
             }
             if let Some(outcome) = self.special() {
@@ -415,36 +313,51 @@ impl Journey<'_> {
             None => (rest, None),
         };
         match angarium_objects::name::object_name(name) {
-            Ok(name) => {
-                let domain = facts.name.clone();
-                self.awaiting = Awaiting::Object { facts, mailbox, detail };
-                Step::Ask(Question::Object { domain, name })
-            }
-            Err(_) => self.not_found(facts),
+            Ok(name) => self.look_up(Sought { facts, name, mailbox, detail, consulted: false }),
+            Err(_) => self.not_found(facts, None),
         }
     }
 
-    fn object(
-        &mut self,
-        facts: DomainFacts,
-        mailbox: Option<String>,
-        detail: Option<String>,
-        object: Option<Object>,
-    ) -> Step {
+    fn look_up(&mut self, sought: Sought) -> Step {
+        let (domain, name) = (sought.facts.name.clone(), sought.name.clone());
+        self.awaiting = Awaiting::Object(sought);
+        Step::Ask(Question::Object { domain, name })
+    }
+
+    fn object(&mut self, sought: Sought, object: Option<Object>) -> Step {
+        let domain = sought.facts.name.clone();
         match object {
             Some(Object::Account { key, name }) => {
-                self.done(Outcome::Local { key, name, domain: facts.name, mailbox, detail })
+                let (mailbox, detail) = (sought.mailbox, sought.detail);
+                if name != sought.name {
+                    self.note(format_args!("{} is an alias of {name}@{domain}", sought.name));
+                }
+                self.done(Outcome::Local { key, name, domain, mailbox, detail })
             }
-            Some(Object::Group) => {
-                let local = self.current.local.split('+').next().unwrap_or_default();
-                let name = local.rsplit('#').next().unwrap_or_default().to_ascii_lowercase();
-                self.done(Outcome::Group { domain: facts.name, name })
-            }
+            Some(Object::Group) => self.done(Outcome::Group { domain, name: sought.name }),
             Some(Object::Forwarder(target)) => {
                 self.grant(Grant::Simple);
                 self.forward(&target, "forwarder")
             }
-            None => self.not_found(facts),
+            None => self.not_found(sought.facts.clone(), Some(sought)),
+        }
+    }
+
+    /// The external authenticator has spoken.
+    fn consulted(&mut self, sought: Sought, said: &Consulted) -> Step {
+        match said {
+            Consulted::LookAgain => {
+                self.note(format_args!("the external authenticator knows {}", sought.name));
+                self.look_up(sought)
+            }
+            Consulted::Routed(address) => {
+                self.grant(Grant::Simple);
+                self.forward(address, "by the external authenticator")
+            }
+            Consulted::Unknown => {
+                self.note(format_args!("the external authenticator does not know {}", sought.name));
+                self.unknown(sought.facts)
+            }
         }
     }
 
@@ -462,22 +375,51 @@ impl Journey<'_> {
         }
     }
 
-    /// Section 6.6.
-    fn not_found(&mut self, facts: DomainFacts) -> Step {
+    /// Section 6.6: names that stand for something without being objects, then the external
+    /// authenticator.
+    fn not_found(&mut self, facts: DomainFacts, sought: Option<Sought>) -> Step {
         if let Some(inner) = self.current.inner() {
-            self.go_to(inner, format_args!("next system in the local part"));
+            self.descend(inner);
             return self.turn();
         }
         let name = self.current.local.to_ascii_lowercase();
-        if name == "postmaster" && facts.name != self.router.main_domain {
+        let main = facts.name == self.router.main_domain;
+        if name == "postmaster" && !main {
             let domain = self.router.main_domain.clone();
             self.go_to(Address { local: name, domain }, format_args!("the Main Domain's"));
             return self.turn();
         }
-        let mail = self.kind == RouteKind::Mail;
-        if name == "mailer-daemon" && mail {
-            return self.done(Outcome::Discard);
+        match (name.as_str(), self.kind) {
+            ("mailer-daemon", RouteKind::Mail) => return self.done(Outcome::Discard),
+            ("all", RouteKind::Mail) if facts.all => {
+                return self.done(Outcome::All { domain: Some(facts.name) });
+            }
+            ("alldomains", RouteKind::Mail) if main && facts.all => {
+                return self.done(Outcome::All { domain: None });
+            }
+            // Asked for web host names (section 8.5): the domain itself is meant.
+            ("loginpage", RouteKind::Access) => {
+                return self.done(Outcome::Unknown { name, domain: facts.name });
+            }
+            _ => {}
         }
+        let queue = name.strip_suffix("-wakeup").filter(|queue| queue.contains('.'));
+        if let Some(queue) = queue.filter(|_| main && self.kind == RouteKind::Mail) {
+            return self.done(Outcome::Wakeup { queue: queue.to_owned() });
+        }
+        match sought {
+            Some(sought) if facts.consult && !sought.consulted => {
+                let (domain, name) = (sought.facts.name.clone(), sought.name.clone());
+                self.awaiting = Awaiting::Consulted(Sought { consulted: true, ..sought });
+                Step::Ask(Question::Unknown { domain, name })
+            }
+            _ => self.unknown(facts),
+        }
+    }
+
+    /// The domain's setting for names that do not exist.
+    fn unknown(&mut self, facts: DomainFacts) -> Step {
+        let mail = self.kind == RouteKind::Mail;
         match facts.unknown {
             UnknownPolicy::ReroutedTo(target) => {
                 self.grant(Grant::Simple);
@@ -491,7 +433,10 @@ impl Journey<'_> {
                 let address = self.current.text();
                 self.done(Outcome::Bounce { address })
             }
-            _ => self.done(Outcome::Unknown { name, domain: facts.name }),
+            _ => {
+                let name = self.current.local.to_ascii_lowercase();
+                self.done(Outcome::Unknown { name, domain: facts.name })
+            }
         }
     }
 
@@ -530,7 +475,12 @@ impl Journey<'_> {
             }
             Some(Suffix::Pipe) => {
                 let command = self.current.local.clone();
-                self.done(Outcome::Pipe { command })
+                let relay = if self.program {
+                    RelayPermission::Granted
+                } else {
+                    RelayPermission::NotGranted
+                };
+                self.done(Outcome::Pipe { command, relay })
             }
             None if !self.current.domain.contains('.') => {
                 if self.router.add_main_domain && !self.qualified {

@@ -101,6 +101,18 @@ pub fn read(domain: &str) -> Option<Suffix> {
     }
 }
 
+/// A domain as written in a record, without its suffix.
+pub(crate) fn strip(domain: &str) -> &str {
+    const WORDS: [&str; 12] = [
+        "smtp", "via", "_via", "_smtp", "relay", "_relay", "local", "_local", "domain", "_domain",
+        "list", "_list",
+    ];
+    match domain.rsplit_once('.') {
+        Some((rest, last)) if WORDS.iter().any(|word| last.eq_ignore_ascii_case(word)) => rest,
+        _ => domain,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -81,15 +81,20 @@ pub(crate) enum Command {
         #[arg(long)]
         stop_at_first_error: bool,
     },
-    /// Ask the Router where an address or login name goes, with every step.
+    /// Ask the Router where an address or login name goes, with every step; or check its table.
     Route {
         #[command(flatten)]
         base: Base,
         /// Address or login name.
-        address: String,
+        #[arg(required_unless_present = "check", conflicts_with = "check")]
+        address: Option<String>,
         /// mail, access or signal.
         #[arg(long, default_value = "mail")]
         kind: String,
+        /// Tell what is wrong or odd in the Router's table, or in a table read from a file before
+        /// it is set: refused lines, and records that are never reached.
+        #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
+        check: Option<PathBuf>,
     },
     /// Keys that sign a domain's mail (DKIM): make, list, show, test, rotate, remove.
     Dkim {

@@ -19,7 +19,9 @@ pub(crate) fn start(
     base: &BaseDirectory,
     stop: watch::Receiver<bool>,
 ) -> Option<Arc<Feedback>> {
-    let dns = match dns() {
+    // Settings of the DNS reach whoever shares the sender's.
+    let shared = transfer.sending().map(|sending| sending.dns().clone());
+    let dns = match shared.map_or_else(dns, Ok) {
         Ok(dns) => dns,
         Err(error) => {
             tracing::error!(target: "SMTP", "nobody's authenticity is checked: {error}");

@@ -55,6 +55,11 @@ impl BaseDirectory {
         self.root.join("Feedback")
     }
 
+    /// What is learned of other mail servers.
+    pub(crate) fn sending(&self) -> PathBuf {
+        self.root.join("Sending")
+    }
+
     /// Certificates.
     pub(crate) fn settings(&self) -> PathBuf {
         self.root.join("Settings")

@@ -14,6 +14,7 @@ mod listeners;
 mod logs;
 mod own_addresses;
 mod queue_lines;
+mod sending;
 mod serve;
 mod services;
 mod socket;

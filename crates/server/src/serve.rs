@@ -20,7 +20,7 @@ use crate::first_start::{self, FirstPassword};
 use crate::listeners::{Listeners, Listening};
 use crate::services::{PRODUCT, Services, VERSION};
 use crate::socket::{self, Administration};
-use crate::{authenticity, certificates, logs, own_addresses};
+use crate::{authenticity, certificates, logs, own_addresses, sending};
 
 /// How long sessions may take to end after the word was given.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -89,13 +89,15 @@ async fn live(
     let (stop, stopping) = watch::channel(false);
     let ender = SessionEnder::default();
     let sessions = SessionTable::default();
-    let transfer = Transfer::start(accounts.clone(), DequeuerOptions::default());
+    let sending = sending::make(&accounts, base);
+    let transfer = Transfer::start_sending(accounts.clone(), DequeuerOptions::default(), sending);
     transfer.use_base(base.root());
     let cli = Cli::new(accounts.clone(), ender.clone(), Arc::new(Control(stop.clone())), VERSION)
         .with_sessions(sessions.clone())
         .with_protection(transfer.protection().clone())
         .with_desk(transfer.desk());
-    let _feedback = authenticity::start(&accounts, &transfer, base, stopping.clone());
+    let feedback = authenticity::start(&accounts, &transfer, base, stopping.clone());
+    sending::wire(&transfer, feedback.as_deref());
     match angarium_transfer::send::TlsClient::new(Vec::new()) {
         Ok(tls) => transfer.start_remote_queues(tls),
         Err(error) => tracing::error!(tag = "SMTP", "no mail is asked for elsewhere: {error}"),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use angarium_access::cli::{Cli, CliAnswer, describe_session};
 use angarium_access::connection::ConnectionInfo;
 use angarium_access::imap::{self, ImapContext};
-use angarium_accounts::{Accounts, Actor, Dictionary, RouteKind, Value};
+use angarium_accounts::{Accounts, Actor, Dictionary, RouteAccount, RouteKind, Value};
 use angarium_objects::text;
 use angarium_store_embedded::Embedded;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
@@ -173,6 +173,9 @@ impl Administration {
         if word.eq_ignore_ascii_case(b"TRACE") {
             return self.trace(rest).await;
         }
+        if word.eq_ignore_ascii_case(b"REVIEW") {
+            return self.review(rest).await;
+        }
         let main = self.cli.execute(&Actor::console(), b"MAINDOMAINNAME").await;
         let domain = main.value().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
         match self.cli.execute(&Actor::console_in(&domain), line).await {
@@ -198,26 +201,52 @@ impl Administration {
     async fn trace(&self, arguments: &[u8]) -> String {
         let text = String::from_utf8_lossy(arguments);
         let (address, kind) = text.rsplit_once(' ').unwrap_or((&text, "mail"));
-        let kind = match kind.to_ascii_lowercase().as_str() {
-            "mail" => RouteKind::Mail,
-            "access" => RouteKind::Access,
-            "signal" => RouteKind::Signal,
-            _ => return "500 the kind is mail, access or signal".into(),
+        let Some(kind) = RouteKind::of_word(kind) else {
+            return "500 the kind is mail, access or signal".into();
         };
         let address = match text::parse_line(address) {
             Ok(Value::String(address)) => address,
             _ => return "500 TRACE wants an address".into(),
         };
-        let routed = self.accounts.route_for_administrator(&Actor::console(), &address, kind).await;
-        match routed {
-            Ok(report) => {
+        match self.accounts.account_for_route(&Actor::console(), &address, kind).await {
+            Ok(RouteAccount { answer, steps }) => {
                 let mut all = Dictionary::new();
-                all.insert("module".into(), report.module.into());
-                all.insert("host".into(), report.host.into());
-                all.insert("address".into(), report.address.into());
-                let steps = report.trace.into_iter().map(Value::String).collect();
+                match answer {
+                    Ok(report) => {
+                        all.insert("module".into(), report.module.into());
+                        all.insert("host".into(), report.host.into());
+                        all.insert("address".into(), report.address.into());
+                    }
+                    Err(e) => {
+                        all.insert("code".into(), Value::Number(i64::from(e.code())));
+                        all.insert("refused".into(), e.text().into());
+                    }
+                }
+                let steps = steps.into_iter().map(Value::String).collect();
                 all.insert("steps".into(), Value::Array(steps));
                 format!("201 {}", text::line_text(&Value::Dictionary(all)))
+            }
+            Err(e) => format!("{} {}", e.code(), e.text()),
+        }
+    }
+
+    /// What is odd in a Router table: the stored one, or the one given as a string.
+    async fn review(&self, arguments: &[u8]) -> String {
+        let given = String::from_utf8_lossy(arguments);
+        let table = match text::parse_line(&given) {
+            Ok(Value::String(table)) => Ok(table),
+            _ if given.trim().is_empty() => self.accounts.router_table(&Actor::console()).await,
+            _ => return "500 REVIEW wants a table as one string".into(),
+        };
+        let remarks = match table {
+            Ok(table) => self.accounts.review_router_table(&table).await,
+            Err(e) => Err(e),
+        };
+        match remarks {
+            Ok(remarks) => {
+                let line = |(line, what)| Value::String(format!("line {line} {what}"));
+                let remarks = Value::Array(remarks.into_iter().map(line).collect());
+                format!("201 {}", text::line_text(&remarks))
             }
             Err(e) => format!("{} {}", e.code(), e.text()),
         }

@@ -324,3 +324,36 @@ fn a_server_whose_output_nobody_can_write_down_serves_all_the_same() {
         .unwrap();
     assert_ne!(status.code(), Some(101));
 }
+
+// RTE-01
+#[test]
+fn rte_01_route_tells_every_step_and_what_is_odd_in_the_table() {
+    let house = House::build();
+    let table = "SetRouterTable \"<info> = postmaster\\e<info> = null\\e<old> = gone\"";
+    assert_eq!(house.angarium(&["cli", table]).0, 0);
+    let (code, text) = house.angarium(&["route", "info"]);
+    assert_eq!(code, 0);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].ends_with("(line 1 of the table: <info> = postmaster)"), "{text}");
+    assert!(lines[0].starts_with("  1. info@"), "{text}");
+    assert!(lines[1].starts_with("  2. delivered to the account postmaster@"), "{text}");
+    assert!(lines[2].starts_with("LOCAL (postmaster@"), "{text}");
+    // What is refused is told with its steps.
+    let (code, text) = house.angarium(&["route", "old"]);
+    assert_eq!((code, text.lines().count()), (1, 2), "{text}");
+    let (code, json) = house.angarium(&["route", "--json", "old", "--kind", "access"]);
+    assert_eq!(code, 1);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["ok"], &json["value"]["code"]), (&false.into(), &513.into()), "{json}");
+    let (code, text) = house.angarium(&["route", "--check"]);
+    assert_eq!(code, 4);
+    assert!(text.starts_with("line 2 is never reached: line 1 takes every address"), "{text}");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("table");
+    std::fs::write(&file, "; ours\nnonsense\n").unwrap();
+    let name = file.to_string_lossy();
+    assert_eq!(house.angarium(&["route", "--check", &name]).0, 4);
+    std::fs::write(&file, "; ours\r\n<info> = postmaster\r\n").unwrap();
+    let (code, text) = house.angarium(&["route", "--check", &name]);
+    assert_eq!((code, text.trim()), (0, "the table is in order"));
+}

@@ -206,12 +206,9 @@ impl DotEncoder {
         }
     }
 
-    /// Ends the message: a last CRLF if it is missing, and the dot (not for chunks).
+    /// Ends the message: a last CRLF if it is missing, and the dot. Chunks need neither.
     pub fn finish(self, out: &mut Vec<u8>) {
         if !self.dots {
-            if !self.line_start {
-                out.extend_from_slice(b"\r\n");
-            }
             return;
         }
         out.extend_from_slice(if self.line_start { b".\r\n" } else { b"\r\n.\r\n" });

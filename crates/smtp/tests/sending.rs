@@ -170,7 +170,7 @@ fn content_goes_in_chunks_and_a_refused_chunk_ends_it() {
     session.content(b".c");
     session.content_end();
     let (events, said) = talk(&mut session, "250 more\r\n250 kept\r\n");
-    assert_eq!(said, "BDAT 4\r\na\r\nbBDAT 4 LAST\r\n.c\r\n");
+    assert_eq!(said, "BDAT 4\r\na\r\nbBDAT 2 LAST\r\n.c");
     assert!(matches!(&events[..], [Event::Sent(r)] if r[0].lines == ["kept"]));
     let mut session = begin();
     session.content(b"a");

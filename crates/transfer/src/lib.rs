@@ -36,7 +36,7 @@ pub use angarium_store::{HELD, QueueName, QueuedMessage, QueuedRecipient, Recipi
 use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 
-use deliver::{here, local};
+use deliver::{here, local, pipe};
 use inspect::Turn;
 
 pub use angarium_smtp::Protocol;
@@ -47,6 +47,7 @@ pub use filters::Filters;
 pub use inspect::Inspectors;
 pub use protection::{BannedLines, Protection};
 pub use receive::{ConnectionInfo, Receiver, ReceiverSettings, serve};
+pub use send::{Sending, SendingOptions};
 pub use submit::{Recipient, Source, Submit, SubmitError, Submitter};
 
 /// The mail transfer of one server: started once, shared by all that submit or receive.
@@ -58,21 +59,42 @@ pub struct Transfer {
     ask_now: Arc<Notify>,
     protection: Arc<Protection>,
     filters: Arc<Filters>,
+    sending: Option<Arc<Sending>>,
     stop: watch::Sender<bool>,
 }
 
 impl Transfer {
-    /// Starts the dequeuer over the accounts' store. Needs a running tokio runtime.
+    /// Starts the dequeuer over the accounts' store. Needs a running tokio runtime. Without the
+    /// module that sends, mail for other systems fails.
     #[must_use]
     pub fn start(accounts: Arc<Accounts>, options: DequeuerOptions) -> Arc<Self> {
-        Self::start_with(accounts, options, Vec::new())
+        Self::build(accounts, options, None, Vec::new())
     }
 
-    /// The same with other modules, which take the place of those of the same name.
+    /// As [`Transfer::start`], with the module that sends to other systems.
+    #[must_use]
+    pub fn start_sending(
+        accounts: Arc<Accounts>,
+        options: DequeuerOptions,
+        sending: Option<Arc<Sending>>,
+    ) -> Arc<Self> {
+        Self::build(accounts, options, sending, Vec::new())
+    }
+
+    /// As [`Transfer::start`], with other modules, which take the place of those of the same name.
     #[must_use]
     pub fn start_with(
         accounts: Arc<Accounts>,
         options: DequeuerOptions,
+        others: Vec<Arc<dyn Module>>,
+    ) -> Arc<Self> {
+        Self::build(accounts, options, None, others)
+    }
+
+    fn build(
+        accounts: Arc<Accounts>,
+        options: DequeuerOptions,
+        sending: Option<Arc<Sending>>,
         others: Vec<Arc<dyn Module>>,
     ) -> Arc<Self> {
         let (stop, stopped) = watch::channel(false);
@@ -83,10 +105,15 @@ impl Transfer {
         submitter.inspectors().add(Turn::Filter, banned);
         let filters =
             Filters::start(Arc::clone(&accounts), Arc::clone(&protection), submitter.inspectors());
-        let modules = Modules::default()
+        let mut modules = Modules::default()
             .with(Arc::new(here::System))
             .with(Arc::new(here::Errors))
-            .with(Arc::new(local::Local { accounts: Arc::clone(&accounts) }));
+            .with(Arc::new(local::Local { accounts: Arc::clone(&accounts) }))
+            .with(Arc::new(pipe::Pipe::new(Arc::clone(&accounts))));
+        if let Some(sending) = &sending {
+            sending.start(stopped.clone());
+            modules = modules.with(Arc::clone(sending) as Arc<dyn Module>);
+        }
         let modules = others.into_iter().fold(modules, Modules::with);
         let dequeuer = dequeuer::Dequeuer::start(
             Arc::clone(&accounts),
@@ -105,6 +132,7 @@ impl Transfer {
             protection,
             filters,
             reception,
+            sending,
             ask_now,
             stop,
         })
@@ -132,6 +160,12 @@ impl Transfer {
     pub fn use_base(&self, base: &Path) {
         self.protection.keep_in(base.join("Settings/Greylist.data"));
         self.filters.use_base(base.to_owned());
+    }
+
+    /// The module that sends to other systems, if there is one.
+    #[must_use]
+    pub fn sending(&self) -> Option<&Arc<Sending>> {
+        self.sending.as_ref()
     }
 
     /// What [`serve`] needs for the connections of one listener.

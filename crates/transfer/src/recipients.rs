@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use angarium_accounts::{AccountId, Accounts, RouteKind, RouteOutcome};
+use angarium_accounts::{AccountId, Accounts, Actor, RelayPermission, RouteKind, RouteOutcome};
 use angarium_store::{QueuedRecipient, RecipientState};
 
 use crate::envelope::RecipientFacts;
@@ -14,14 +14,20 @@ const GROUP_DEPTH: usize = 10;
 /// Most recipients one message can come to have by opening groups.
 const MAX_EXPANDED: usize = 10_000;
 
-/// What is said of addresses on other systems to those who may not send there.
-pub(crate) const NO_SENDING: &str = "this server does not send outside yet";
+/// What is said when a program is named by whoever writes, and not by a record of the Router.
+const NO_PROGRAM: &str = "programs take mail by a record of the Router only";
 
 /// Modules of queue entries.
 pub(crate) const LOCAL: &str = "LOCAL";
 pub(crate) const SYSTEM: &str = "SYSTEM";
 pub(crate) const ERROR: &str = "ERROR";
 pub(crate) const SMTP: &str = "SMTP";
+pub(crate) const PIPE: &str = "PIPE";
+
+/// Queues of the module SYSTEM. A wake-up has the queue it releases behind a colon.
+pub(crate) const NULL: &str = "NULL";
+pub(crate) const SPAMTRAP: &str = "SPAMTRAP";
+pub(crate) const WAKEUP: &str = "WAKEUP:";
 
 /// Why an address cannot be a recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +45,8 @@ pub(crate) enum Refusal {
 /// The queue entries of one message.
 pub(crate) struct Expansion<'a> {
     accounts: &'a Accounts,
+    /// Who sends, if somebody authenticated.
+    actor: Option<&'a Actor>,
     seen: HashSet<(AccountId, Option<String>)>,
     outside: HashSet<(String, String)>,
     groups: HashSet<String>,
@@ -47,9 +55,10 @@ pub(crate) struct Expansion<'a> {
 }
 
 impl<'a> Expansion<'a> {
-    pub(crate) fn new(accounts: &'a Accounts) -> Self {
+    pub(crate) fn new(accounts: &'a Accounts, actor: Option<&'a Actor>) -> Self {
         Self {
             accounts,
+            actor,
             seen: HashSet::new(),
             outside: HashSet::new(),
             groups: HashSet::new(),
@@ -68,7 +77,10 @@ impl<'a> Expansion<'a> {
     ) -> Result<(), Refusal> {
         let route = match route {
             Some(route) => route,
-            None => self.accounts.route(address, RouteKind::Mail, None).await,
+            None => {
+                let route = self.accounts.route(address, RouteKind::Mail, None).await;
+                permitted(route, self.actor, false)
+            }
         };
         match refusal(&route) {
             Some(Refusal::Remote) | None => self.place(address, route, facts).await,
@@ -96,7 +108,22 @@ impl<'a> Expansion<'a> {
                     }
                     for member in members.into_iter().rev().take(MAX_EXPANDED) {
                         let route = self.accounts.route(&member, RouteKind::Mail, None).await;
+                        let route = permitted(route, self.actor, false);
                         todo.push((member, route, depth + 1));
+                    }
+                }
+                RouteOutcome::All { domain, .. } => {
+                    let first =
+                        self.groups.insert(format!("*@{}", domain.as_deref().unwrap_or("*")));
+                    if !first || depth >= GROUP_DEPTH {
+                        continue;
+                    }
+                    let room = MAX_EXPANDED.saturating_sub(self.entries.len()).saturating_add(1);
+                    let all = self.accounts.all_recipients(domain.as_deref(), room).await;
+                    let all = all.map_err(|error| Refusal::Later(error.to_string()))?;
+                    for name in all.into_iter().rev() {
+                        let route = self.accounts.route(&name, RouteKind::Mail, None).await;
+                        todo.push((name, route, depth + 1));
                     }
                 }
                 route => self.entry(&address, given, route, facts.clone())?,
@@ -131,7 +158,12 @@ impl<'a> Expansion<'a> {
                 facts.to = Some(to);
                 (SMTP, queue)
             }
-            RouteOutcome::Discard => (SYSTEM, "NULL".to_owned()),
+            RouteOutcome::Discard => (SYSTEM, NULL.to_owned()),
+            RouteOutcome::Spamtrap => (SYSTEM, SPAMTRAP.to_owned()),
+            RouteOutcome::Wakeup { queue } => (SYSTEM, format!("{WAKEUP}{queue}")),
+            RouteOutcome::Pipe { command, relay: RelayPermission::Granted } => {
+                (PIPE, command.split_whitespace().next().unwrap_or_default().to_owned())
+            }
             RouteOutcome::Bounce { .. } => {
                 facts.reason = Some("unknown user account".into());
                 (ERROR, String::new())
@@ -176,13 +208,29 @@ pub(crate) fn queue_name(host: &str, port: Option<u16>) -> String {
     name
 }
 
+/// The route as it is for this sender: who may not write to all accounts is refused. `client`
+/// says that the network address is one of our clients'.
+pub(crate) fn permitted(route: RouteOutcome, actor: Option<&Actor>, client: bool) -> RouteOutcome {
+    match route {
+        RouteOutcome::All { writers, ref home, .. } if !writers.allows(actor, client, home) => {
+            RouteOutcome::Rejected { reason: "you may not write to all accounts".to_owned() }
+        }
+        route => route,
+    }
+}
+
 /// Why an outcome cannot be taken from just anybody, if it cannot.
 pub(crate) fn refusal(route: &RouteOutcome) -> Option<Refusal> {
     match route {
         RouteOutcome::Local { .. }
         | RouteOutcome::Group { .. }
+        | RouteOutcome::All { .. }
         | RouteOutcome::Discard
+        | RouteOutcome::Spamtrap
+        | RouteOutcome::Wakeup { .. }
+        | RouteOutcome::Pipe { relay: RelayPermission::Granted, .. }
         | RouteOutcome::Bounce { .. } => None,
+        RouteOutcome::Pipe { .. } => Some(Refusal::Rejected(NO_PROGRAM.to_owned())),
         RouteOutcome::Remote { .. } => Some(Refusal::Remote),
         RouteOutcome::Rejected { reason } => Some(Refusal::Rejected(reason.clone())),
         RouteOutcome::Unknown { .. } => Some(Refusal::Unknown),
@@ -196,7 +244,7 @@ impl Refusal {
         match self {
             Self::Unknown => "unknown user account".into(),
             Self::Rejected(reason) | Self::Later(reason) => reason.clone(),
-            Self::Remote => NO_SENDING.into(),
+            Self::Remote => "relaying denied".into(),
         }
     }
 }

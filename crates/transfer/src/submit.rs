@@ -181,7 +181,7 @@ impl Submitter {
         summary: Bytes,
     ) -> Result<QueueId, SubmitError> {
         self.within_rate(&submit).await?;
-        let mut expansion = Expansion::new(&self.accounts);
+        let mut expansion = Expansion::new(&self.accounts, submit.actor.as_deref());
         let mut refused = Vec::new();
         for recipient in submit.recipients {
             let Recipient { address, facts, route } = recipient;

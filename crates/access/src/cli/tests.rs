@@ -45,7 +45,8 @@ impl World {
         let first = accounts.first_start("mail.servername.com", Secret::from("master")).await;
         assert_eq!(first, Ok(true));
         let (ender, control) = (SessionEnder::default(), Arc::new(Control::default()));
-        let cli = Cli::new(Arc::clone(&accounts), ender.clone(), control.clone(), "0.1.0");
+        let cli = Cli::new(Arc::clone(&accounts), ender.clone(), control.clone(), "0.1.0")
+            .with_protection(angarium_transfer::Protection::new(Arc::clone(&accounts)));
         Self { accounts, cli, ender, control }
     }
 
@@ -322,6 +323,65 @@ async fn server_settings_and_the_router() {
     assert!(!world.control.0.load(Ordering::SeqCst));
     assert_eq!(world.run(&master, "ShutDown").await, "200 OK");
     assert!(world.control.0.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn lists_of_addresses_have_their_commands() {
+    let world = World::new().await;
+    world.prepare(&["CreateAccount bob {Password=x;}"]).await;
+    let master = world.login("postmaster", "master").await;
+    let bob = world.login("bob", "x").await;
+    world
+        .check(
+            &master,
+            &[
+                ("GetClientIPs", "200 \"\""),
+                ("SetClientIPs \"192.0.2.1-192.0.2.9 ; office\\e!192.0.2.5\"", "200 OK"),
+                ("GetClientIPs", "200 \"192.0.2.1-192.0.2.9 ; office\\e!192.0.2.5\""),
+                (
+                    "SetDeniedIPs \"fine\"",
+                    "500 DeniedIPs: line 1: this is not an IP address, a range or a network",
+                ),
+                (
+                    "UpdateModule Protection {BlacklistedIPs=\"192.0.2.0/40\";}",
+                    "500 BlacklistedIPs: line 1: the network's length is too large",
+                ),
+                ("SetProtection {TarpitDelay=2s;}", "200 OK"),
+                ("SetBanned {HeaderLines=(\"X-Bad: *\");}", "200 OK"),
+                ("GetBanned", "200 {HeaderLines=(\"X-Bad: *\");}"),
+                (
+                    "SetBanned {HeaderLines=(\"*\");}",
+                    "500 HeaderLines: the line * would refuse all mail",
+                ),
+                ("SetBanned {Lines=(a);}", "500 Lines is not known: HeaderLines and BodyLines are"),
+                ("GetProtection", "200 {TarpitDelay=2s;}"),
+                ("GetTempClientIPs", "200 \"\""),
+                ("TempBlacklistIP 192.0.2.77 TIMEOUT 600", "200 OK"),
+                ("SetTempBlacklistedIPs \"[192.0.2.78]-*,192.0.2.79-60\"", "200 OK"),
+                (
+                    "GetTempBlacklistedIPs",
+                    "200 \"[192.0.2.77]-600,[192.0.2.78]-*,[192.0.2.79]-60\"",
+                ),
+                ("GetIPState 192.0.2.77", "200 blocked"),
+                ("GetIPState 192.0.2.77 TEMP", "200 blocked"),
+                ("TempBlacklistIP 192.0.2.77 DELETE", "200 OK"),
+                ("GetIPState [192.0.2.77]", "200 stranger"),
+                ("GetIPState 192.0.2.2", "200 client"),
+                ("ReportFailedLoginAddress 192.0.2.2", "200 OK"),
+                ("TempBlacklistIP here TIMEOUT 5", "500 here is no IP address"),
+            ],
+        )
+        .await;
+    for line in [
+        "GetClientIPs",
+        "SetClientIPs \"\"",
+        "GetBanned",
+        "GetTempBlacklistedIPs",
+        "TempBlacklistIP 192.0.2.1 DELETE",
+        "GetIPState 192.0.2.1",
+    ] {
+        assert_eq!(world.run(&bob, line).await, "510 insufficient access rights", "{line}");
+    }
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ const RECORDS: usize = 10_000;
 const EFFECTIVE: usize = 4_096;
 /// Domains kept.
 const DOMAINS: usize = 10_000;
+/// Names known not to be domains of ours kept; anybody can make us ask about any.
+const FOREIGN: usize = 10_000;
 /// Names of objects kept.
 const OBJECTS: usize = 20_000;
 /// Groups kept with their members.
@@ -34,6 +36,8 @@ pub(crate) struct Facts {
     pub(super) records: Cache<AccountId, Arc<AccountRecord>>,
     pub(super) effective: Cache<AccountId, Arc<Dictionary>>,
     pub(super) domains: Cache<String, Arc<Domain>>,
+    /// Names that are no domains of ours.
+    pub(super) foreign: Cache<String, Arc<()>>,
     pub(super) objects: Cache<FullName, Arc<DomainObject>>,
     pub(super) settings: Cache<SettingsKey, Arc<Dictionary>>,
     /// Groups by name and domain.
@@ -54,6 +58,7 @@ impl Facts {
             records: Cache::new(RECORDS),
             effective: Cache::new(EFFECTIVE),
             domains: Cache::new(DOMAINS),
+            foreign: Cache::new(FOREIGN),
             objects: Cache::new(OBJECTS),
             settings: Cache::new(SETTINGS),
             groups: Cache::new(GROUPS),
@@ -126,6 +131,7 @@ impl Facts {
             Change::Domain(_) => {
                 self.generation.fetch_add(1, Ordering::SeqCst);
                 self.domains.clear();
+                self.foreign.clear();
                 self.objects.clear();
                 self.groups.clear();
                 // Renaming a domain renames all accounts in it.

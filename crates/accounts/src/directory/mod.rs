@@ -99,8 +99,14 @@ impl Accounts {
         if let Some(domain) = self.facts.domains.get(name) {
             return Ok(Some(domain));
         }
+        if self.facts.foreign.get(name).is_some() {
+            return Ok(None);
+        }
         let mark = self.facts.mark();
-        let Some(record) = self.store.directory.domain(name).await? else { return Ok(None) };
+        let Some(record) = self.store.directory.domain(name).await? else {
+            self.facts.keep(&self.facts.foreign, name.to_owned(), &Arc::new(()), mark);
+            return Ok(None);
+        };
         let defaults = self.dictionary(SettingsKey::DomainDefaults).await?;
         let effective = settings::effective_domain(&defaults, &record.settings);
         let domain = Arc::new(Domain { record, effective });

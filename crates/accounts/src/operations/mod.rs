@@ -13,6 +13,7 @@ mod groups;
 mod listing;
 mod passwords;
 mod protection;
+mod routes;
 mod server;
 mod signing_keys;
 
@@ -73,8 +74,15 @@ pub struct RouteReport {
     pub host: String,
     /// Address.
     pub address: String,
-    /// The steps taken.
-    pub trace: Vec<String>,
+}
+
+/// A route with its reasons.
+#[derive(Clone, Debug)]
+pub struct RouteAccount {
+    /// What ROUTE answers.
+    pub answer: Result<RouteReport, OperationError>,
+    /// The steps taken, for people.
+    pub steps: Vec<String>,
 }
 
 /// The file extension by which listings show an account's type.

@@ -1,20 +1,18 @@
-//! Operations on the server as a whole: the first start, server-wide defaults, modules, the
-//! Router.
+//! Operations on the server as a whole: the first start, server-wide defaults, modules.
 
 use angarium_objects::name::{self, FullName};
 use angarium_objects::rights::{MASTER, SETTINGS};
 use angarium_objects::settings::Scope;
 use angarium_objects::value::{Dictionary, Value};
-use angarium_routing::{DEFAULT_TABLE, Table};
 use angarium_store::{AccountKind, DomainRecord, SettingsKey, StoreError};
 
+use super::OperationError;
 use super::authority::{allowed, bad_name};
 use super::edit::How;
 use super::signing_keys::SIGNING_KEYS_MODULE;
-use super::{OperationError, RouteReport};
 use crate::alerts::ALERTS_MODULE;
 use crate::login::sasl::SECRETS_MODULE;
-use crate::{Accounts, Actor, RouteKind, RouteOutcome, Secret};
+use crate::{Accounts, Actor, Secret};
 
 /// Longest name of a module, in bytes.
 const MAX_MODULE: usize = 64;
@@ -108,7 +106,7 @@ impl Accounts {
         Ok(self.main_domain().await?)
     }
 
-    async fn read_as(
+    pub(super) async fn read_as(
         &self,
         actor: &Actor,
         right: Option<&str>,
@@ -282,93 +280,5 @@ impl Accounts {
         let (key, scope) = (module_key(module)?, Scope::of_module(module));
         super::protection::check(module, &settings)?;
         self.change_as(actor, Some(SETTINGS), key, scope, How::Replace, settings).await
-    }
-
-    /// The Router table's text.
-    ///
-    /// # Errors
-    /// See [`OperationError`].
-    pub async fn router_table(&self, actor: &Actor) -> Result<String, OperationError> {
-        let all = self.read_as(actor, Some(SETTINGS), SettingsKey::Router).await?;
-        Ok(all.get("Table").and_then(Value::as_str).unwrap_or(DEFAULT_TABLE).to_owned())
-    }
-
-    /// Replaces the Router table; refused with the line that is wrong.
-    ///
-    /// # Errors
-    /// See [`OperationError`].
-    pub async fn set_router_table(&self, actor: &Actor, table: &str) -> Result<(), OperationError> {
-        self.authority(actor).await?.need_server(SETTINGS)?;
-        Table::read(table).map_err(|error| OperationError::Syntax(error.to_string()))?;
-        self.edit_dictionary(SettingsKey::Router, |old| {
-            let mut new = old.clone();
-            new.insert("Table".to_owned(), Value::from(table));
-            Ok(new)
-        })
-        .await
-    }
-
-    /// The Router's settings, without the table.
-    ///
-    /// # Errors
-    /// See [`OperationError`].
-    pub async fn router_settings(&self, actor: &Actor) -> Result<Dictionary, OperationError> {
-        let mut all = self.read_as(actor, Some(SETTINGS), SettingsKey::Router).await?;
-        all.remove("Table");
-        Ok(all)
-    }
-
-    /// Replaces the Router's settings; the table stays.
-    ///
-    /// # Errors
-    /// See [`OperationError`].
-    pub async fn set_router_settings(
-        &self,
-        actor: &Actor,
-        settings: Dictionary,
-    ) -> Result<(), OperationError> {
-        self.authority(actor).await?.need_server(SETTINGS)?;
-        self.edit_dictionary(SettingsKey::Router, |old| {
-            let mut new = How::Replace.apply(Scope::Router, old, &settings)?;
-            new.remove("Table");
-            if let Some(table) = old.get("Table") {
-                new.insert("Table".to_owned(), table.clone());
-            }
-            Ok(new)
-        })
-        .await
-    }
-
-    /// Where an address leads, as (module, host, address) with the trace (ROUTE).
-    ///
-    /// # Errors
-    /// See [`OperationError`]; also when the address is refused.
-    pub async fn route_for_administrator(
-        &self,
-        actor: &Actor,
-        address: &str,
-        kind: RouteKind,
-    ) -> Result<RouteReport, OperationError> {
-        let rights = self.authority(actor).await?.rights;
-        allowed(rights.server(SETTINGS) || rights.all_domains())?;
-        let (outcome, trace) = self.route_traced(address, kind, None).await;
-        let (module, host, address) = match outcome {
-            RouteOutcome::Local { account_name, domain, original, .. } => {
-                ("LOCAL", format!("{account_name}@{domain}"), original)
-            }
-            RouteOutcome::Group { domain, name, original, .. } => {
-                ("LIST", format!("{name}@{domain}"), original)
-            }
-            RouteOutcome::Remote { host, port, address, .. } => {
-                let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-                ("SMTP", format!("{host}{port}"), address)
-            }
-            RouteOutcome::Discard => ("SYSTEM", "NULL".to_owned(), address.to_owned()),
-            RouteOutcome::Bounce { address } => ("SYSTEM", "BOUNCE".to_owned(), address),
-            RouteOutcome::Rejected { reason } => return Err(OperationError::General(reason)),
-            RouteOutcome::Unknown { .. } => return Err(OperationError::UnknownAccount),
-            RouteOutcome::Later { reason } => return Err(OperationError::Later(reason)),
-        };
-        Ok(RouteReport { module: module.to_owned(), host, address, trace })
     }
 }

@@ -162,7 +162,7 @@ pub const ACCOUNT_SETTINGS: &[Setting] = &[
         kind: Kind::Boolean,
         default: Some("YES"),
         who: Who::Basic,
-        effect: Effect::Kept,
+        effect: Effect::Now,
         text: "Receives mail sent to all.",
         since: "0.1",
     },

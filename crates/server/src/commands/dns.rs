@@ -193,8 +193,17 @@ fn check(base: &Base, dns: &Dns, domain: &MailDomain, all: &[Entry]) -> io::Resu
     let runtime = runtime()?;
     let (mut wrong, mut unknown) = (false, false);
     let mut told = Vec::new();
-    for entry in all {
-        let standing = runtime.block_on(Box::pin(compare(dns, domain, entry)));
+    // All at once: name servers that do not answer are waited for once.
+    let asked: Vec<_> = all
+        .iter()
+        .map(|entry| {
+            let (dns, domain, entry) = (dns.clone(), domain.clone(), entry.clone());
+            runtime.spawn(async move { Box::pin(compare(&dns, &domain, &entry)).await })
+        })
+        .collect();
+    for (entry, asked) in all.iter().zip(asked) {
+        let standing = runtime.block_on(asked);
+        let standing = standing.unwrap_or_else(|error| Standing::Unknown(error.to_string()));
         match &standing {
             Standing::Ok => {}
             Standing::Missing | Standing::Different(_) => wrong = true,

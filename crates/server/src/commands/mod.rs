@@ -8,6 +8,7 @@ mod objects;
 pub(crate) mod output;
 mod protection;
 mod queue;
+mod route;
 mod sessions;
 
 use std::io;
@@ -57,7 +58,10 @@ fn execute(command: Command) -> io::Result<u8> {
         Command::Dns { base, arguments } => dns::run(&base, &arguments),
         Command::Dmarc { action } => dns::dmarc(action),
         Command::Tlsrpt { action } => dns::tlsrpt(action),
-        Command::Route { base, address, kind } => objects::route(&base, &address, &kind),
+        Command::Route { base, check: Some(file), .. } => route::check(&base, &file),
+        Command::Route { base, address, kind, .. } => {
+            route::show(&base, &address.unwrap_or_default(), &kind)
+        }
         Command::Cli { base, words } => objects::cli(&base, &words),
         Command::Exec { base, action } => sessions::exec(&base, action),
         Command::Protection { base, action } => protection::run(&base, &action),

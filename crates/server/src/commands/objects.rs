@@ -6,7 +6,7 @@ use std::path::Path;
 use angarium_accounts::{Dictionary, Value};
 use angarium_objects::text;
 
-use super::output::{ask, put, show, tell};
+use super::output::{ask, show, tell};
 use super::{REFUSED, directory};
 use crate::administration::{Administrator, Answer, parameter};
 use crate::arguments::{AccountAction, AliasAction, Base, DomainAction};
@@ -142,23 +142,6 @@ pub(super) fn alias(base: &Base, action: AliasAction) -> io::Result<u8> {
     }
     let line = format!("SetAccountAliases {} {}", parameter(&account), array(&aliases));
     ask(&mut to, base, &line, "done")
-}
-
-pub(super) fn route(base: &Base, address: &str, kind: &str) -> io::Result<u8> {
-    let mut to = Administrator::reach(&directory(base)?)?;
-    let answer = to.execute(&format!("TRACE {} {kind}", parameter(address)))?;
-    let Answer::Done(Some(Value::Dictionary(report))) = &answer else {
-        return Ok(show(base, answer, ""));
-    };
-    if base.json {
-        return Ok(show(base, answer, ""));
-    }
-    for step in report.get("steps").and_then(Value::as_array).unwrap_or_default() {
-        put(&format!("  {}", step.as_str().unwrap_or_default()));
-    }
-    let part = |key: &str| report.get(key).and_then(Value::as_str).unwrap_or_default();
-    put(&format!("{} ({}) {}", part("module"), part("host"), part("address")));
-    Ok(0)
 }
 
 pub(super) fn cli(base: &Base, words: &[String]) -> io::Result<u8> {

@@ -30,6 +30,8 @@ pub struct Capabilities {
     pub deliver_by: Option<u64>,
     /// MT-PRIORITY (RFC 6710)
     pub priority: bool,
+    /// RRVS (RFC 7293)
+    pub same_owner: bool,
     /// FUTURERELEASE (RFC 4865)
     pub future_release: bool,
     /// LIMITS: most recipients of one message (RFC 9422).
@@ -60,6 +62,7 @@ impl Capabilities {
                     all.deliver_by = Some(words.next().and_then(|w| w.parse().ok()).unwrap_or(0));
                 }
                 "MT-PRIORITY" => all.priority = true,
+                "RRVS" => all.same_owner = true,
                 "FUTURERELEASE" => all.future_release = true,
                 // `RCPTMAX=100 MAILMAX=10`: name and value in turn here.
                 "LIMITS" => {

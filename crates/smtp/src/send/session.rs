@@ -159,11 +159,16 @@ impl Session {
         self.binary = parameters.body == Some(BodyKind::BinaryMime);
         parameters.smtputf8 &= able.smtputf8;
         parameters.auth = None;
+        parameters.require_tls &= able.require_tls;
+        parameters.by = parameters.by.filter(|_| able.deliver_by.is_some());
+        parameters.priority = parameters.priority.filter(|_| able.priority);
+        parameters.hold = parameters.hold.filter(|_| able.future_release);
+        parameters.solicit = None;
         if !able.dsn {
             parameters.ret = None;
             parameters.envelope_id = None;
         }
-        let dsn = able.dsn;
+        let (dsn, rrvs) = (able.dsn, able.same_owner);
         self.chunked = able.chunking;
         let pipelining = able.pipelining;
         self.answers = Answers::default();
@@ -175,9 +180,12 @@ impl Session {
         self.later = envelope
             .recipients
             .into_iter()
-            .map(|(path, parameters)| Command::Rcpt {
-                path,
-                parameters: if dsn { parameters } else { Default::default() },
+            .map(|(path, mut parameters)| {
+                if !dsn {
+                    (parameters.notify, parameters.original) = (None, None);
+                }
+                parameters.same_owner = parameters.same_owner.filter(|_| rrvs);
+                Command::Rcpt { path, parameters }
             })
             .collect();
         if !self.chunked {

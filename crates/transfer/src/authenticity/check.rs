@@ -21,6 +21,7 @@ use mail_auth::{
 
 use super::keyring::Sealer;
 use super::settings::{DmarcUse, Settings, SpfUse};
+use super::spf_syntax;
 use crate::dns::{Dns, DnsError};
 
 /// Signatures of one message that are verified.
@@ -111,7 +112,7 @@ pub(super) async fn check(
     sealer: Option<&Sealer>,
 ) -> Checked {
     let library = MessageAuthenticator(dns.resolver().clone());
-    let work = Box::pin(all(&library, settings, letter, sealer));
+    let work = Box::pin(all(dns, &library, settings, letter, sealer));
     match tokio::time::timeout(TIME, work).await {
         Ok(checked) => checked,
         Err(_) => Checked {
@@ -134,6 +135,7 @@ pub(super) async fn check(
 }
 
 async fn all(
+    dns: &Dns,
     library: &MessageAuthenticator,
     settings: &Settings,
     letter: Letter<'_>,
@@ -155,6 +157,9 @@ async fn all(
             let from = SpfParameters::verify_mail_from(peer, hello, host, return_path);
             Box::pin(library.verify_spf(from)).await
         };
+        if spf.result() != SpfResult::None && is_broken(dns, path_domain).await {
+            spf = spf.with_result(SpfResult::PermError);
+        }
         results = results.with_spf_mailfrom_result(&spf, peer, return_path, hello);
         if settings.received_spf {
             received = ReceivedSpf::new(&spf, peer, hello, return_path, host).to_header();
@@ -228,6 +233,15 @@ async fn all(
     };
     checked.lines = seal.unwrap_or_default() + &received + &lines;
     checked
+}
+
+/// Whether a domain's SPF is an error by itself: several records, or one with a slip in it (RFC 7208
+/// sections 4.5 and 4.6).
+async fn is_broken(dns: &Dns, domain: &str) -> bool {
+    let Ok(found) = dns.txt(domain).await else { return false };
+    let mut records = found.records.iter().filter(|text| spf_syntax::is_spf(text));
+    let first = records.next();
+    records.next().is_some() || first.is_some_and(|record| !spf_syntax::is_valid(record))
 }
 
 /// Leaves of the signatures what is worth verifying; why none is, if so.

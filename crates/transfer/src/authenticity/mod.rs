@@ -14,6 +14,7 @@ mod decide;
 mod keyring;
 mod settings;
 mod sign;
+mod spf_syntax;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};

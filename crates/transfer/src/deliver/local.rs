@@ -81,7 +81,9 @@ async fn deliver(
         Ok(Some(account)) => account,
         Ok(None) => match accounts.route(&recipient.address, RouteKind::Mail, None).await {
             RouteOutcome::Local { account, .. } => account,
-            RouteOutcome::Discard => return Outcome::Delivered("discarded"),
+            RouteOutcome::Discard | RouteOutcome::Spamtrap => {
+                return Outcome::Delivered("discarded");
+            }
             RouteOutcome::Later { reason } => {
                 return Outcome::later("4.3.0", reason);
             }

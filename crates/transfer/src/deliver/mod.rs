@@ -3,6 +3,7 @@
 pub mod here;
 pub mod local;
 pub mod module;
+pub mod pipe;
 
 pub use module::{Channels, Module, Modules};
 

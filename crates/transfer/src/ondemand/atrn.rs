@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use angarium_accounts::Bodies;
+use angarium_accounts::Accounts;
 use angarium_store::{QueueName, QueuedMessage};
 use async_trait::async_trait;
 use tokio::sync::Mutex;
@@ -19,7 +19,7 @@ use crate::send::{Connection, Duplex, Phases, hand_over};
 /// Delivers over the one connection.
 struct Handover {
     connection: Mutex<Connection>,
-    bodies: Arc<dyn Bodies>,
+    accounts: Arc<Accounts>,
 }
 
 #[async_trait]
@@ -38,8 +38,8 @@ impl Module for Handover {
         recipients: &[u32],
     ) -> Vec<(u32, Outcome)> {
         let mut connection = self.connection.lock().await;
-        let mut done =
-            Box::pin(hand_over(&mut connection, &self.bodies, message, recipients)).await;
+        let (bodies, now) = (&self.accounts.store().bodies, self.accounts.now());
+        let mut done = Box::pin(hand_over(&mut connection, bodies, message, recipients, now)).await;
         if connection.is_spent() {
             // The line is cut: the rest waits for the next time as if nothing had been.
             for (_, outcome) in &mut done {
@@ -55,7 +55,7 @@ impl Module for Handover {
 /// Sends what waits in these queues to a `peer`; we are `host`.
 pub(crate) async fn send(
     dequeuer: &Arc<Dequeuer>,
-    bodies: Arc<dyn Bodies>,
+    accounts: Arc<Accounts>,
     stream: Box<dyn Duplex>,
     [host, peer]: [&str; 2],
     tag: &str,
@@ -68,7 +68,7 @@ pub(crate) async fn send(
             return;
         }
     };
-    let sender = Handover { connection: Mutex::new(connection), bodies };
+    let sender = Handover { connection: Mutex::new(connection), accounts };
     for queue in queues {
         let taken = dequeuer.take(&QueueName::new(SMTP, queue), &sender).await;
         let messages = taken.messages;

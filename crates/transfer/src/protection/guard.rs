@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use angarium_accounts::{RelayPermission, RouteKind, RouteOutcome};
 use angarium_routing::protection::{Facts, Standing, Whom};
+use angarium_routing::relay::{RelayDecision, RelayFacts, RelayGrant, blacklisted, decide, nested};
 use angarium_smtp::receive::Close;
 use angarium_smtp::reply::{Reply, Status};
 use tokio::task::JoinHandle;
@@ -293,13 +294,17 @@ impl Guard {
             }
         }
         let why = match &route {
-            RouteOutcome::Remote { relay, .. } => {
-                if self.is_client() {
-                    Why::Client
-                } else if *relay == RelayPermission::Granted {
-                    Why::Record
-                } else {
-                    self.backed_up(address, &route).await?
+            RouteOutcome::Remote { relay, address: to, .. } => {
+                let facts = RelayFacts {
+                    client_address: self.is_client(),
+                    permission: *relay,
+                    nested: nested(to),
+                    ..RelayFacts::default()
+                };
+                match decide(facts) {
+                    RelayDecision::May(RelayGrant::ClientAddress) => Why::Client,
+                    RelayDecision::May(_) => Why::Record,
+                    RelayDecision::MayNot(_) => self.backed_up(address, &route).await?,
                 }
             }
             _ => Why::Ours,
@@ -422,31 +427,4 @@ impl Guard {
 
 fn is_remote(route: &RouteOutcome) -> bool {
     matches!(route, RouteOutcome::Remote { .. })
-}
-
-/// `user@domain` as `user%domain@blacklisted`.
-fn blacklisted(address: &str) -> String {
-    let Some((local, domain)) = address.rsplit_once('@') else {
-        return format!("{address}@blacklisted");
-    };
-    match local.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')) {
-        Some(inner) => format!("\"{inner}%{domain}\"@blacklisted"),
-        None => format!("{local}%{domain}@blacklisted"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn recipients_of_the_blacklisted_are_written_for_the_router() {
-        for (address, written) in [
-            ("joe@main.example", "joe%main.example@blacklisted"),
-            ("\"a b\"@main.example", "\"a b%main.example\"@blacklisted"),
-            ("postmaster", "postmaster@blacklisted"),
-        ] {
-            assert_eq!(blacklisted(address), written);
-        }
-    }
 }

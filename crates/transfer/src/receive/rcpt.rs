@@ -12,6 +12,8 @@ use angarium_smtp::reply::Reply;
 use super::answers;
 use super::dialogue::Dialogue;
 use crate::envelope::RecipientFacts;
+use crate::protection::Permit;
+use crate::recipients::permitted;
 use crate::send::behind_return_path;
 use crate::submit::Recipient;
 
@@ -26,7 +28,7 @@ impl Dialogue {
         // The guard is there as soon as the client is.
         let Some(guard) = &mut self.guard else { return answers::later() };
         let permit = match guard.rcpt(&sender, &address, route, authenticated).await {
-            Ok(permit) => permit,
+            Ok(permit) => self.with_all_accounts(permit),
             Err(reply) => return self.rcpt_refused(reply, unknown).await,
         };
         let (route, why) = (permit.route, permit.why);
@@ -36,6 +38,9 @@ impl Dialogue {
         }
         if let Some(no_room) = room(&self.receiver.accounts, &address, &route, size).await {
             return self.rcpt_refused(no_room, false).await;
+        }
+        if let (RouteOutcome::Spamtrap, Some(guard)) = (&route, &self.guard) {
+            guard.trapped();
         }
         tracing::info!(target: "ROUTER", tag = "ROUTER", "{}: '<{address}>' accepted", module(&route));
         if let Some(envelope) = &mut self.envelope {
@@ -71,6 +76,13 @@ impl Dialogue {
         }
         reply
     }
+
+    /// Refuses `all@domain` to those who may not write there.
+    fn with_all_accounts(&self, permit: Permit) -> Permit {
+        let client = self.guard.as_ref().is_some_and(crate::protection::Guard::is_client);
+        let route = permitted(permit.route, self.login.actor.as_deref(), client);
+        Permit { route, ..permit }
+    }
 }
 
 /// The refusal if an account cannot hold a message of the declared size. Asked only of accounts
@@ -94,9 +106,10 @@ async fn room(
 /// The module's word for the log.
 fn module(route: &RouteOutcome) -> &'static str {
     match route {
-        RouteOutcome::Local { .. } => "LOCAL",
-        RouteOutcome::Group { .. } => "LIST",
+        RouteOutcome::Local { .. } | RouteOutcome::All { .. } => "LOCAL",
         RouteOutcome::Remote { .. } => "SMTP",
+        RouteOutcome::Pipe { .. } => "PIPE",
+        RouteOutcome::Group { .. } => "LIST",
         _ => "SYSTEM",
     }
 }

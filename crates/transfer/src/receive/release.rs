@@ -87,9 +87,9 @@ impl Dialogue {
     pub(super) async fn turned(&mut self, stream: Box<dyn Duplex>) {
         let Some(promise) = self.promise.take() else { return };
         let dequeuer = Arc::clone(&self.receiver.reception.dequeuer);
-        let bodies = Arc::clone(&self.receiver.accounts.store().bodies);
+        let accounts = Arc::clone(&self.receiver.accounts);
         let (host, tag) = (self.host.clone(), self.tag().to_owned());
         let Promise { queues, peer } = promise;
-        atrn::send(&dequeuer, bodies, stream, [&host, &peer], &tag, &queues).await;
+        atrn::send(&dequeuer, accounts, stream, [&host, &peer], &tag, &queues).await;
     }
 }

@@ -16,6 +16,7 @@ use super::pool::{Key, Lease};
 use super::settings::{SendingSettings, Wish};
 use super::sts::{Known, Mode};
 use super::target::{Own, Place, Target, locate, policy_domain};
+use super::tls::Check;
 use super::tls_reports::{Applied, PolicyKind, Wrong};
 use super::verdict::{Next, Trouble, ends, next};
 use super::{Identity, MAX_RECIPIENTS, Sending};
@@ -106,7 +107,7 @@ impl Attempt<'_> {
                     }
                 };
             let level = match &published.decision {
-                Decision::Go(level) => level,
+                Decision::Go(level) => &self.guarded(level, place),
                 Decision::NotNamed => {
                     let why = "the host is not named in the domain's MTA-STS policy";
                     self.count(&published, Some(("validation-failure", why)), place, None);
@@ -153,6 +154,16 @@ impl Attempt<'_> {
             }
         }
         trouble
+    }
+
+    /// A password goes to a server that proves its name, unless the administrator said how much TLS
+    /// there is to be with it, or that it may go in clear.
+    fn guarded(&self, level: &Level, place: &Place) -> Level {
+        let login = self.smart && self.settings.forward_login.is_some();
+        if login && !self.settings.forward_clear && *level == Level::May {
+            return Level::Must(Check::Names(vec![place.host.clone()]));
+        }
+        level.clone()
     }
 
     /// Opens a connection (or takes one that waits) and gives the message to those who are left.
@@ -297,6 +308,18 @@ impl Attempt<'_> {
             };
             progress.done.extend(bad.into_iter().map(|one| (one.index, failed.clone())));
         }
+        let kept = connection.encrypted && connection.capabilities().require_tls;
+        if self.letter.requires_tls() && !kept {
+            let text = "the message requires TLS on all of its way, and the host does not keep it \
+                        (REQUIRETLS)";
+            let failed = Trouble::never("5.7.30", text, &host).outcome;
+            for one in &waiting {
+                progress.put_off.insert(one.index, failed.clone());
+            }
+            progress.left = waiting;
+            return false;
+        }
+        let now = self.sending.accounts.now();
         let most = connection.capabilities().most_recipients.unwrap_or(MAX_RECIPIENTS);
         let most = most.min(MAX_RECIPIENTS);
         for part in 0..MAX_PARTS {
@@ -306,7 +329,7 @@ impl Attempt<'_> {
             let rest = waiting.split_off(waiting.len().min(most));
             let batch = std::mem::replace(&mut waiting, rest);
             let able = connection.capabilities().clone();
-            let fitted = match self.letter.fit(&able, &self.from, &batch).await {
+            let fitted = match self.letter.fit(&able, &self.from, &batch, now).await {
                 Ok(fitted) => fitted,
                 Err(outcome) => {
                     progress.done.extend(batch.iter().map(|one| (one.index, outcome.clone())));
@@ -323,7 +346,9 @@ impl Attempt<'_> {
                 return true;
             }
             lease.reused = false;
-            let taken = verdicts.iter().any(|v| matches!(v, Verdict::Taken(_)));
+            // Of LMTP's answers each is one recipient's own, and none says that there were many.
+            let taken = connection.protocol == Protocol::Smtp
+                && verdicts.iter().any(|v| matches!(v, Verdict::Taken(_)));
             self.log(connection, lease.number, &verdicts);
             for (one, verdict) in batch.into_iter().zip(verdicts) {
                 match next(verdict, &host, reports, taken) {
@@ -436,7 +461,7 @@ impl Attempt<'_> {
             wish,
             dane,
             sts,
-            require_tls: false,
+            require_tls: self.letter.requires_tls(),
             tls_optional,
             name_secure: place.name_secure,
             host: &place.host,

@@ -15,12 +15,13 @@ use super::verdict::{Next, next};
 use crate::deliver::Outcome;
 use crate::envelope::RecipientFacts;
 
-/// Gives a message for these recipients; answers how it ended for each.
+/// Gives a message for these recipients at `now`; answers how it ended for each.
 pub(crate) async fn hand_over(
     connection: &mut Connection,
     bodies: &Arc<dyn Bodies>,
     message: &QueuedMessage,
     recipients: &[u32],
+    now: i64,
 ) -> Vec<(u32, Outcome)> {
     let mut done = Vec::with_capacity(recipients.len());
     let mut to = Vec::new();
@@ -44,7 +45,7 @@ pub(crate) async fn hand_over(
         return done;
     };
     let letter = Letter::new(message, Arc::clone(bodies));
-    let fitted = match letter.fit(connection.capabilities(), &from, &to).await {
+    let fitted = match letter.fit(connection.capabilities(), &from, &to, now).await {
         Ok(fitted) => fitted,
         Err(outcome) => {
             done.extend(everybody(&outcome));

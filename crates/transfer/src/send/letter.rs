@@ -129,7 +129,12 @@ impl Letter {
         Ok(field.is_some_and(|field| field.text().trim().eq_ignore_ascii_case("no")))
     }
 
-    /// The message for a server with these abilities.
+    /// It came with REQUIRETLS (RFC 8689).
+    pub(crate) fn requires_tls(&self) -> bool {
+        self.facts.require_tls
+    }
+
+    /// The message for a server with these abilities, at `now`.
     ///
     /// # Errors
     /// What becomes of it when it cannot be sent there at all.
@@ -138,6 +143,7 @@ impl Letter {
         able: &Capabilities,
         from: &Path,
         to: &[Addressee],
+        now: i64,
     ) -> Result<Fitted, Outcome> {
         let unreadable = |error: StoreError| Outcome::later("4.3.0", error.to_string());
         let mut parameters = MailParameters {
@@ -145,8 +151,16 @@ impl Letter {
             smtputf8: self.facts.smtputf8,
             ret: if self.facts.headers_only { Some(Return::Headers) } else { None },
             envelope_id: self.facts.envelope_id.clone(),
+            by: self.facts.by.map(|by| by.left(now)),
+            priority: Some(self.facts.priority).filter(|n| *n != 0),
+            require_tls: self.facts.require_tls,
             ..MailParameters::default()
         };
+        if self.facts.by.is_some_and(|by| by.give_back) && able.deliver_by.is_none() {
+            // Nobody would give it back in time (RFC 2852 section 4.1.4.2).
+            let text = "the message has a deadline, and the other server keeps none (DELIVERBY)";
+            return Err(Outcome::failed("5.3.3", text));
+        }
         if self.facts.smtputf8 {
             let plain = |path: &Path| path.mailbox.as_ref().is_none_or(Mailbox::is_ascii);
             let needed = !plain(from)

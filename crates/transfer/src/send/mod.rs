@@ -36,7 +36,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 
 use crate::deliver::{Channels, Module, Outcome};
-use crate::dns::{Dns, DnsOptions};
+use crate::dns::Dns;
 use crate::envelope::{MessageFacts, RecipientFacts};
 use crate::recipients::SMTP;
 use crate::srs::{self, Srs};
@@ -80,8 +80,6 @@ pub struct SendingOptions {
     pub port: Option<u16>,
     /// The port of MTA-STS web servers, where it is not 443 (tests).
     pub sts_port: Option<u16>,
-    /// What the DNS is asked with until the settings are read.
-    pub dns: DnsOptions,
 }
 
 /// The module.

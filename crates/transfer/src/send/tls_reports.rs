@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use mail_auth::report::tlsrpt::{self as report, Policy, PolicyDetails, PolicyType, Summary};
 use serde::{Deserialize, Serialize};
 
 use super::state_file;
+use crate::authenticity::feedback::TlsCounts;
 
 /// Most days that are kept; older ones were not sent in time.
 const MAX_DAYS: usize = 8;
@@ -192,7 +194,55 @@ impl TlsReports {
     }
 }
 
+/// What the reports are made of (RFC 8460 section 4.4).
+impl TlsCounts for TlsReports {
+    fn days(&self) -> Vec<i64> {
+        Self::days(self)
+    }
+
+    fn take(&self, day: i64) -> Vec<Policy> {
+        Self::take(self, day).into_iter().map(PolicyResult::reported).collect()
+    }
+}
+
+fn count(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
 impl PolicyResult {
+    fn reported(self) -> Policy {
+        let failures = self.details.into_iter().map(|one| {
+            // The words of the reports are the words of the library.
+            let word = serde_json::Value::from(one.result_type);
+            report::FailureDetails {
+                result_type: serde_json::from_value(word).unwrap_or_default(),
+                sending_mta_ip: one.sending_ip.and_then(|ip| ip.parse().ok()),
+                receiving_mx_hostname: one.receiving_host,
+                receiving_ip: one.receiving_ip.and_then(|ip| ip.parse().ok()),
+                failed_session_count: count(one.count),
+                additional_information: one.reason,
+                ..report::FailureDetails::default()
+            }
+        });
+        Policy {
+            policy: PolicyDetails {
+                policy_type: match self.kind {
+                    PolicyKind::Tlsa => PolicyType::Tlsa,
+                    PolicyKind::Sts => PolicyType::Sts,
+                    PolicyKind::None => PolicyType::NoPolicyFound,
+                },
+                policy_string: self.strings,
+                policy_domain: self.domain,
+                mx_host: self.mx_hosts,
+            },
+            summary: Summary {
+                total_success: count(self.success),
+                total_failure: count(self.failure),
+            },
+            failure_details: failures.collect(),
+        }
+    }
+
     fn fail(&mut self, wrong: &Wrong) {
         self.failure = self.failure.saturating_add(1);
         let known = self.details.iter_mut().find(|d| {

@@ -48,6 +48,17 @@ impl House {
     /// `postmaster`, `alice` (alias `al`), `bob` in the main domain, `carol` in another; `team`
     /// is a group of alice, bob and bob again; `fwd` forwards to bob, `away` to outside.
     pub async fn new() -> Self {
+        Self::started(Dictionary::new(), |accounts| {
+            Transfer::start(accounts, DequeuerOptions::default())
+        })
+        .await
+    }
+
+    /// As `new`, with these settings of module SMTP, and the transfer started so.
+    pub async fn started(
+        smtp: Dictionary,
+        start: impl FnOnce(Arc<Accounts>) -> Arc<Transfer>,
+    ) -> Self {
         let plan = Plan::new();
         let store = faulty::wrap(angarium_store::memory::open(), plan.clone());
         let clock = Arc::new(Hands(AtomicI64::new(1_800_000_000)));
@@ -55,6 +66,8 @@ impl House {
         let accounts = Accounts::new(store.clone(), options);
         let name = Dictionary::from([("DomainName".to_owned(), Value::from(MAIN))]);
         store.directory.set_settings(&SettingsKey::Server, name, None).await.unwrap();
+        let module = SettingsKey::Module("SMTP".to_owned());
+        store.directory.set_settings(&module, smtp, None).await.unwrap();
         for domain in [MAIN, "other.example"] {
             let record = DomainRecord {
                 name: domain.into(),
@@ -88,13 +101,7 @@ impl House {
             let forwarder = DomainObject::Forwarder(to.into());
             store.directory.put_object(MAIN, name, forwarder, false).await.unwrap();
         }
-        let house = Self {
-            transfer: Transfer::start(accounts.clone(), DequeuerOptions::default()),
-            store,
-            accounts,
-            plan,
-            clock,
-        };
+        let house = Self { transfer: start(accounts.clone()), store, accounts, plan, clock };
         house.group("team", &["alice", "bob@main.example", "bob@main.example"]).await;
         house
     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use angarium_transfer::dns::{Dns, DnsOptions};
 use hickory_resolver::proto::op::{Message, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{A, AAAA, MX, TXT};
+use hickory_resolver::proto::rr::rdata::{A, AAAA, MX, PTR, TXT};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use tokio::net::UdpSocket;
 
@@ -64,8 +64,20 @@ impl Names {
     }
 
     pub fn mx(&self, name: &str, host: &str) {
+        self.mx_at(name, 10, host);
+    }
+
+    /// An MX of this preference; the host `` takes no mail.
+    pub fn mx_at(&self, name: &str, preference: u16, host: &str) {
         let host = Name::from_utf8(format!("{host}.")).unwrap();
-        self.add(name, RData::MX(MX::new(10, host)));
+        self.add(name, RData::MX(MX::new(preference, host)));
+    }
+
+    /// The name of an address.
+    pub fn pointer(&self, ip: &str, name: &str) {
+        let reverse = angarium_transfer::dns::reverse_name(ip.parse().unwrap());
+        let name = Name::from_utf8(format!("{name}.")).unwrap();
+        self.add(&reverse, RData::PTR(PTR(name)));
     }
 
     pub fn address(&self, name: &str, ip: &str) {
@@ -85,6 +97,11 @@ impl Names {
         let Some(RData::TXT(txt)) = data else { panic!("no text at {name}") };
         let octets: Vec<u8> = txt.txt_data.iter().flat_map(|s| s.iter().copied()).collect();
         String::from_utf8(octets).unwrap()
+    }
+
+    /// Nothing is known of this name any more.
+    pub fn forget(&self, name: &str) {
+        self.zone.lock().unwrap().records.remove(&name.to_lowercase());
     }
 
     /// Questions for this name fail from now on.
