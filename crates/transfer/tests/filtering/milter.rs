@@ -8,11 +8,14 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::house::House;
 use crate::{only, send, use_milters};
 
+/// Commands with their data.
+type Heard = Vec<(u8, Vec<u8>)>;
+
 /// What a milter that plays says at the end of a message, and what it was told.
 struct Play {
     steps: u32,
     answers: Vec<(u8, Vec<u8>)>,
-    heard: Arc<Mutex<Vec<(u8, Vec<u8>)>>>,
+    heard: Arc<Mutex<Heard>>,
 }
 
 async fn read(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
@@ -30,7 +33,7 @@ async fn write(stream: &mut TcpStream, kind: u8, data: &[u8]) {
 }
 
 /// Answers connections; `silent` steps are not answered, as was negotiated.
-async fn play(steps: u32, answers: &[(u8, &[u8])]) -> (String, Arc<Mutex<Vec<(u8, Vec<u8>)>>>) {
+async fn play(steps: u32, answers: &[(u8, &[u8])]) -> (String, Arc<Mutex<Heard>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let heard = Arc::<Mutex<Vec<(u8, Vec<u8>)>>>::default();
