@@ -88,6 +88,25 @@ async fn mail_goes_to_the_host_that_the_dns_names() {
     assert_eq!(far.got().len(), 1);
 }
 
+// RFC 5321 section 4.4
+#[tokio::test]
+async fn the_lines_of_final_delivery_stay_at_home() {
+    let (names, far) = (Names::with_far().await, Far::new(Script::default()).await);
+    let house = house(&names, far.port).await;
+    // One recipient; small enough to be read at once, and not.
+    let large = format!("Subject: large\r\n\r\n{}", "0123456789\r\n".repeat(40_000));
+    for message in [MESSAGE, &large] {
+        let submit = Submit::new(Source::Pop, "alice@main.example", &["x@far.example"]);
+        house.transfer.submitter().submit_message(submit, message.as_bytes()).await.unwrap();
+    }
+    for mail in far.has(2).await {
+        let text = mail.text();
+        assert!(text.starts_with("Received: "), "{}", &text[..200]);
+        let body = text.split_once("Subject: ").unwrap().1;
+        assert!([MESSAGE, &large].iter().any(|sent| sent.ends_with(body)), "{}", body.len());
+    }
+}
+
 #[tokio::test]
 async fn a_domain_without_mx_takes_mail_at_its_address() {
     let names = Names::new().await;

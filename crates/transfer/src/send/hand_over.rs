@@ -44,7 +44,13 @@ pub(crate) async fn hand_over(
         done.extend(everybody(&Outcome::failed("5.1.7", "the return path cannot be written")));
         return done;
     };
-    let letter = Letter::new(message, Arc::clone(bodies));
+    let letter = match Letter::open(message, bodies).await {
+        Ok(letter) => letter,
+        Err(error) => {
+            done.extend(everybody(&Outcome::later("4.3.0", error.to_string())));
+            return done;
+        }
+    };
     let fitted = match letter.fit(connection.capabilities(), &from, &to, now).await {
         Ok(fitted) => fitted,
         Err(outcome) => {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use angarium_accounts::{Bodies, BodyId, StoreError};
-use angarium_message::seven_bit;
+use angarium_message::{header, seven_bit};
 use angarium_smtp::Protocol;
 use angarium_smtp::address::{Mailbox, Path};
 use angarium_smtp::parameters::{
@@ -21,6 +21,9 @@ use crate::envelope::{MessageFacts, RecipientFacts};
 
 /// Octets read from the store at a time; a message not larger is read whole, its checksum with it.
 const PIECE: u64 = 256 * 1024;
+
+/// Octets in which the lines of final delivery stand.
+const DELIVERY_LINES: u64 = 4096;
 
 /// Octets of a message that are looked at for its header.
 const HEADER: u64 = 256 * 1024;
@@ -40,6 +43,8 @@ pub enum Content {
         body: BodyId,
         /// Octets.
         size: u64,
+        /// Octets in front that are not sent.
+        front: u64,
     },
     /// Rewritten.
     Memory(Bytes),
@@ -50,7 +55,7 @@ impl Content {
     #[must_use]
     pub fn size(&self) -> u64 {
         match self {
-            Self::Stored { size, .. } => *size,
+            Self::Stored { size, front, .. } => size.saturating_sub(*front),
             Self::Memory(bytes) => bytes.len() as u64,
         }
     }
@@ -62,12 +67,9 @@ impl Content {
                 let at = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
                 Ok(bytes.slice(at..))
             }
-            Self::Stored { size, .. } if at >= *size => Ok(Bytes::new()),
-            Self::Stored { bodies, body, size } if *size <= PIECE && at == 0 => {
-                bodies.read(*body).await
-            }
-            Self::Stored { bodies, body, .. } => {
-                let piece = bodies.read_range(*body, at, PIECE).await?;
+            Self::Stored { .. } if at >= self.size() => Ok(Bytes::new()),
+            Self::Stored { bodies, body, front, .. } => {
+                let piece = bodies.read_range(*body, front.saturating_add(at), PIECE).await?;
                 if piece.is_empty() {
                     return Err(StoreError::Damaged("a body is shorter than it was".to_owned()));
                 }
@@ -79,16 +81,21 @@ impl Content {
     async fn whole(&self) -> Result<Bytes, StoreError> {
         match self {
             Self::Memory(bytes) => Ok(bytes.clone()),
-            Self::Stored { bodies, body, .. } => bodies.read(*body).await,
+            Self::Stored { bodies, body, front, .. } => {
+                let whole = bodies.read(*body).await?;
+                Ok(whole.slice(usize::try_from(*front).unwrap_or(usize::MAX).min(whole.len())..))
+            }
         }
     }
 
     async fn header(&self) -> Result<Bytes, StoreError> {
         let start = match self {
             Self::Memory(bytes) => bytes.clone(),
-            Self::Stored { bodies, body, .. } => bodies.read_range(*body, 0, HEADER).await?,
+            Self::Stored { bodies, body, front, .. } => {
+                bodies.read_range(*body, *front, HEADER).await?
+            }
         };
-        let end = angarium_message::header::header_length(&start);
+        let end = header::header_length(&start);
         Ok(start.slice(..end.min(start.len())))
     }
 }
@@ -117,15 +124,31 @@ pub(crate) struct Addressee {
 }
 
 impl Letter {
-    pub(crate) fn new(message: &QueuedMessage, bodies: Arc<dyn Bodies>) -> Self {
-        let content = Content::Stored { bodies, body: message.body, size: message.size };
-        Self { content, facts: MessageFacts::decode(&message.facts) }
+    /// Without the lines that belong to final delivery alone (RFC 5321 section 4.4): they were
+    /// written in front of it when it was accepted.
+    ///
+    /// # Errors
+    /// As the store.
+    pub(crate) async fn open(
+        message: &QueuedMessage,
+        bodies: &Arc<dyn Bodies>,
+    ) -> Result<Self, StoreError> {
+        let (body, size) = (message.body, message.size);
+        let content = if size <= PIECE {
+            let whole = bodies.read(body).await?;
+            Content::Memory(whole.slice(delivery_lines(&whole)..))
+        } else {
+            let start = bodies.read_range(body, 0, DELIVERY_LINES).await?;
+            let front = delivery_lines(&start) as u64;
+            Content::Stored { bodies: Arc::clone(bodies), body, size, front }
+        };
+        Ok(Self { content, facts: MessageFacts::decode(&message.facts) })
     }
 
     /// `TLS-Required: No` in the header (RFC 8689 section 5).
     pub(crate) async fn tls_optional(&self) -> Result<bool, StoreError> {
         let header = self.content.header().await?;
-        let field = angarium_message::header::find(&header, "TLS-Required");
+        let field = header::find(&header, "TLS-Required");
         Ok(field.is_some_and(|field| field.text().trim().eq_ignore_ascii_case("no")))
     }
 
@@ -236,6 +259,14 @@ impl Addressee {
         }
         Ok(Self { index, path, parameters })
     }
+}
+
+/// Octets of the lines of final delivery in front of a message.
+fn delivery_lines(start: &[u8]) -> usize {
+    header::pieces(start)
+        .take_while(|piece| piece.is("Return-Path") || piece.is("X-Real-To"))
+        .map(|piece| piece.raw.len())
+        .sum()
 }
 
 /// An address for the envelope; an international domain is written in its ASCII form, so that as

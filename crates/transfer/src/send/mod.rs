@@ -300,7 +300,15 @@ impl Sending {
                 Err(outcome) => done.push((index, outcome)),
             }
         }
-        let letter = Letter::new(message, Arc::clone(&self.accounts.store().bodies));
+        let letter = match Letter::open(message, &self.accounts.store().bodies).await {
+            Ok(letter) => letter,
+            Err(error) => {
+                let later = Outcome::later("4.3.0", error.to_string());
+                let left = groups.into_values().flatten().map(|one| (one.index, later.clone()));
+                done.extend(left);
+                return done;
+            }
+        };
         for ((forwarded, smart), to) in groups {
             let path = match &rewritten {
                 Some(path) if forwarded => path.as_str(),
