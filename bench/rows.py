@@ -62,13 +62,14 @@ def scaled(number, scale, least=20):
 class Smtp:
     """P1: from the first connection until the mailboxes have every message; P1b: with ten recipients."""
 
-    def __init__(self, way, connections, scale, reconnect=False, recipients=1, goal=""):
+    def __init__(self, way, connections, scale, reconnect=False, recipients=1, goal="", size=4096):
         self.way, self.connections, self.reconnect = way, connections, reconnect
-        self.recipients = recipients
-        self.count = scaled(min(2000, 200 + 60 * connections) // (4 if recipients > 1 else 1), scale)
+        self.recipients, self.size = recipients, size
+        fewer = 4 if recipients > 1 or size > 4096 else 1
+        self.count = scaled(min(2000, 200 + 60 * connections) // fewer, scale)
         # One account by SMTP, ten by LMTP.
         self.users = 1 if way == "smtp" and recipients == 1 else 10
-        title = f"{way.upper()} 4 KiB x{connections}"
+        title = f"{way.upper()} {size // 1024} KiB x{connections}"
         if reconnect:
             title += ", a connection each"
         if recipients > 1:
@@ -86,9 +87,31 @@ class Smtp:
         facts = site.facts
         more = ["--per-connection", 1] if self.reconnect else []
         o = load("smtp", *site.options(first, self.users), "--" + self.way, facts[self.way],
-                 "--recipient", facts["recipient"], "--messages", self.count, "--size", 4096,
+                 "--recipient", facts["recipient"], "--messages", self.count, "--size", self.size,
                  "--connections", self.connections, "--recipients", self.recipients, *more)
         self.stored.add(site.name, o["stored_per_second"], o["cost"], self.count)
+        self.accepted.add(site.name, o["accepted_per_second"])
+
+
+class Outgoing:
+    """P1C: messages for another system, from the first connection until a sink has had all of them."""
+
+    def __init__(self, scale, size=4096):
+        self.count, self.size = scaled(5000, scale), size
+        title = f"outgoing {size // 1024} KiB x10, {self.count} messages"
+        self.relayed = Figure("P1C", title + ", relayed", "/s", True)
+        self.accepted = Figure("P1C", title + ", accepted", "/s", True)
+        self.figures = [self.relayed, self.accepted]
+
+    def fits(self, site):
+        return site.has("smtp") and site.has("sink")
+
+    def run(self, load, site):
+        facts = site.facts
+        pids = [word for pid in site.pids() for word in ("--pid", pid)]
+        o = load("outgoing", "--smtp", facts["smtp"], "--sink", facts["sink"], "--messages", self.count,
+                 "--size", self.size, "--connections", 10, *pids)
+        self.relayed.add(site.name, o["relayed_per_second"], o["cost"], self.count)
         self.accepted.add(site.name, o["accepted_per_second"])
 
 
@@ -206,8 +229,11 @@ def all_rows(wanted, scale, messages):
         rows += [Smtp("smtp", 1, scale), Smtp("smtp", 10, scale, goal=">= 20"), Smtp("smtp", 50, scale),
                  Smtp("smtp", 10, scale, reconnect=True)]
         rows += [Smtp("lmtp", c, scale, goal=g) for c, g in ((1, ">= 4"), (10, ">= 12"), (50, ">= 20"))]
+        rows += [Smtp(way, c, scale, size=65536) for way in ("smtp", "lmtp") for c in (1, 10, 50)]
     if "P1B" in wanted:
         rows += [Smtp("smtp", 10, scale, recipients=10), Smtp("lmtp", 10, scale, recipients=10, goal=">= 50")]
+    if "P1C" in wanted:
+        rows.append(Outgoing(scale))
     if "P2" in wanted:
         rows += [Append(1, 1, scale, "<= 0.35"), Append(10, 1, scale, ">= 5"), Append(50, 1, scale, ">= 8"),
                  Append(1, 100, scale, ">= 15")]

@@ -5,7 +5,8 @@
 #   postfix.sh stop DIR
 #
 # SITE.json is what the other server's script has written. Postfix makes each message durable in
-# its queue before it is acknowledged, and so does the store behind it once more.
+# its queue before it is acknowledged, and so does the store behind it once more. Mail for
+# sink.example goes to PORT+700, where run.py listens.
 set -eu
 . "$(dirname "$0")/peer.sh"
 
@@ -24,7 +25,8 @@ processes=$(value processes 60 "$@")
 [ -s "$store" ] || fail "store=SITE.json of the server that keeps the mail"
 fact() { sed -n "s/.*\"$1\": \"\([^\"]*\)\".*/\1/p" "$store"; }
 lmtp=$(fact lmtp) imap=$(fact imap)
-unused "$port"
+sink=$((port + 700))
+unused "$port" "$sink"
 mkdir -p "$settings" "$dir/queue" "$dir/data"
 chmod 755 "$dir"
 chown postfix: "$dir/data"
@@ -49,7 +51,10 @@ alias_database =
 virtual_mailbox_domains = $domain
 virtual_mailbox_maps = static:here
 virtual_transport = lmtp:inet:$lmtp
-# Nothing may leave this machine.
+relay_domains = sink.example
+transport_maps = inline:{sink.example=smtp:[127.0.0.1]:$sink}
+smtp_destination_concurrency_limit = 20
+# Nothing else leaves this machine.
 default_transport = error:no mail leaves the bench
 relay_transport = error:no mail leaves the bench
 disable_dns_lookups = yes
@@ -91,7 +96,7 @@ postlog unix-dgram n - n - 1 postlogd
 END
 postfix -c "$settings" start >"$dir/start.log" 2>&1 </dev/null || fail "$(cat "$dir/start.log")"
 until_answers 20 "$port"
-site "postfix+$(fact name)" "$dir/queue/pid/master.pid" smtp="$port" imap="${imap#*:}"
+site "postfix+$(fact name)" "$dir/queue/pid/master.pid" smtp="$port" imap="${imap#*:}" sink="$sink"
 # Both servers do the work, so both are counted.
 pid_file=$(sed -n 's/.*"pid_files": \["\([^"]*\)"\].*/\1/p' "$store")
 sed -i "s|\"pid_files\": \[|&\"$pid_file\", |" "$dir/site.json"

@@ -3,4 +3,5 @@
 pub mod corpus;
 pub mod crash;
 pub mod load;
+pub(crate) mod sink;
 pub mod stress;

@@ -15,6 +15,7 @@ mod fill;
 mod imap;
 mod messages;
 mod notify;
+mod outgoing;
 mod pop;
 mod processes;
 mod smtp;
@@ -40,6 +41,8 @@ pub struct Options {
 enum Work {
     /// Deliver by SMTP or LMTP and wait until all of it is in the mailboxes.
     Smtp(smtp::Options),
+    /// Deliver for another system and wait until all of it has come out at a sink.
+    Outgoing(outgoing::Options),
     /// APPEND, one message or many in a command, over one or many connections.
     Append(append::Options),
     /// FETCH of all messages of a mailbox.
@@ -119,6 +122,7 @@ fn numbered(pattern: &str, number: usize) -> String {
 pub fn run(options: &Options) -> io::Result<()> {
     match &options.work {
         Work::Smtp(options) => print(&smtp::run(options)?),
+        Work::Outgoing(options) => print(&outgoing::run(options)?),
         Work::Append(options) => print(&append::run(options)?),
         Work::Fetch(options) => print(&fetch::run(options)?),
         Work::Notify(options) => print(&notify::run(options)?),

@@ -65,7 +65,7 @@ fn abu_04_who_speaks_before_the_greeting_or_ahead_without_leave_is_refused() {
     let said = String::from_utf8_lossy(&said);
     assert!(said.contains("554 ") && !said.contains("message accepted"), "{said}");
     innocent.is_served("early talk");
-    assert_eq!(subjects(&house, "innocent"), [String::new(); 0]);
+    assert!(subjects(&house, "innocent").is_empty());
 }
 
 /// Ways to write an address so that a careless server sends it on; the goal is always

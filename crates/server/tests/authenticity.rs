@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use house::{ANGARIUM, DOMAIN, House};
 
 #[test]
-fn keys_are_made_and_rotated_and_mail_sent_after_that_is_signed() {
+fn keys_are_made_rotated_and_sealed_and_every_record_is_printed() {
     let house = House::build();
     let (code, out) = house.angarium(&["dkim", "new", DOMAIN, "--algorithm", "ed25519"]);
     assert_eq!(code, 0, "{out}");
@@ -20,10 +20,6 @@ fn keys_are_made_and_rotated_and_mail_sent_after_that_is_signed() {
     );
     let (code, out) = house.angarium(&["dkim", "list", DOMAIN]);
     assert!(code == 0 && out.contains("ed25519  waiting"), "{out}");
-    // Nobody publishes it: it does not sign yet, unless it is told to.
-    let nobody = ["--resolver", "127.0.0.1:9"];
-    let (code, out) = house.angarium(&[&["dkim", "rotate", DOMAIN], &nobody[..]].concat());
-    assert_eq!(code, 4, "{out}");
     let (code, out) = house.angarium(&["dkim", "rotate", DOMAIN, "--force"]);
     assert_eq!(code, 0, "{out}");
     let (_, out) = house.angarium(&["dkim", "list", DOMAIN]);
@@ -49,9 +45,6 @@ fn keys_are_made_and_rotated_and_mail_sent_after_that_is_signed() {
     ] {
         assert!(out.contains(part), "{part} in {out}");
     }
-    let check = [&["dns", DOMAIN, "--check", "--json"], &nobody[..]].concat();
-    let (code, out) = house.angarium(&check);
-    assert!(code == 2 && out.contains("\"state\":\"unknown\""), "{code} {out}");
 }
 
 #[test]

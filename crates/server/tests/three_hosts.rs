@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use house::certificates::Authority;
 use house::foreign::{Foreign, exim};
-use house::island::{address, cover, island};
+use house::island::{cover, host, island};
 use house::names::{Names, Seal, Zone};
 use house::smtp::{Smtp, letter};
 use house::{House, Imap};
@@ -64,21 +64,27 @@ impl Network {
     }
 
     fn ours(authority: &Authority, names: &Names, accounts: &[&str]) -> House {
-        address(OURS);
         let mut ours = House::alone(OURS, "ours.example");
+        ours.within = host(OURS);
         let settings = ours.base.join("Settings");
         std::fs::create_dir_all(&settings).unwrap();
         let issued = authority.issue("mx.ours.example");
         std::fs::copy(issued.certificate, settings.join("tls-certificate.pem")).unwrap();
         std::fs::copy(issued.key, settings.join("tls-key.pem")).unwrap();
         ours.more.push("--clear-text-logins".to_owned());
+        // The test's authority is one the system trusts.
+        let trusted = authority.certificate().display().to_string();
+        ours.environment.push(("SSL_CERT_FILE".to_owned(), trusted));
         ours.start();
         let anchor = names.anchor();
-        for line in [format!(
+        let dns = format!(
             "UpdateModule SMTP {{DNSServers=\"{RESOLVER}:53\";DNSValidation=YES;\
-             DNSTrustAnchor=\"{}\";}}",
+             DNSTrustAnchor=\"{}\";HELOName=\"mx.ours.example\";}}",
             anchor.display()
-        )] {
+        );
+        // What waits for days on the Internet waits for seconds here.
+        let queue = "UpdateModule QUEUE {RetryAfter=(1s, 1s, 2s);}".to_owned();
+        for line in [dns, queue] {
             assert_eq!(ours.angarium(&["cli", &line]).0, 0, "{line}");
         }
         for account in accounts {

@@ -217,7 +217,7 @@ fn a_newer_format_is_refused_with_its_reason() {
     let base = TempDir::new().unwrap();
     opened(base.path()).close();
     let version = base.path().join("VERSION");
-    let text = std::fs::read_to_string(&version).unwrap().replace("format 2", "format 99");
+    let text = std::fs::read_to_string(&version).unwrap().replace("format 3", "format 99");
     std::fs::write(&version, text).unwrap();
     let Err(StoreError::Invalid(why)) = open(Options::new(base.path())) else {
         panic!("a newer format was opened");

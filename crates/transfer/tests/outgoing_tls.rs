@@ -77,13 +77,22 @@ async fn tls_is_used_where_offered_whatever_the_certificate() {
 async fn an_offer_that_does_not_work_is_no_reason_to_keep_the_mail() {
     let (names, authority) = (Names::with_far().await, Authority::new());
     let acceptor = authority.acceptor("mx.far.example");
-    // It says go, and then speaks SMTP in clear.
-    let answers = vec![("STARTTLS", "220 go\r\n220 no TLS here after all")];
-    let script = Script { tls: Some(acceptor), answers, ..Script::default() };
+    let script = Script { tls: Some(acceptor), garbled: true, ..Script::default() };
     let far = Far::new(script).await;
     let house = house(names.settings(), options(far.port, &authority)).await;
     submit(&house, MESSAGE).await;
     assert!(!far.has(1).await[0].tls);
+}
+
+#[tokio::test]
+async fn what_comes_in_clear_behind_starttls_is_forgotten() {
+    let (names, authority) = (Names::with_far().await, Authority::new());
+    let acceptor = authority.acceptor("mx.far.example");
+    let answers = vec![("STARTTLS", "220 go\r\n554 said by somebody in between")];
+    let far = Far::new(Script { tls: Some(acceptor), answers, ..Script::default() }).await;
+    let house = house(names.settings(), options(far.port, &authority)).await;
+    submit(&house, MESSAGE).await;
+    assert!(far.has(1).await[0].tls);
 }
 
 #[tokio::test]

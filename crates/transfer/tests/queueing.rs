@@ -6,14 +6,18 @@
 mod house;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
-use angarium_accounts::{Actor, Dictionary, MessageBody, QueueId, Value};
-use angarium_store::{NewQueued, QueueName, QueuedMessage, QueuedRecipient, RecipientState};
+use angarium_accounts::{
+    Actor, Dictionary, DomainObject, DomainRecord, MessageBody, QueueId, Value,
+};
+use angarium_store::{NewQueued, QueueName, QueuedMessage, QueuedRecipient, RecipientState, Store};
 use angarium_transfer::deliver::{Channels, Outcome, Reach};
-use angarium_transfer::{DequeuerOptions, DeskError, Module, Transfer};
+use angarium_transfer::{
+    ConnectionInfo, DequeuerOptions, DeskError, Module, ReceiverSettings, Transfer, serve,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use house::{House, MAIN};
@@ -89,6 +93,64 @@ impl Module for Sender {
             Manner::Down => later(Reach::Queue),
             Manner::Busy => later(Reach::Recipient),
             Manner::Refuse => Outcome::failed("5.1.1", "no such user"),
+        };
+        recipients.iter().map(|index| (*index, outcome.clone())).collect()
+    }
+}
+
+/// A module SMTP that hands everything to another server of ours, by real dialogue.
+struct Bridge {
+    store: Store,
+    peer: OnceLock<Weak<Transfer>>,
+    messages: AtomicUsize,
+}
+
+#[async_trait]
+impl Module for Bridge {
+    fn name(&self) -> &'static str {
+        "SMTP"
+    }
+
+    async fn deliver(
+        &self,
+        message: &Arc<QueuedMessage>,
+        recipients: &[u32],
+    ) -> Vec<(u32, Outcome)> {
+        self.messages.fetch_add(1, Ordering::SeqCst);
+        let peer = self.peer.get().unwrap().upgrade().unwrap();
+        let (ours, theirs) = tokio::io::duplex(1024 * 1024);
+        let info = ConnectionInfo {
+            session: 7,
+            peer: "192.0.2.9:4321".parse().unwrap(),
+            local: "127.0.0.1:25".parse().unwrap(),
+            tls: false,
+        };
+        let receiver = peer.receiver(ReceiverSettings::default(), None);
+        tokio::spawn(serve(theirs, info, receiver));
+        let mut client = house::Client { stream: ours, buffer: Vec::new() };
+        client.expect("220").await;
+        client.say("EHLO peer.example", "250").await;
+        client.say(&format!("MAIL FROM:<{}>", message.return_path), "250").await;
+        for index in recipients {
+            let recipient = &message.recipients[*index as usize];
+            let to = recipient.facts.get("To").and_then(Value::as_str);
+            let to = to.unwrap_or(&recipient.address);
+            let line = format!("RCPT TO:<{to}>\r\n");
+            client.send(line).await;
+            let reply = client.reply().await;
+            if !reply.starts_with("250") {
+                return vec![(*index, Outcome::failed("5.1.1", reply))];
+            }
+        }
+        client.say("DATA", "354").await;
+        let body = self.store.bodies.read(message.body).await.unwrap();
+        client.send(body).await;
+        client.send("\r\n.\r\n").await;
+        let reply = client.reply().await;
+        let outcome = match reply.as_bytes().first() {
+            Some(b'2') => Outcome::Relayed { host: "peer".into(), text: reply, reports: true },
+            Some(b'4') => Outcome::later("4.0.0", reply),
+            _ => Outcome::failed("5.0.0", reply),
         };
         recipients.iter().map(|index| (*index, outcome.clone())).collect()
     }
@@ -423,6 +485,62 @@ async fn a_report_that_comes_back_is_kept_for_the_postmaster_and_makes_no_other(
     let kept = w.house.mailbox("postmaster@main.example", "Undelivered Reports").await;
     assert_eq!(kept.len(), 1);
     assert!(kept[0].contains("Subject: report"));
+}
+
+#[tokio::test]
+async fn two_servers_forwarding_to_each_other_stop_and_the_sender_hears_once() {
+    // ABU-11
+    let mut sides = Vec::new();
+    for (own, other) in [("a.example", "b.example"), ("b.example", "a.example")] {
+        let mut house = House::new().await;
+        house.transfer.stop().await;
+        let bridge = Arc::new(Bridge {
+            store: house.store.clone(),
+            peer: OnceLock::new(),
+            messages: AtomicUsize::new(0),
+        });
+        let record = DomainRecord {
+            name: own.into(),
+            aliases: Vec::new(),
+            settings: Dictionary::new(),
+            account_defaults: Dictionary::new(),
+            template: Dictionary::new(),
+            version: 0,
+        };
+        house.store.directory.create_domain(record).await.unwrap();
+        let forwarder = DomainObject::Forwarder(format!("loop@{other}"));
+        house.store.directory.put_object(own, "loop", forwarder, false).await.unwrap();
+        let options = DequeuerOptions::default();
+        house.transfer =
+            Transfer::start_with(house.accounts.clone(), options, vec![bridge.clone()]);
+        sides.push((house, bridge));
+    }
+    sides[0].1.peer.set(Arc::downgrade(&sides[1].0.transfer)).unwrap();
+    sides[1].1.peer.set(Arc::downgrade(&sides[0].0.transfer)).unwrap();
+    let mut client = sides[0].0.client().await;
+    client.hello().await;
+    let text = "Subject: round and round\r\n\r\nbody\r\n";
+    let reply = client.mail("carol@other.example", &["loop@a.example"], text).await;
+    assert!(reply.starts_with("250"), "{reply}");
+    let reports = async || {
+        let mut reports = sides[0].0.inbox("carol@other.example").await;
+        reports.extend(sides[1].0.inbox("carol@other.example").await);
+        reports
+    };
+    for _ in 0..2_000 {
+        if !reports().await.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for (house, _) in &sides {
+        house.settled().await;
+    }
+    let reports = reports().await;
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert!(reports[0].contains("Action: failed"), "{}", reports[0]);
+    let hops: usize = sides.iter().map(|(_, b)| b.messages.load(Ordering::SeqCst)).sum();
+    assert!((20..=60).contains(&hops), "{hops} hops");
 }
 
 #[tokio::test]

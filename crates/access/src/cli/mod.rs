@@ -13,6 +13,8 @@ mod mailboxes;
 mod objects;
 mod protection;
 mod queues;
+#[cfg(test)]
+mod queues_tests;
 mod server;
 mod sessions;
 mod signing;

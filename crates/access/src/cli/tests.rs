@@ -63,7 +63,7 @@ impl World {
     }
 
     /// The answer as `code text`.
-    async fn run(&self, actor: &Actor, line: &str) -> String {
+    pub(crate) async fn run(&self, actor: &Actor, line: &str) -> String {
         let answer = self.cli.execute(actor, line.as_bytes()).await;
         format!("{} {}", answer.code(), answer.text())
     }
@@ -76,7 +76,7 @@ impl World {
         }
     }
 
-    async fn check(&self, actor: &Actor, script: &[(&str, &str)]) {
+    pub(crate) async fn check(&self, actor: &Actor, script: &[(&str, &str)]) {
         for (line, answer) in script {
             assert_eq!(self.run(actor, line).await, *answer, "{line}");
         }

@@ -1,5 +1,6 @@
 //! Mail servers of others on an island, with files of their own: Postfix and Exim, each the host of a
-//! domain with a certificate, sending with DNSSEC and DANE, all their mail in one maildir.
+//! domain with a certificate, sending with DNSSEC and DANE, all their mail in one maildir; and Dovecot
+//! behind Postfix.
 
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up should fail")]
@@ -196,6 +197,96 @@ impl Drop for Foreign {
         self.stop();
     }
 }
+
+/// Dovecot on 127.0.0.1: LMTP and IMAP, every name with one password.
+pub(crate) struct Dovecot {
+    child: Child,
+    directory: tempfile::TempDir,
+}
+
+impl Dovecot {
+    pub(crate) const LMTP: u16 = 2_024;
+    pub(crate) const IMAP: u16 = 2_143;
+
+    pub(crate) fn start() -> Option<Self> {
+        if !installed("dovecot") || !Path::new("/usr/lib/dovecot/lmtp").exists() {
+            println!("skipped: dovecot's lmtp is not installed");
+            return None;
+        }
+        let directory = room();
+        let at = directory.path();
+        std::fs::create_dir(at.join("mail")).unwrap();
+        chown(at.join("mail"), Some(NOBODY), Some(NOBODY)).unwrap();
+        let conf = DOVECOT_CONF
+            .replace("{at}", at.to_str().unwrap())
+            .replace("{password}", super::PASSWORD)
+            .replace("{imap}", &Self::IMAP.to_string())
+            .replace("{lmtp}", &Self::LMTP.to_string());
+        std::fs::write(at.join("dovecot.conf"), conf).unwrap();
+        let out = std::fs::File::create(at.join("out")).unwrap();
+        let child = Command::new("dovecot")
+            .args(["-F", "-c", at.join("dovecot.conf").to_str().unwrap()])
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().unwrap())
+            .stderr(out)
+            .spawn()
+            .unwrap();
+        let end = Instant::now() + Duration::from_secs(30);
+        for port in [Self::LMTP, Self::IMAP] {
+            while TcpStream::connect(("127.0.0.1", port)).is_err() {
+                let log = std::fs::read_to_string(at.join("out")).unwrap();
+                assert!(Instant::now() < end, "dovecot does not answer: {log}");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        Some(Self { child, directory })
+    }
+}
+
+impl Drop for Dovecot {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
+
+const DOVECOT_CONF: &str = "protocols = imap lmtp
+listen = 127.0.0.1
+base_dir = {at}/run
+state_dir = {at}/state
+log_path = {at}/log
+ssl = no
+disable_plaintext_auth = no
+mail_location = maildir:~/Maildir
+first_valid_uid = 1
+auth_username_format = %Ln
+passdb {
+  driver = static
+  args = password={PLAIN}{password}
+}
+userdb {
+  driver = static
+  args = uid=65534 gid=65534 home={at}/mail/%n allow_all_users=yes
+}
+namespace inbox {
+  inbox = yes
+  separator = /
+}
+service imap-login {
+  inet_listener imap {
+    port = {imap}
+  }
+  inet_listener imaps {
+    port = 0
+  }
+}
+service lmtp {
+  inet_listener lmtp {
+    address = 127.0.0.1
+    port = {lmtp}
+  }
+}
+";
 
 const POSTFIX_MAIN: &str = "compatibility_level = 3.6
 queue_directory = {at}/queue

@@ -7,6 +7,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+/// What the island's hosts are connected by.
+const WIRE: &str = "wire";
 /// Tells the second run that it is one.
 const MARK: &str = "ANGARIUM_TEST_ISLAND";
 
@@ -14,7 +16,11 @@ const MARK: &str = "ANGARIUM_TEST_ISLAND";
 /// is false; where the kernel or the user does not allow it, that is said aloud.
 pub(crate) fn island(test: &str) -> bool {
     if std::env::var_os(MARK).is_some() {
+        run("mount", &["-t", "tmpfs", "tmpfs", "/run"]);
         run("ip", &["link", "set", "lo", "up"]);
+        run("ip", &["link", "add", WIRE, "type", "bridge"]);
+        run("ip", &["address", "add", "192.0.2.254/24", "dev", WIRE]);
+        run("ip", &["link", "set", WIRE, "up"]);
         return true;
     }
     if !super::installed("unshare") || !super::installed("setpriv") || !super::installed("ip") {
@@ -49,6 +55,22 @@ pub(crate) fn island(test: &str) -> bool {
     assert!(out.status.success(), "{test} failed in its network");
     assert!(said.contains("1 passed"), "there is no test {test}");
     false
+}
+
+/// A host with a network address of its own in 192.0.2.0/24: the words that go in front of a command
+/// so that it runs there. Servers that ask which addresses are theirs need one; for others an
+/// [`address`] will do.
+pub(crate) fn host(ip: &str) -> Vec<String> {
+    let number = ip.rsplit('.').next().unwrap();
+    let (name, cable) = (format!("host{number}"), format!("cable{number}"));
+    run("ip", &["netns", "add", &name]);
+    let ends = ["type", "veth", "peer", "name", "eth0", "netns", &name];
+    run("ip", &[&["link", "add", &cable], ends.as_slice()].concat());
+    run("ip", &["link", "set", &cable, "master", WIRE, "up"]);
+    run("ip", &["-n", &name, "address", "add", &format!("{ip}/24"), "dev", "eth0"]);
+    run("ip", &["-n", &name, "link", "set", "eth0", "up"]);
+    run("ip", &["-n", &name, "link", "set", "lo", "up"]);
+    vec!["nsenter".to_owned(), format!("--net=/run/netns/{name}")]
 }
 
 /// Gives the island an address.

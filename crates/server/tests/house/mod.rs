@@ -7,6 +7,7 @@
 pub(crate) mod certificates;
 pub(crate) mod foreign;
 pub(crate) mod hostile;
+pub(crate) mod https;
 pub(crate) mod island;
 pub(crate) mod names;
 pub(crate) mod smtp;
@@ -62,6 +63,8 @@ pub(crate) struct House {
     pub(crate) address: String,
     /// Its main domain.
     pub(crate) domain: String,
+    /// What its command line begins with, before the program: where it runs.
+    pub(crate) within: Vec<String>,
     /// More words of its command line.
     pub(crate) more: Vec<String>,
     /// What stands in its environment beside the rest.
@@ -88,8 +91,8 @@ impl House {
         house
     }
 
-    /// A new server on the standard ports of an address of its own, not yet started: settings that
-    /// stand in files can be put below `base` first.
+    /// A new server on the standard ports of an address, not yet started: settings that stand in
+    /// files can be put below `base` first.
     pub(crate) fn alone(address: &str, domain: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut house = Self::planned(&directory.path().join("base"), address, 0, domain);
@@ -103,6 +106,7 @@ impl House {
             offset,
             address: address.to_owned(),
             domain: domain.to_owned(),
+            within: Vec::new(),
             more: Vec::new(),
             environment: Vec::new(),
             first_words: String::new(),
@@ -115,8 +119,10 @@ impl House {
     pub(crate) fn command(&self) -> Command {
         let secret = self.base.with_extension("password");
         std::fs::write(&secret, PASSWORD).unwrap();
-        let mut command = Command::new(ANGARIUM);
+        let mut words = self.within.iter().map(String::as_str).chain([ANGARIUM]);
+        let mut command = Command::new(words.next().unwrap());
         command
+            .args(words)
             .args(["serve", "--bind", &self.address, "--main-domain", &self.domain])
             .args(["--base", self.base.to_str().unwrap()])
             .args(["--port-offset", &self.offset.to_string()])

@@ -38,6 +38,13 @@ impl Smtp {
         }
     }
 
+    /// One line; empty when the other side has closed.
+    pub(crate) fn hear_line(&mut self) -> String {
+        let mut line = Vec::new();
+        let _ = self.read.read_until(b'\n', &mut line);
+        String::from_utf8_lossy(&line).into_owned()
+    }
+
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.write.write_all(bytes).unwrap();
     }

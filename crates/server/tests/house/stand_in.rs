@@ -48,6 +48,8 @@ pub(crate) struct Taken {
     pub(crate) from: String,
     pub(crate) to: Vec<String>,
     pub(crate) text: String,
+    /// The data as it came over the wire, without the last dot.
+    pub(crate) raw: Vec<u8>,
 }
 
 /// A scripted host that listens until it is dropped.
@@ -199,12 +201,12 @@ fn talk(stream: TcpStream, state: &State) -> std::io::Result<()> {
                     read.read_line(&mut line)?;
                     return Ok(());
                 }
-                let text = data(&mut read)?;
+                let (text, raw) = data(&mut read)?;
                 if manner == Manner::LaterAfterData {
                     say("451 4.3.0 not now\r\n")?;
                     continue;
                 }
-                let taken = Taken { from: from.clone(), to: to.clone(), text };
+                let taken = Taken { from: from.clone(), to: to.clone(), text, raw };
                 state.taken.lock().unwrap().push(taken);
                 if matches!(manner, Manner::CutAfterDot(times) if number <= times) {
                     return Ok(());
@@ -224,20 +226,18 @@ fn inside(line: &str) -> String {
     rest.split_once('>').map_or(rest, |(path, _)| path).to_owned()
 }
 
-/// Reads until the line with the dot.
-fn data(read: &mut impl BufRead) -> std::io::Result<String> {
-    let mut text = Vec::new();
+/// Reads until the line with the dot: the text, and what stood on the wire for it.
+fn data(read: &mut impl BufRead) -> std::io::Result<(String, Vec<u8>)> {
+    let (mut text, mut raw) = (Vec::new(), Vec::new());
     loop {
-        let begin = text.len();
-        if read.read_until(b'\n', &mut text)? == 0 {
+        let mut line = Vec::new();
+        if read.read_until(b'\n', &mut line)? == 0 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
-        if &text[begin..] == b".\r\n" {
-            text.truncate(begin);
-            return Ok(String::from_utf8_lossy(&text).into_owned());
+        if line == b".\r\n" && (raw.is_empty() || raw.ends_with(b"\r\n")) {
+            return Ok((String::from_utf8_lossy(&text).into_owned(), raw));
         }
-        if text[begin..].starts_with(b".") {
-            text.remove(begin);
-        }
+        raw.extend_from_slice(&line);
+        text.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
     }
 }

@@ -80,8 +80,11 @@ impl Dequeuer {
             let now = self.work.accounts.now();
             let Ok(mut found) = queue.lease_queue(name, now, 1, LEASE).await else { break };
             let Some(leased) = found.pop() else { return taken };
-            taken.messages += 1;
             let message = Arc::new(leased.message);
+            if self.work.put_off(&message, &leased.recipients).await {
+                continue;
+            }
+            taken.messages += 1;
             for some in leased.recipients.chunks(sender.channels().recipients.max(1)) {
                 let message = Arc::clone(&message);
                 let part = Part { message, recipients: some.to_vec(), name: name.clone() };

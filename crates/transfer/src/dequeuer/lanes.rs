@@ -247,6 +247,11 @@ impl Lanes {
         self.lanes.get(name).map(|lane| lane.state.clone()).unwrap_or_default()
     }
 
+    /// Whether the store keeps the rest of a queue because enough of it is here.
+    pub(super) fn is_crowded(&self, name: &QueueName) -> bool {
+        self.lanes.get(name).is_some_and(|lane| lane.crowded)
+    }
+
     /// The queues that wait after a failure.
     pub(super) fn blocked(&self) -> Vec<QueueName> {
         let failed = |lane: &Lane| lane.state.failures > 0;

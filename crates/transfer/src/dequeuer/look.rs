@@ -87,6 +87,11 @@ impl Work {
     pub(super) async fn keep(&self, name: &QueueName) {
         locked(&self.kept).insert(name.clone());
         self.park(name, HELD).await;
+        // The list may have changed in between.
+        if !self.settings().is_held(&name.module, &name.queue) {
+            locked(&self.kept).remove(name);
+            self.park(name, i64::MIN).await;
+        }
     }
 
     /// Begins what is due and has room; answers how long to wait for more.

@@ -5,14 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use angarium_accounts::QueueId;
-use angarium_store::{LeasedWork, QueueName, QueuedMessage, RecipientState, RecipientStep, Step};
+use angarium_store::{
+    HELD, LeasedWork, QueueName, QueuedMessage, RecipientState, RecipientStep, Step,
+};
 
 use super::lanes::{Admission, Part};
 use super::settle::{Decision, When, decide};
 use super::{Begun, LEASE, Work, locked};
 use crate::deliver::{Module, Outcome, Reach};
 use crate::envelope::MessageFacts;
+use crate::recipients::LOCAL;
 use crate::report;
+
+/// Local recipients of a message up to which each account has a lane of its own; with more they
+/// are delivered and settled together.
+const FEW: usize = 8;
+
+/// The lane of those.
+const MANY: &str = "*";
 
 /// Seconds after which a recipient is looked at again whose report could not be made.
 const REPORT_AGAIN: i64 = 600;
@@ -73,13 +83,7 @@ impl Work {
         let message = Arc::new(message);
         let now = self.accounts.now();
         let facts = MessageFacts::decode(&message.facts);
-        if let Some(until) = facts.hold_until.filter(|until| *until > now) {
-            // Its queue was hastened; its sender wants it later (RFC 4865).
-            let later = |recipient: &u32| RecipientStep {
-                recipient: *recipient,
-                step: Step::Postponed { not_before: until },
-            };
-            self.settle_steps(&message, recipients.iter().map(later).collect()).await;
+        if self.put_off(&message, &recipients).await {
             return Vec::new();
         }
         if facts.by.is_some_and(|by| by.give_back && by.at <= now) {
@@ -90,10 +94,16 @@ impl Work {
             return Vec::new();
         }
         let mut queues: BTreeMap<QueueName, Vec<u32>> = BTreeMap::new();
+        let local = message.recipients.iter().filter(|r| r.module == LOCAL).count();
         for index in recipients {
             let place = usize::try_from(index).ok().and_then(|p| message.recipients.get(p));
             if let Some(recipient) = place {
-                let name = QueueName::new(&recipient.module, &recipient.queue);
+                let queue = if local > FEW && recipient.module == LOCAL {
+                    MANY
+                } else {
+                    recipient.queue.as_str()
+                };
+                let name = QueueName::new(&recipient.module, queue);
                 queues.entry(name).or_default().push(index);
             }
         }
@@ -117,13 +127,29 @@ impl Work {
                     Admission::Begin(part) => begin.push(part),
                     Admission::Waits { crowded: false } => {}
                     Admission::Waits { crowded: true } => {
-                        self.park(&name, angarium_store::HELD).await;
+                        self.park(&name, HELD).await;
+                        // It may have emptied in between.
+                        if !self.lanes().is_crowded(&name) {
+                            self.open(&name).await;
+                        }
                     }
                     Admission::Back(part) => self.give_back(&part.message, &part.recipients).await,
                 }
             }
         }
         begin
+    }
+
+    /// Puts a message off whose sender wants it later (RFC 4865) though its queue was hastened.
+    pub(super) async fn put_off(&self, message: &QueuedMessage, recipients: &[u32]) -> bool {
+        let until = MessageFacts::decode(&message.facts).hold_until;
+        let Some(until) = until.filter(|until| *until > self.accounts.now()) else { return false };
+        let later = |recipient: &u32| RecipientStep {
+            recipient: *recipient,
+            step: Step::Postponed { not_before: until },
+        };
+        self.settle_steps(message, recipients.iter().map(later).collect()).await;
+        true
     }
 
     /// Begins parts, each in a task of its own.
@@ -253,6 +279,10 @@ impl Work {
             tracing::warn!(target: "DEQUEUER", "{name} waits: {error}");
             if !locked(&self.kept).contains(name) {
                 self.park(name, until).await;
+                // Another delivery may have succeeded in between.
+                if self.lanes().state(name).blocked_until.is_none() {
+                    self.open(name).await;
+                }
             }
             for part in back {
                 self.give_back(&part.message, &part.recipients).await;

@@ -39,7 +39,8 @@ impl Module for Handover {
     ) -> Vec<(u32, Outcome)> {
         let mut connection = self.connection.lock().await;
         let (bodies, now) = (&self.accounts.store().bodies, self.accounts.now());
-        let mut done = Box::pin(hand_over(&mut connection, bodies, message, recipients, now)).await;
+        let given = hand_over(&mut connection, bodies, message, recipients, now);
+        let mut done = Box::pin(given).await;
         if connection.is_spent() {
             // The line is cut: the rest waits for the next time as if nothing had been.
             for (_, outcome) in &mut done {

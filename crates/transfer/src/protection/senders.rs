@@ -55,8 +55,7 @@ pub(super) async fn return_path(
         Ok(found) => {
             for mx in found.records.iter().filter(|mx| !mx.host.is_empty()).take(MAX_HOSTS) {
                 // A host that cannot be found now may be another.
-                let Some(answer) = timely(dns.addresses(&mx.host)).await else { return None };
-                let Ok(addresses) = answer else { continue };
+                let Ok(addresses) = timely(dns.addresses(&mx.host)).await? else { continue };
                 if addresses.records.iter().any(|ip| !accounts.is_this_machine(*ip)) {
                     return None;
                 }

@@ -206,6 +206,6 @@ mod tests {
         ] {
             assert_eq!(usable(&[wrong]), []);
         }
-        assert_eq!(usable(&[good.clone()]), [good]);
+        assert_eq!(usable(std::slice::from_ref(&good)), [good]);
     }
 }

@@ -125,7 +125,7 @@ pub(crate) async fn locate(
                     .iter()
                     .map(|mx| Exchanger { preference: mx.preference, host: mx.host.clone() })
                     .collect();
-                let ours = |e: &Exchanger| own.names.iter().any(|n| *n == e.host);
+                let ours = |e: &Exchanger| own.names.contains(&e.host);
                 let hosts = match mx::choose(&records, ours, random::number, MAX_HOSTS) {
                     Choice::Hosts(hosts) => hosts,
                     Choice::Null => {

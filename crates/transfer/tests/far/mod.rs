@@ -166,6 +166,8 @@ pub struct Script {
     /// TLS from the first byte.
     pub wrapped: bool,
     pub lmtp: bool,
+    /// STARTTLS is answered well, and then there is no TLS.
+    pub garbled: bool,
 }
 
 /// A mail server outside.
@@ -219,6 +221,10 @@ impl Far {
         }
         let mut stream = BufReader::new(stream);
         if self.talk(&mut stream, false, true).await {
+            if script.garbled {
+                let _ = stream.write_all(b"this is no TLS\r\n").await;
+                return;
+            }
             let Ok(stream) = script.tls.unwrap().accept(stream.into_inner()).await else { return };
             let mut stream = BufReader::new(stream);
             self.talk(&mut stream, true, false).await;

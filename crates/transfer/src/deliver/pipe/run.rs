@@ -83,26 +83,21 @@ async fn attend(mut child: Child, message: Bytes) -> Ended {
             let _ = feed(&mut input, &message).await;
         }
     };
-    let mut said = Said::default();
+    let (mut said, mut complained) = (Said::default(), Said::default());
     let ended = {
-        let mut heard = Said::default();
-        let listen = async { tokio::join!(hear(output, &mut said), hear(errors, &mut heard)) };
-        let (ended, _) = {
-            tokio::pin!(listen);
-            let both = async { tokio::join!(feed, child.wait()) };
-            tokio::pin!(both);
-            tokio::select! {
-                // All output is read, or somebody else still holds it when the program is gone.
-                _ = &mut listen => ((&mut both).await.1, ()),
-                (_, ended) = &mut both => {
-                    let _ = tokio::time::timeout(LAST_WORDS, &mut listen).await;
-                    (ended, ())
-                }
+        let listen = async { tokio::join!(hear(output, &mut said), hear(errors, &mut complained)) };
+        let work = async { tokio::join!(feed, child.wait()).1 };
+        tokio::pin!(listen, work);
+        tokio::select! {
+            _ = &mut listen => work.await,
+            ended = &mut work => {
+                // Somebody it has started may hold its output open still.
+                let _ = tokio::time::timeout(LAST_WORDS, &mut listen).await;
+                ended
             }
-        };
-        said.0.extend_from_slice(&heard.0);
-        ended
+        }
     };
+    said.0.extend_from_slice(&complained.0);
     let words = plain(&String::from_utf8_lossy(&said.0));
     let ended = match ended {
         Ok(ended) => ended,
