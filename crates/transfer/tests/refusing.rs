@@ -191,7 +191,7 @@ async fn a_full_account_is_known_at_rcpt() {
     house.tried(1).await;
     assert!(house.inbox("bob@main.example").await.is_empty());
     house.set("bob@main.example", "MaxAccountSize", "100K").await;
-    house.clock.0.fetch_add(301, std::sync::atomic::Ordering::SeqCst);
+    house.clock.0.fetch_add(3_601, std::sync::atomic::Ordering::SeqCst);
     house.transfer.wake();
     house.settled().await;
     assert_eq!(house.inbox("bob@main.example").await.len(), 1);
