@@ -93,8 +93,8 @@ pub(crate) enum Command {
         kind: String,
         /// Tell what is wrong or odd in the Router's table, or in a table read from a file before
         /// it is set: refused lines, and records that are never reached.
-        #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
-        check: Option<PathBuf>,
+        #[arg(long, value_name = "FILE", num_args = 0..=1)]
+        check: Option<Option<PathBuf>>,
     },
     /// Keys that sign a domain's mail (DKIM): make, list, show, test, rotate, remove.
     Dkim {

@@ -45,6 +45,7 @@ fn the_two_machines_understand_each_other() {
         for _ in 0..20 {
             while let Some(event) = server.next() {
                 match event {
+                    receive::Event::Hello { .. } => server.welcome(),
                     receive::Event::Mail { .. } | receive::Event::Rcpt { .. } => {
                         server.answer(Reply::new(250, Status(2, 1, 0), "ok"));
                     }

@@ -113,6 +113,7 @@ async fn submission_takes_mail_from_who_proved_himself() {
     assert!(text.ends_with("\r\nSubject: out\r\n\r\nbody\r\n"));
     // The header too says who it is from (ABU-12), and blind copies are seen by nobody.
     assert!(text.contains("\r\nFrom: alice@main.example\r\n"), "{text}");
+    house.set("alice@main.example", "FromPolicy", "Refuse").await;
     let content = "From: boss@main.example\r\n\r\nbody\r\n";
     let reply = client.mail("alice@main.example", &["bob@main.example"], content).await;
     assert!(reply.starts_with("550 5.7.1"), "{reply}");

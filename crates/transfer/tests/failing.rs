@@ -103,7 +103,7 @@ async fn a_failure_is_reported_to_its_sender() {
         "report-type=delivery-status",
         "x@outside.example",
         "Action: failed",
-        "does not send outside",
+        "no module SMTP",
         "Subject: question",
         "Auto-Submitted: auto-replied",
     ] {

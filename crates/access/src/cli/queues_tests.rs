@@ -51,7 +51,7 @@ async fn queues_are_told_of_and_messages_rejected_in_the_form_of_the_field() {
                 ("GetMessageQueueInfo SMTP QUEUE other.example", "200 {}"),
                 ("ReleaseSMTPQueue far.example", "200 OK"),
                 (&reject, "200 OK"),
-                (&reject, "500 there is no such message in the queue"),
+                (&reject, "501 there is no such message in the queue"),
                 ("RejectQueueMessages SENDER <spam@far.example> REPORT NONDN", "200 OK"),
                 (
                     "GetMessageQueueInfo SMTP QUEUE far.example",

@@ -253,6 +253,10 @@ const UNDOCUMENTED: &[&str] = &[
     "UPDATESERVERSIGNALRULE",
 ];
 
+/// Commands that the guides do not know.
+#[cfg(test)]
+const OWN: &[&str] = &["CREATEDKIMKEY", "DELETEDKIMKEY", "LISTDKIMKEYS", "ROTATEDKIMKEYS"];
+
 /// Current names, sorted.
 #[rustfmt::skip]
 const CURRENT: &[&str] = &[
@@ -369,7 +373,7 @@ mod tests {
             assert_ne!(look_up(old), Known::Unknown, "{old}");
         }
         for (name, _) in HERE {
-            assert!(CURRENT.contains(name), "{name}");
+            assert!(CURRENT.contains(name) != OWN.contains(name), "{name}");
         }
     }
 

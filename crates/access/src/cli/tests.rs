@@ -365,7 +365,7 @@ async fn lists_of_addresses_have_their_commands() {
                 ("GetIPState 192.0.2.77", "200 blocked"),
                 ("GetIPState 192.0.2.77 TEMP", "200 blocked"),
                 ("TempBlacklistIP 192.0.2.77 DELETE", "200 OK"),
-                ("GetIPState [192.0.2.77]", "200 stranger"),
+                ("GetIPState \"[192.0.2.77]\"", "200 stranger"),
                 ("GetIPState 192.0.2.2", "200 client"),
                 ("ReportFailedLoginAddress 192.0.2.2", "200 OK"),
                 ("TempBlacklistIP here TIMEOUT 5", "500 here is no IP address"),

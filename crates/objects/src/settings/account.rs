@@ -106,7 +106,7 @@ pub const ACCOUNT_SETTINGS: &[Setting] = &[
     Setting {
         key: "FromPolicy",
         kind: Kind::Choice(&["Any", "Refuse", "Rewrite", "Sender"]),
-        default: Some("Refuse"),
+        default: Some("Sender"),
         who: Who::Named,
         effect: Effect::Now,
         text: "What happens to a submitted message whose From is no address of the account: taken, refused, its From replaced, or a Sender added.",

@@ -34,6 +34,8 @@ impl Meter {
         let after = from.saturating_add(share);
         let over = after.saturating_sub(now).saturating_sub(period.max(share));
         if over > 0 {
+            // Where the clock went back, the wait begins anew from here.
+            self.empty = from;
             return Err(u64::try_from(over / 1000).unwrap_or(0).saturating_add(1));
         }
         self.empty = after;

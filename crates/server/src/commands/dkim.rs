@@ -10,7 +10,7 @@ use angarium_transfer::authenticity::publish::{
 use clap::Subcommand;
 
 use super::dns::{resolver, runtime};
-use super::output::{ask, put, show};
+use super::output::{ask, put, show, tell};
 use super::{REFUSED, WRONG, directory};
 use crate::administration::{Administrator, Answer, parameter};
 use crate::arguments::Base;
@@ -232,7 +232,7 @@ fn rotate(
         return make(base, to, domain, None, None);
     }
     if !force && !published(base, to, domain, &waiting, server)? {
-        eprintln!("angarium: not rotated: what is not published cannot be verified by others");
+        tell("angarium: not rotated: what is not published cannot be verified by others");
         return Ok(WRONG);
     }
     let line = format!("ROTATEDKIMKEYS {}", parameter(domain));

@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::output::put;
+use super::output::{put, tell};
 use super::{REFUSED, UNUSABLE, WRONG, directory, dkim};
 use crate::administration::{Administrator, Answer};
 use crate::arguments::Base;
@@ -242,7 +242,7 @@ pub(super) fn report(
         Ok(summary) if json => put(&summary.json.to_string()),
         Ok(summary) => put(&summary.table),
         Err(why) => {
-            eprintln!("angarium: {}: {why}", file.display());
+            tell(&format!("angarium: {}: {why}", file.display()));
             return Ok(REFUSED);
         }
     }

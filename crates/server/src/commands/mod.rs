@@ -58,7 +58,7 @@ fn execute(command: Command) -> io::Result<u8> {
         Command::Dns { base, arguments } => dns::run(&base, &arguments),
         Command::Dmarc { action } => dns::dmarc(action),
         Command::Tlsrpt { action } => dns::tlsrpt(action),
-        Command::Route { base, check: Some(file), .. } => route::check(&base, &file),
+        Command::Route { base, check: Some(file), .. } => route::check(&base, file.as_deref()),
         Command::Route { base, address, kind, .. } => {
             route::show(&base, &address.unwrap_or_default(), &kind)
         }

@@ -4,7 +4,7 @@ use std::io;
 
 use angarium_accounts::{Dictionary, Value};
 
-use super::output::{ask, put, show};
+use super::output::{ask, put, show, tell as say};
 use super::{REFUSED, directory};
 use crate::administration::{Administrator, Answer};
 use crate::arguments::{Base, ProtectionAction};
@@ -30,11 +30,11 @@ pub(super) fn run(base: &Base, action: &ProtectionAction) -> io::Result<u8> {
         ProtectionAction::Block { ip, time } => {
             let seconds = angarium_objects::spelling::duration(&Value::from(time.as_str()));
             let Some(seconds) = seconds else {
-                eprintln!("angarium: \"{time}\" is no time: such as 30m, 2h or 1d");
+                say(&format!("angarium: \"{time}\" is no time: such as 30m, 2h or 1d"));
                 return Ok(REFUSED);
             };
             if !to.is_running() {
-                eprintln!("angarium: no server runs; it alone remembers whom it keeps out");
+                say("angarium: no server runs; it alone remembers whom it keeps out");
                 return Ok(REFUSED);
             }
             let line = format!("TEMPBLACKLISTIP \"{ip}\" TIMEOUT {seconds}");

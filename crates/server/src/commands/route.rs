@@ -7,7 +7,7 @@ use std::path::Path;
 use angarium_accounts::Value;
 
 use super::directory;
-use super::output::{put, show as show_answer};
+use super::output::{put, show as show_answer, tell};
 use crate::administration::{Administrator, Answer, parameter};
 use crate::arguments::Base;
 use crate::json;
@@ -36,24 +36,25 @@ pub(super) fn show(base: &Base, address: &str, kind: &str) -> io::Result<u8> {
     match refused {
         Some(why) => {
             let number = report.get("code").and_then(Value::as_number).unwrap_or_default();
-            eprintln!("angarium: {why} ({number})");
+            tell(&format!("angarium: {why} ({number})"));
         }
         None => put(&format!("{} ({}) {}", part("module"), part("host"), part("address"))),
     }
     Ok(code)
 }
 
-pub(super) fn check(base: &Base, file: &Path) -> io::Result<u8> {
+pub(super) fn check(base: &Base, file: Option<&Path>) -> io::Result<u8> {
     let mut to = Administrator::reach(&directory(base)?)?;
-    let line = if file.as_os_str().is_empty() {
-        "REVIEW".to_owned()
-    } else {
-        let about = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", file.display()));
-        if std::fs::metadata(file).map_err(about)?.len() > MAX_TABLE {
-            eprintln!("angarium: the table is too long");
-            return Ok(super::WRONG);
+    let line = match file {
+        None => "REVIEW".to_owned(),
+        Some(file) => {
+            let about = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", file.display()));
+            if std::fs::metadata(file).map_err(about)?.len() > MAX_TABLE {
+                tell("angarium: the table is too long");
+                return Ok(super::WRONG);
+            }
+            format!("REVIEW {}", parameter(&std::fs::read_to_string(file).map_err(about)?))
         }
-        format!("REVIEW {}", parameter(&std::fs::read_to_string(file).map_err(about)?))
     };
     let answer = to.execute(&line)?;
     let Answer::Done(Some(Value::Array(remarks))) = &answer else {

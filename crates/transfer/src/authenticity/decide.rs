@@ -93,9 +93,12 @@ mod tests {
 
     use super::*;
 
+    fn value(text: &str) -> Value {
+        angarium_objects::text::parse_line(text).unwrap_or_else(|_| Value::from(text))
+    }
+
     fn settings(pairs: &[(&str, &str)]) -> Settings {
-        let own: Dictionary =
-            pairs.iter().map(|(k, v)| ((*k).to_owned(), Value::from(*v))).collect();
+        let own: Dictionary = pairs.iter().map(|(k, v)| ((*k).to_owned(), value(v))).collect();
         Settings::of(&Scope::Smtp.effective(&own))
     }
 
@@ -155,7 +158,7 @@ mod tests {
     fn a_trusted_seal_counts_and_two_authors_never_pass() {
         let mut found = checked(Grade::Fail, Grade::Fail, Wish::Reject);
         found.sealer = Some("list.example".to_owned());
-        let trusting = settings(&[("ARCTrusted", "list.example"), ("DMARCPolicy", "enforce")]);
+        let trusting = settings(&[("ARCTrusted", "(list.example)"), ("DMARCPolicy", "enforce")]);
         assert!(is(&decide(&trusting, &found), "accept"));
         found.sealer = Some("other.example".to_owned());
         assert!(is(&decide(&trusting, &found), "refuse"));

@@ -41,14 +41,15 @@ impl Backup {
         Self { kept: Cache::new(DOMAINS) }
     }
 
-    /// Whether a route leads to a domain that is backed up here.
+    /// Whether the route of an address as it was given leads to a domain that is backed up here.
     pub(super) async fn asks(
         &self,
         dns: &Dns,
         accounts: &Accounts,
+        given: &str,
         route: &RouteOutcome,
     ) -> BackedUp {
-        let Some(domain) = plain_domain(route) else { return BackedUp::No };
+        let Some(domain) = plain_domain(given, route) else { return BackedUp::No };
         let now = accounts.now();
         if let Some((known, when)) = self.kept.get(&domain)
             && (0..KEPT).contains(&now.saturating_sub(when))
@@ -63,13 +64,14 @@ impl Backup {
 }
 
 /// The domain of a route that is nothing but the address's own domain.
-fn plain_domain(route: &RouteOutcome) -> Option<String> {
+fn plain_domain(given: &str, route: &RouteOutcome) -> Option<String> {
     let RouteOutcome::Remote { host, port: None, direct: false, address, .. } = route else {
         return None;
     };
     let (local, domain) = address.rsplit_once('@')?;
     let simple = !local.is_empty() && !local.contains(['%', '!', '@', ':', '"', '\\']);
-    (simple && domain.eq_ignore_ascii_case(host)).then(|| domain.to_ascii_lowercase())
+    let as_given = given.rsplit_once('@').is_some_and(|(_, own)| own.eq_ignore_ascii_case(host));
+    (simple && as_given && domain.eq_ignore_ascii_case(host)).then(|| domain.to_ascii_lowercase())
 }
 
 /// `None` when the DNS does not say.
@@ -106,8 +108,9 @@ mod tests {
 
     #[test]
     fn abu_06_only_the_plain_domain_of_an_address_is_asked_for() {
+        const GIVEN: &str = "joe@friend.example";
         let yes = remote("joe@Friend.example", "friend.example", None, false);
-        assert_eq!(plain_domain(&yes).as_deref(), Some("friend.example"));
+        assert_eq!(plain_domain(GIVEN, &yes).as_deref(), Some("friend.example"));
         for no in [
             remote("joe@friend.example", "other.example", None, false),
             remote("joe@friend.example", "friend.example", Some(25), false),
@@ -119,7 +122,8 @@ mod tests {
             remote("joe", "friend.example", None, false),
             RouteOutcome::Discard,
         ] {
-            assert_eq!(plain_domain(&no), None, "{no:?}");
+            assert_eq!(plain_domain(GIVEN, &no), None, "{no:?}");
+            assert_eq!(plain_domain("joe@friend.example._via", &yes), None);
         }
     }
 }

@@ -342,7 +342,7 @@ impl Guard {
         }
         let Some(dns) = self.protection.dns() else { return Err(denied()) };
         let accounts = &self.protection.accounts;
-        match self.protection.backup.asks(&dns, accounts, route).await {
+        match self.protection.backup.asks(&dns, accounts, address, route).await {
             BackedUp::Yes => Ok(Why::BackedUp),
             BackedUp::No => Err(denied()),
             BackedUp::Later => {

@@ -111,7 +111,7 @@ impl Attempt<'_> {
                 Decision::NotNamed => {
                     let why = "the host is not named in the domain's MTA-STS policy";
                     self.count(&published, Some(("validation-failure", why)), place, None);
-                    trouble = Some(Trouble::later("4.7.5", why, &place.host).and(trouble));
+                    trouble = Some(Trouble::of_the_message("4.7.5", why, &place.host).and(trouble));
                     continue;
                 }
                 Decision::NotSafe => {

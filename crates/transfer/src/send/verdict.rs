@@ -82,6 +82,16 @@ impl Trouble {
         Self { outcome }
     }
 
+    /// A temporary one that other messages of the queue need not have: which TLS is good enough
+    /// is a matter of each message (REQUIRETLS, `TLS-Required: No`).
+    pub(crate) fn of_the_message(status: &str, text: impl Into<String>, host: &str) -> Self {
+        let mut trouble = Self::later(status, text, host);
+        if let Outcome::Later { reach, .. } = &mut trouble.outcome {
+            *reach = Reach::Recipient;
+        }
+        trouble
+    }
+
     pub(crate) fn never(status: &str, text: impl Into<String>, host: &str) -> Self {
         let (status, text) = (status.to_owned(), text.into());
         Self { outcome: Outcome::Failed { status, text, host: Some(host.to_owned()) } }
@@ -95,7 +105,7 @@ impl Trouble {
                 Self { outcome: failed(reply, host) }
             }
             NotOpen::Refused(reply) => Self::later(&status(reply), said(reply), host),
-            NotOpen::Tls(_, why) => Self::later("4.7.5", why.clone(), host),
+            NotOpen::Tls(_, why) => Self::of_the_message("4.7.5", why.clone(), host),
             NotOpen::Login(why) => Self::later("4.7.8", why.clone(), host),
         }
     }
