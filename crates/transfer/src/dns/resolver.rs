@@ -9,7 +9,7 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError as NetDnsError, NetError};
-use hickory_resolver::proto::dnssec::Proof;
+use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 
@@ -37,10 +37,14 @@ pub struct Dns {
 
 fn build(options: &DnsOptions) -> Result<TokioResolver, String> {
     let (config, opts) = settings(options)?;
-    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-        .with_options(opts)
-        .build()
-        .map_err(|error| error.to_string())
+    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        .with_options(opts);
+    if let Some(file) = options.trust_anchor.as_ref().filter(|_| options.validate) {
+        let anchors = TrustAnchors::from_file(file)
+            .map_err(|error| format!("trust anchors in {}: {error}", file.display()))?;
+        builder = builder.with_trust_anchor(Arc::new(anchors));
+    }
+    builder.build().map_err(|error| error.to_string())
 }
 
 impl Dns {
@@ -239,7 +243,6 @@ fn settings(options: &DnsOptions) -> Result<(ResolverConfig, ResolverOpts), Stri
         (ResolverConfig::from_name_servers(servers.collect()), ResolverOpts::default())
     };
     opts.validate = options.validate;
-    opts.trust_anchor.clone_from(&options.trust_anchor);
     opts.timeout = Duration::from_secs(5);
     opts.attempts = 2;
     opts.cache_size = CACHE;
