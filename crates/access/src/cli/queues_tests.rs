@@ -52,7 +52,7 @@ async fn queues_are_told_of_and_messages_rejected_in_the_form_of_the_field() {
                 ("ReleaseSMTPQueue far.example", "200 OK"),
                 (&reject, "200 OK"),
                 (&reject, "501 there is no such message in the queue"),
-                ("RejectQueueMessages SENDER <spam@far.example> REPORT NONDN", "200 OK"),
+                ("RejectQueueMessages SENDER \"<spam@far.example>\" REPORT NONDN", "200 OK"),
                 (
                     "GetMessageQueueInfo SMTP QUEUE far.example",
                     "200 {lastError=\"no answer\";nTotal=#1;size=#20;}",

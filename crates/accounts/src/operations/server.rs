@@ -2,7 +2,7 @@
 
 use angarium_objects::name::{self, FullName};
 use angarium_objects::rights::{MASTER, SETTINGS};
-use angarium_objects::settings::Scope;
+use angarium_objects::settings::{Scope, module_name};
 use angarium_objects::value::{Dictionary, Value};
 use angarium_store::{AccountKind, DomainRecord, SettingsKey, StoreError};
 
@@ -29,7 +29,7 @@ fn module_key(module: &str) -> Result<SettingsKey, OperationError> {
             .iter()
             .any(|own| module.eq_ignore_ascii_case(own)),
     )?;
-    Ok(SettingsKey::Module(module.to_owned()))
+    Ok(SettingsKey::Module(module_name(module).to_owned()))
 }
 
 impl Accounts {

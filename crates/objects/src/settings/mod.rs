@@ -28,7 +28,7 @@ pub use authenticity::AUTHENTICITY_SETTINGS;
 pub use domain::DOMAIN_SETTINGS;
 pub use effective::{effective_account, effective_domain, effective_server};
 pub use local::LOCAL_SETTINGS;
-pub use module::{Listener, MAX_PORTS, MODULE_SETTINGS, Port, listener};
+pub use module::{Listener, MAX_PORTS, MODULE_SETTINGS, Port, listener, module_name};
 pub use pipe::PIPE_SETTINGS;
 pub use protection::{PROTECTION_LISTS, PROTECTION_SETTINGS};
 pub use queue::QUEUE_SETTINGS;

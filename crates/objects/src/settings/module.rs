@@ -8,6 +8,16 @@ use super::{Effect, Kind, Setting, Who};
 use crate::spelling::{self, Limit};
 use crate::value::{Dictionary, Value};
 
+/// The modules of this server as they are spelled.
+const MODULES: &[&str] =
+    &["SMTP", "IMAP", "POP", "PWD", "LOCAL", "PIPE", "LIST", "Queue", "Protection"];
+
+/// The spelling of a module's name; case does not count for those of this server.
+#[must_use]
+pub fn module_name(given: &str) -> &str {
+    MODULES.iter().find(|known| known.eq_ignore_ascii_case(given)).copied().unwrap_or(given)
+}
+
 /// Most ports of one service.
 pub const MAX_PORTS: usize = 64;
 
@@ -164,6 +174,13 @@ mod tests {
         assert!(ports[0].lmtp);
         assert_eq!(ports[0].own.len(), 1);
         assert_eq!(ports[0].own.get("MessageSizeLimit").and_then(Value::as_str), Some("1M"));
+    }
+
+    #[test]
+    fn a_module_is_found_however_it_is_written() {
+        assert_eq!(module_name("queue"), "Queue");
+        assert_eq!(module_name("Smtp"), "SMTP");
+        assert_eq!(module_name("RPop"), "RPop");
     }
 
     #[test]

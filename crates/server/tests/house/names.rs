@@ -101,8 +101,12 @@ impl Names {
             writeln!(zones, "zone \"{name}\" {{ type primary; file \"{name}.served\"; }};")
                 .unwrap();
         }
-        let conf =
-            self.configuration("authority", &ip, port, "recursion no; dnssec-validation no;");
+        let conf = self.configuration(
+            "authority",
+            &ip,
+            port,
+            "recursion no; dnssec-validation no; max-records-per-type 0;",
+        );
         std::fs::write(self.file("authority.conf"), conf + &zones).unwrap();
         self.run("authority", &ip, port);
         let Some(resolver) = self.resolver.clone() else { return };
