@@ -1,6 +1,6 @@
 //! What the module SMTP is set to about who really sent a message (`reference/smtp.md` section 5.4).
 
-use super::{Effect, Kind, Setting, Who};
+use super::{Kind, Setting};
 
 /// One of these settings.
 const fn setting(
@@ -9,15 +9,7 @@ const fn setting(
     default: &'static str,
     text: &'static str,
 ) -> Setting {
-    Setting {
-        key,
-        kind,
-        default: Some(default),
-        who: Who::Server,
-        effect: Effect::Now,
-        text,
-        since: "0.2",
-    }
+    Setting::of_module(key, kind, Some(default), text)
 }
 
 /// Sorted by key.

@@ -222,6 +222,17 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// A setting of a module, since mail transfer: changed by who may change the server's
+    /// settings, in effect at once.
+    const fn of_module(
+        key: &'static str,
+        kind: Kind,
+        default: Option<&'static str>,
+        text: &'static str,
+    ) -> Self {
+        Self { key, kind, default, who: Who::Server, effect: Effect::Now, text, since: "0.2" }
+    }
+
     /// The built-in default as a value.
     #[must_use]
     pub fn default_value(&self) -> Option<Value> {
