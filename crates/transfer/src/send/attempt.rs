@@ -8,7 +8,7 @@ use angarium_accounts::QueueId;
 use angarium_smtp::Protocol;
 use angarium_smtp::address::Path;
 
-use super::connection::{Connection, Cover, NotOpen, Opening, Verdict};
+use super::connection::{Connection, Cover, NotOpen, Opening};
 use super::dane;
 use super::letter::{Addressee, Letter};
 use super::policy::{Dane, Decision, Facts, Level, Sts, decide};
@@ -18,6 +18,7 @@ use super::sts::{Known, Mode};
 use super::target::{Own, Place, Target, locate, policy_domain};
 use super::tls::Check;
 use super::tls_reports::{Applied, PolicyKind, Wrong};
+use super::told::Verdict;
 use super::verdict::{Next, Trouble, ends, next};
 use super::{Identity, MAX_RECIPIENTS, Sending};
 use crate::deliver::{Outcome, Reach};

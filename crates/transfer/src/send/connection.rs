@@ -23,7 +23,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::letter::Content;
+use super::phases::Phases;
 use super::tls::{Check, TlsClient, failure_type, server_name};
+use super::told::{TEXT, Told, Verdict, bounded, said};
 
 /// Octets read at a time.
 const READ: usize = 8 * 1024;
@@ -31,44 +33,8 @@ const READ: usize = 8 * 1024;
 /// Most octets of a server that are kept while we are still talking.
 const AHEAD: usize = 1024 * 1024;
 
-/// Longest text of a server that is kept for logs and reports, in characters.
-const TEXT: usize = 1_000;
-
 /// How long a server that has closed its ear is given to say why.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-
-/// How long each step may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Phases {
-    /// Until the connection stands.
-    pub connect: Duration,
-    /// Until the greeting.
-    pub greeting: Duration,
-    /// For a reply to EHLO, STARTTLS with its handshake, AUTH.
-    pub hello: Duration,
-    /// For a reply to MAIL, RCPT and DATA.
-    pub command: Duration,
-    /// For a piece of the content to be taken.
-    pub block: Duration,
-    /// For the reply after the content.
-    pub end: Duration,
-    /// For one message altogether, however fast its pieces go.
-    pub message: Duration,
-}
-
-impl Default for Phases {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(30),
-            greeting: Duration::from_secs(300),
-            hello: Duration::from_secs(300),
-            command: Duration::from_secs(300),
-            block: Duration::from_secs(180),
-            end: Duration::from_secs(600),
-            message: Duration::from_secs(7200),
-        }
-    }
-}
 
 /// A stream of either kind.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
@@ -114,24 +80,6 @@ pub(crate) enum NotOpen {
     Tls(&'static str, String),
     /// AUTH was refused or is not possible.
     Login(String),
-}
-
-/// What a server said to one recipient.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It has the message.
-    Taken(Reply),
-    /// It does not want it, now or ever.
-    Refused(Reply),
-    /// The connection broke.
-    Lost {
-        /// How.
-        why: String,
-        /// After the content was given whole: the server may have the message.
-        unknown: bool,
-    },
-    /// Our own content cannot be read now.
-    Unreadable(String),
 }
 
 /// A connection, ready for messages.
@@ -520,59 +468,6 @@ impl Connection {
 }
 
 const NONSENSE: &str = "the server does not speak SMTP";
-
-/// What is known while a message is being given.
-struct Told {
-    verdicts: Vec<Option<Verdict>>,
-    dotted: bool,
-}
-
-impl Told {
-    /// Everybody who has no verdict yet gets this one.
-    fn rest(&mut self, verdict: &Verdict) {
-        for one in &mut self.verdicts {
-            if one.is_none() {
-                *one = Some(verdict.clone());
-            }
-        }
-    }
-
-    /// The replies after the content: one for all, or one for each.
-    fn end(&mut self, replies: &[Reply], broken: Option<&str>) {
-        let mut replies = replies.iter();
-        let mut last = None;
-        for one in self.verdicts.iter_mut().filter(|v| v.is_none()) {
-            last = replies.next().or(last);
-            let Some(reply) = last else { continue };
-            *one = Some(match (reply.is_positive(), broken) {
-                (true, None) => Verdict::Taken(bounded(reply)),
-                // It cannot have what it did not hear.
-                (true, Some(why)) => Verdict::Lost { why: why.to_owned(), unknown: false },
-                (false, _) => Verdict::Refused(bounded(reply)),
-            });
-        }
-    }
-}
-
-/// A reply as it is kept: its text bounded.
-fn bounded(reply: &Reply) -> Reply {
-    let mut left = TEXT;
-    let mut lines = Vec::new();
-    for line in &reply.lines {
-        let line: String = line.chars().take(left).collect();
-        left -= line.chars().count().min(left);
-        lines.push(line);
-        if left == 0 {
-            break;
-        }
-    }
-    Reply { lines, ..reply.clone() }
-}
-
-/// A reply in one line, bounded.
-pub(crate) fn said(reply: &Reply) -> String {
-    bounded(reply).to_string()
-}
 
 async fn connect(remote: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
     let Some(source) = source.filter(|s| s.is_ipv4() == remote.is_ipv4()) else {

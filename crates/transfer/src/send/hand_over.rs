@@ -9,8 +9,9 @@ use angarium_accounts::Bodies;
 use angarium_smtp::Protocol;
 use angarium_store::QueuedMessage;
 
-use super::connection::{Connection, Verdict};
+use super::connection::Connection;
 use super::letter::{Addressee, Letter, path};
+use super::told::Verdict;
 use super::verdict::{Next, next};
 use crate::deliver::Outcome;
 use crate::envelope::RecipientFacts;

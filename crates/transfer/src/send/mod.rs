@@ -10,6 +10,7 @@ mod connection;
 mod dane;
 mod hand_over;
 mod letter;
+mod phases;
 mod policy;
 mod pool;
 mod random;
@@ -19,6 +20,7 @@ mod sts;
 mod target;
 mod tls;
 mod tls_reports;
+mod told;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -41,14 +43,16 @@ use crate::envelope::{MessageFacts, RecipientFacts};
 use crate::recipients::SMTP;
 use crate::srs::{self, Srs};
 
-pub use connection::{Connection, Duplex, Phases, Verdict};
+pub use connection::{Connection, Duplex};
 pub(crate) use connection::{Cover, NotOpen, Opening};
 pub(crate) use hand_over::hand_over;
 pub use letter::Content;
+pub use phases::Phases;
 pub use sts::{Mode as StsMode, Policy as StsPolicy, record_id as sts_record_id};
 pub(crate) use tls::Check;
 pub use tls::TlsClient;
 pub use tls_reports::{FailureDetails, PolicyKind, PolicyResult, TlsReports};
+pub use told::Verdict;
 
 use attempt::Attempt;
 use letter::{Addressee, Letter};

@@ -4,7 +4,8 @@
 
 use angarium_smtp::reply::Reply;
 
-use super::connection::{Connection, NotOpen, Verdict, said};
+use super::connection::{Connection, NotOpen};
+use super::told::{Verdict, said};
 use crate::deliver::{Outcome, Reach};
 
 /// What happens with a recipient next.
