@@ -60,10 +60,13 @@ fn subjects(imap: &mut Imap, mailbox: &str) -> Vec<String> {
 
 /// Runs a program that must succeed, with a home of its own.
 fn run(home: &Path, program: &str, arguments: &[&str]) -> Output {
-    let out = Command::new(program)
+    // A program that waits for ever (for a terminal, for an answer) must not make the whole run wait.
+    let out = Command::new("timeout")
+        .args(["-k", "5", "180", program])
         .args(arguments)
         .env("HOME", home)
         .env("TERM", "xterm")
+        .env("SHELL", "/bin/sh")
         .env_remove("XDG_CONFIG_HOME")
         .stdin(Stdio::null())
         .output()
@@ -293,7 +296,9 @@ fn imap_02_neomutt_reads_deletes_and_copies() {
         house.port(143)
     );
     std::fs::write(&conf, text).unwrap();
-    let command = format!("timeout 60 neomutt -n -F {}", conf.display());
+    // In the foreground: in a process group of its own it would be stopped at its first look at the
+    // terminal, and would never end.
+    let command = format!("timeout --foreground -k 5 60 neomutt -n -F {}", conf.display());
     run(at, "script", &["-qec", &command, "/dev/null"]);
     let left = contents(&mut imap, "INBOX");
     assert_eq!(left.keys().collect::<Vec<_>>(), ["three", "two"]);
