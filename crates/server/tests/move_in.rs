@@ -30,9 +30,7 @@ impl Dovecot {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
-        let probe = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = probe.local_addr().unwrap().port();
-        drop(probe);
+        let port = house::ports::free_port();
         let home = root.join("home");
         std::fs::create_dir(&home).unwrap();
         // As root Dovecot needs other users to run as; mail belongs to one that is no system user.

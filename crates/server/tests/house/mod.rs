@@ -10,11 +10,13 @@ pub(crate) mod hostile;
 pub(crate) mod https;
 pub(crate) mod island;
 pub(crate) mod names;
+pub(crate) mod ports;
 pub(crate) mod smtp;
 pub(crate) mod stand_in;
 
+pub(crate) use ports::free_offset;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -39,20 +41,6 @@ pub(crate) fn installed(program: &str) -> bool {
         eprintln!("skipped: {program} is not installed");
     }
     found
-}
-
-/// An offset so that all standard ports plus it are free now.
-pub(crate) fn free_offset() -> u16 {
-    const PORTS: [u16; 8] = [25, 106, 110, 143, 465, 587, 993, 995];
-    for _ in 0..200 {
-        let probe = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = probe.local_addr().unwrap().port();
-        let offset = port.clamp(12_000, 60_000) - 1_000;
-        if PORTS.iter().all(|p| TcpListener::bind(("127.0.0.1", p + offset)).is_ok()) {
-            return offset;
-        }
-    }
-    panic!("no free ports");
 }
 
 /// A running server.

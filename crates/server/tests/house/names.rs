@@ -62,9 +62,7 @@ impl Names {
     /// Zones served on 127.0.0.1 by a server that only tells what it knows. `None`, said aloud,
     /// without `named`.
     pub(crate) fn on_loopback(zones: Vec<Zone>) -> Option<Self> {
-        let probe = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = probe.local_addr().unwrap().port();
-        drop(probe);
+        let port = super::ports::free_port();
         Self::start(("127.0.0.1", port), None, zones)
     }
 
