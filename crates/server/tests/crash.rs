@@ -1,6 +1,7 @@
 //! CR-02: the real server under load is killed with −9 at random moments, 50 times; every message
 //! it acknowledged is there afterwards, once, and what was for others has gone out.
 //! `cargo xtask crash --rounds 1000` is the long run.
+
 mod house;
 
 #[test]

@@ -200,6 +200,24 @@ const ODD: [(&str, &str, Manner); 10] = [
     ("nonsense.example", "192.0.2.30", Manner::Nonsense),
 ];
 
+/// The domains of the odd hosts, and those whose mail never comes to any host.
+fn odd_zones() -> Vec<Zone> {
+    let mut zones: Vec<Zone> = ODD.iter().map(|(name, ip, _)| odd(name, ip)).collect();
+    zones.push(odd("down.example", "192.0.2.31"));
+    // Its mail host has two addresses, and behind the one is nobody.
+    zones.push(odd("half.example", "192.0.2.32").with("mx", "A 192.0.2.33"));
+    zones.push(Zone::new("null.example", Seal::None).with("", "MX 0 ."));
+    zones.push(Zone::new("self.example", Seal::None).with("", "MX 10 mx.ours.example."));
+    zones.push(
+        Zone::new("inside.example", Seal::None)
+            .with("", "MX 10 mx.inside.example.")
+            .with("mx", "A 127.0.0.1")
+            .with("mx", "A 0.0.0.0")
+            .with("mx", "A 10.0.0.1"),
+    );
+    zones
+}
+
 /// Messages that wait in a queue of ours.
 fn queued(ours: &House, queue: &str) -> usize {
     let (code, table) = ours.angarium(&["queue"]);
@@ -226,25 +244,15 @@ fn mail_to_honest_and_odd_hosts_ends_delivered_bounced_or_queued() {
     if !island("mail_to_honest_and_odd_hosts_ends_delivered_bounced_or_queued") {
         return;
     }
-    let mut zones: Vec<Zone> = ODD.iter().map(|(name, ip, _)| odd(name, ip)).collect();
-    zones.push(odd("down.example", "192.0.2.31"));
-    zones.push(Zone::new("null.example", Seal::None).with("", "MX 0 ."));
-    zones.push(Zone::new("self.example", Seal::None).with("", "MX 10 mx.ours.example."));
-    zones.push(
-        Zone::new("inside.example", Seal::None)
-            .with("", "MX 10 mx.inside.example.")
-            .with("mx", "A 127.0.0.1")
-            .with("mx", "A 0.0.0.0")
-            .with("mx", "A 10.0.0.1"),
-    );
-    let Some(mut net) = Network::build(zones, &["joe"]) else { return };
+    let Some(mut net) = Network::build(odd_zones(), &["joe"]) else { return };
     let hosts: Vec<StandIn> =
         ODD.iter().map(|(_, ip, manner)| StandIn::on_island(ip, *manner)).collect();
+    let half = StandIn::on_island("192.0.2.33", Manner::Honest);
     let host = |name: &str| &hosts[ODD.iter().position(|(n, ..)| *n == name).unwrap()];
 
     // Everything at once, with Exim gone for a while and our server killed in the middle.
     let honest = ["postfix.example", "exim.example"];
-    let ends = ["down.example", "null.example", "self.example", "inside.example"];
+    let ends = ["down.example", "half.example", "null.example", "self.example", "inside.example"];
     let names: Vec<&str> = ODD.iter().map(|(n, ..)| *n).chain(honest).chain(ends).collect();
     let mut sent: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let away = EACH / 4..EACH * 3 / 4;
@@ -283,9 +291,16 @@ fn mail_to_honest_and_odd_hosts_ends_delivered_bounced_or_queued() {
             if counts.iter().all(|n| *n >= 1) { Ok(()) } else { Err(format!("{counts:?}")) }
         });
     }
-    for name in ["grey.example", "liar.example", "slow.example", "cut.example", "middle.example"] {
+    let takers = [
+        ("grey.example", host("grey.example")),
+        ("liar.example", host("liar.example")),
+        ("slow.example", host("slow.example")),
+        ("middle.example", host("middle.example")),
+        ("half.example", &half),
+    ];
+    for (name, host) in takers.iter().chain(&[("cut.example", host("cut.example"))]) {
         until(name, || {
-            let counts = count(&texts(host(name)), &sent[name]);
+            let counts = count(&texts(host), &sent[name]);
             if counts.iter().all(|n| *n >= 1) { Ok(()) } else { Err(format!("{counts:?}")) }
         });
     }
@@ -349,8 +364,8 @@ fn mail_to_honest_and_odd_hosts_ends_delivered_bounced_or_queued() {
     let (postfix, exim) = (net.postfix.letters(), net.exim.letters());
     again.extend(count(&postfix, &sent["postfix.example"]));
     again.extend(count(&exim, &sent["exim.example"]));
-    for name in ["grey.example", "liar.example", "slow.example", "middle.example"] {
-        again.extend(count(&texts(host(name)), &sent[name]));
+    for (name, host) in takers {
+        again.extend(count(&texts(host), &sent[name]));
     }
     let twice: usize = again.iter().map(|n| n - 1).sum();
     println!("{} letters delivered, {twice} again after the kill", again.len());
