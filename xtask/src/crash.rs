@@ -7,6 +7,7 @@
 pub(crate) mod dice;
 pub mod ledger;
 mod load;
+mod relay;
 mod server;
 mod wire;
 
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 use dice::Dice;
 use ledger::{AccountSeen, Kind, Ledger, Problem};
 use load::{Counts, Load, open};
+use relay::Relay;
 use server::{Server, Site};
 use wire::{Imap, Outcome};
 
@@ -80,6 +82,9 @@ pub struct Report {
     pub smtp: [u64; 2],
     /// Messages appended, and those of them acknowledged.
     pub append: [u64; 2],
+    /// Messages sent for another system, those of them acknowledged, and how many came out there
+    /// again because a kill had cut their delivery.
+    pub relayed: [u64; 3],
     /// Changes of flags acknowledged.
     pub flags: u64,
     /// Moves of a message acknowledged.
@@ -104,7 +109,8 @@ impl Report {
     /// True when something was acknowledged and nothing is wrong.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.problems.is_empty() && self.smtp[1] > 0 && self.append[1] > 0
+        let some = |counts: &[u64]| counts.get(1).is_some_and(|acknowledged| *acknowledged > 0);
+        self.problems.is_empty() && some(&self.smtp) && some(&self.append) && some(&self.relayed)
     }
 
     fn problem(&mut self, account: &str, round: u32, problem: &Problem) {
@@ -143,6 +149,10 @@ fn print_report(report: &Report, json: bool) {
     println!("{} rounds of seed {} in {:.1} s", report.rounds, report.seed, report.seconds);
     println!("  SMTP    {} sent, {} acknowledged", report.smtp[0], report.smtp[1]);
     println!("  APPEND  {} sent, {} acknowledged", report.append[0], report.append[1]);
+    println!(
+        "  RELAYED {} sent, {} acknowledged, {} came out again",
+        report.relayed[0], report.relayed[1], report.relayed[2]
+    );
     println!("  {} flags, {} moves, {} removals", report.flags, report.moves, report.removed);
     println!(
         "  {} read back; {} checks; slowest start {} ms",
@@ -177,6 +187,7 @@ struct Rounds<'a> {
     site: Site,
     accounts: Vec<String>,
     ledgers: Vec<Mutex<Ledger>>,
+    relay: Relay,
     counts: Counts,
     dice: Dice,
     report: Report,
@@ -196,6 +207,7 @@ impl<'a> Rounds<'a> {
             site,
             accounts: ACCOUNTS.iter().map(|name| (*name).to_owned()).collect(),
             ledgers: ACCOUNTS.iter().map(|_| Mutex::default()).collect(),
+            relay: Relay::open()?,
             counts: Counts::default(),
             dice: Dice::new(args.seed),
             report: Report { seed: args.seed, ..Report::default() },
@@ -206,6 +218,7 @@ impl<'a> Rounds<'a> {
     fn run(mut self) -> Outcome<Report> {
         let mut server = self.site.start()?;
         self.site.make_accounts(PASSWORD, &self.accounts)?;
+        self.site.tell(PASSWORD, &self.relay.commands())?;
         for account in 0..self.accounts.len() {
             let mut imap = self.login(account)?;
             MAILBOXES.iter().for_each(|mailbox| imap.create(mailbox));
@@ -236,6 +249,8 @@ impl<'a> Rounds<'a> {
         let counts = &self.counts;
         self.report.smtp = [number(&counts.smtp_sent), number(&counts.smtp)];
         self.report.append = [number(&counts.append_sent), number(&counts.append)];
+        let again = self.report.relayed[2];
+        self.report.relayed = [number(&counts.relay_sent), number(&counts.relay), again];
         self.report.flags = number(&counts.flags);
         self.report.moves = number(&counts.moves);
         self.report.removed = number(&counts.removed);
@@ -264,6 +279,9 @@ impl<'a> Rounds<'a> {
             drop(ledger);
             self.thin_out(account, &seen)?;
         }
+        let (problems, again) = self.relay.settle(DRAINING);
+        problems.iter().for_each(|problem| self.report.problem(relay::OUTSIDE, round, problem));
+        self.report.relayed[2] += again;
         Ok(server)
     }
 
@@ -274,11 +292,12 @@ impl<'a> Rounds<'a> {
             site: &self.site,
             accounts: &self.accounts,
             ledgers: &self.ledgers,
+            relay: &self.relay,
             round,
             until: begin + life + Duration::from_secs(1),
             counts: &self.counts,
         };
-        let mut dice: Vec<Dice> = (0..7).map(|_| Dice::new(self.dice.next())).collect();
+        let mut dice: Vec<Dice> = (0..8).map(|_| Dice::new(self.dice.next())).collect();
         let mut throw = || dice.pop().unwrap_or(Dice::new(0));
         let mut killed = Ok(());
         std::thread::scope(|scope| {
@@ -294,6 +313,8 @@ impl<'a> Rounds<'a> {
             }
             let dice = throw();
             threads.push(scope.spawn(move || load.sort(0, dice)));
+            let dice = throw();
+            threads.push(scope.spawn(move || load.relay(dice)));
             std::thread::sleep(life.saturating_sub(begin.elapsed()));
             let died = !server.is_running();
             killed = server.kill();

@@ -1,5 +1,5 @@
 //! Hostile hosts, names and messages on the way out of the running server (reliability: ABU-02,
-//! ABU-11, ABU-13, ABU-14, ABU-16).
+//! ABU-06, ABU-11, ABU-13, ABU-14, ABU-16, ABU-18). ABU-17 is in `three_hosts.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up should fail")]
 
@@ -121,6 +121,60 @@ fn abu_02_no_message_we_pass_on_can_end_early_at_the_next_host() {
         }
     }
     innocent.is_served("messages with odd ends");
+}
+
+#[test]
+fn abu_06_forged_dns_makes_us_nobodys_relay_beyond_a_backups_limits() {
+    let us = "MX 10 mx.house.example.";
+    let zones = vec![
+        Zone::new("house.example", Seal::None).with("", us).with("mx", "A 127.0.0.1"),
+        Zone::new("backed.example", Seal::None)
+            .with("", "MX 5 mx.backed.example.")
+            .with("", us)
+            .with("mx", "A 192.0.2.10"),
+        // Points at us alone, at us first, or nowhere.
+        Zone::new("evil.example", Seal::None).with("", us),
+        Zone::new("best.example", Seal::None).with("", us).with("", "MX 20 mx.backed.example."),
+        Zone::new("other.example", Seal::None).with("", "MX 5 mx.backed.example."),
+        Zone::new("null.example", Seal::None).with("", "MX 0 ."),
+        Zone::new("b.example", Seal::None).with("", "A 192.0.2.77"),
+    ];
+    let Some(names) = Names::on_loopback(zones) else { return };
+    let (house, mut innocent) = house();
+    tell(
+        &house,
+        &format!(
+            "UpdateModule SMTP {{DNSServers=\"{}\";HELOName=\"mx.house.example\";}}",
+            names.authority()
+        ),
+    );
+    let ask = |to: &str| {
+        let mut smtp = Smtp::connect("127.0.0.1", house.port(25));
+        smtp.ok("MAIL FROM:<a@b.example>");
+        smtp.say(&format!("RCPT TO:<{to}>"))
+    };
+    assert!(ask("x@backed.example").starts_with('5'), "the option is off");
+    tell(&house, "UpdateModule PROTECTION {RelayToHostsWeBackup=YES;}");
+    let taken = until("the option", || {
+        let reply = ask("x@backed.example");
+        reply.starts_with("250").then_some(reply)
+    });
+    assert!(taken.starts_with("250"), "{taken}");
+    for to in [
+        "x@evil.example",
+        "x@best.example",
+        "x@other.example",
+        "x@null.example",
+        "x@absent.example",
+        "x%other.example@backed.example",
+        "other.example!x@backed.example",
+        "@backed.example:x@other.example",
+        "x@backed.example@other.example",
+    ] {
+        let reply = ask(to);
+        assert!(reply.starts_with(['4', '5']), "{to}: {reply}");
+    }
+    innocent.is_served("forged records");
 }
 
 #[test]
@@ -290,4 +344,92 @@ fn abu_16_names_in_the_dns_lead_us_into_no_circle_and_to_no_neighbour() {
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
     assert_eq!(inside.connections(), 0);
     assert!(house.peak_kib() < CEILING, "{} KiB", house.peak_kib());
+}
+
+#[test]
+fn abu_18_queues_are_released_to_their_owners_and_a_cut_loses_nothing() {
+    let (house, mut innocent) = house();
+    tell(&house, "UpdateModule QUEUE {HoldMailForDomains=(client.example, other.example);}");
+    let create = |name: &str, domain: &str| {
+        let line = format!(
+            "CreateAccount {name}@{DOMAIN} {{Password=\"{PASSWORD}\";ATRNDomains=({domain});}}"
+        );
+        tell(&house, &line);
+    };
+    create("client", "client.example");
+    create("other", "other.example");
+    send(&house, "a@client.example", "for-client-1");
+    send(&house, "b@client.example", "for-client-2");
+    let open = |name: &str| {
+        let mut smtp = Smtp::connect("127.0.0.1", house.port(25));
+        if !name.is_empty() {
+            smtp.login(&format!("{name}@{DOMAIN}"), PASSWORD);
+        }
+        smtp
+    };
+    // A stranger and the wrong client get nothing.
+    assert!(open("").say("ATRN client.example").starts_with("530"));
+    for (who, what) in
+        [("other", "client.example"), ("joe", "client.example"), ("joe", "*"), ("joe", "")]
+    {
+        let reply = open(who).say(format!("ATRN {what}").trim_end());
+        assert!(reply.starts_with(['4', '5']), "{who} asks for {what}: {reply}");
+    }
+    // ETRN tells a stranger nothing and brings nothing to him: mail goes to the domain's hosts only.
+    let reply = open("").say("ETRN client.example");
+    assert!(!reply.contains("for-client"), "{reply}");
+
+    // The right one, who hangs up in the middle of the first message: it comes again.
+    let mut cut = open("client");
+    cut.ok("ATRN client.example");
+    cut.send(b"220 client.example ESMTP\r\n");
+    turned(&mut cut, true);
+    drop(cut);
+    let mut found = Vec::new();
+    until("the queue after a cut", || {
+        let mut smtp = open("client");
+        if smtp.say("ATRN client.example").starts_with("250") {
+            smtp.send(b"220 client.example ESMTP\r\n");
+            found.extend(turned(&mut smtp, false));
+        }
+        (found.len() >= 2).then_some(())
+    });
+    found.sort();
+    assert_eq!(found, ["for-client-1", "for-client-2"]);
+    innocent.is_served("requests for queues");
+}
+
+/// Plays the server on a connection whose roles have turned; the subjects of what came. With `cut`
+/// it stops in the middle of the first message.
+fn turned(smtp: &mut Smtp, cut: bool) -> Vec<String> {
+    let mut found = Vec::new();
+    loop {
+        let line = smtp.hear_line();
+        let verb = line.get(..4).unwrap_or_default().to_ascii_uppercase();
+        match verb.as_str() {
+            "" => return found,
+            "EHLO" => smtp.send(b"250-client.example\r\n250 8BITMIME\r\n"),
+            "DATA" => {
+                smtp.send(b"354 go on\r\n");
+                loop {
+                    let line = smtp.hear_line();
+                    if cut || line.is_empty() {
+                        return found;
+                    }
+                    if let Some(subject) = line.strip_prefix("Subject: ") {
+                        found.push(subject.trim_end().to_owned());
+                    }
+                    if line == ".\r\n" {
+                        break;
+                    }
+                }
+                smtp.send(b"250 2.0.0 taken\r\n");
+            }
+            "QUIT" => {
+                smtp.send(b"221 2.0.0 bye\r\n");
+                return found;
+            }
+            _ => smtp.send(b"250 2.0.0 well\r\n"),
+        }
+    }
 }

@@ -24,6 +24,7 @@ fn phases() -> Phases {
     let short = Duration::from_secs(1);
     Phases {
         connect: short,
+        connect_first: short,
         greeting: short,
         hello: short,
         command: short,

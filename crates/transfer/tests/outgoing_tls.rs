@@ -26,6 +26,7 @@ async fn house(settings: Dictionary, options: SendingOptions) -> House {
     let short = Duration::from_secs(2);
     let phases = Phases {
         connect: short,
+        connect_first: short,
         greeting: short,
         hello: short,
         command: short,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::dice::Dice;
 use super::ledger::{ID_FIELD, Ledger, Sent};
+use super::relay::{OUTSIDE, Relay};
 use super::server::Site;
 use super::wire::{Imap, Outcome, Wire};
 use super::{DOMAIN, PASSWORD};
@@ -24,6 +25,7 @@ pub(crate) struct Load<'a> {
     pub(crate) accounts: &'a [String],
     /// One for each account.
     pub(crate) ledgers: &'a [Mutex<Ledger>],
+    pub(crate) relay: &'a Relay,
     pub(crate) round: u32,
     pub(crate) until: Instant,
     pub(crate) counts: &'a Counts,
@@ -34,6 +36,8 @@ pub(crate) struct Load<'a> {
 pub(crate) struct Counts {
     pub(crate) smtp_sent: AtomicU64,
     pub(crate) smtp: AtomicU64,
+    pub(crate) relay_sent: AtomicU64,
+    pub(crate) relay: AtomicU64,
     pub(crate) append_sent: AtomicU64,
     pub(crate) append: AtomicU64,
     pub(crate) flags: AtomicU64,
@@ -123,7 +127,8 @@ impl Load<'_> {
                 open(&self.ledgers[*account]).attempt(sent);
             }
             count(&self.counts.smtp_sent, 1);
-            match self.deliver_one(&mut wire, &to, &bytes, dice.below(2) == 0)? {
+            let addresses: Vec<String> = to.iter().map(|account| self.address(*account)).collect();
+            match deliver_one(&mut wire, &addresses, &bytes, dice.below(2) == 0)? {
                 250 => {
                     to.iter().for_each(|account| open(&self.ledgers[*account]).acknowledge(&id));
                     count(&self.counts.smtp, 1);
@@ -134,32 +139,28 @@ impl Load<'_> {
         Ok(())
     }
 
-    fn deliver_one(
-        &self,
-        wire: &mut Wire,
-        to: &[usize],
-        bytes: &[u8],
-        pipelined: bool,
-    ) -> Outcome<u16> {
-        let mut commands = vec![format!("MAIL FROM:<load@{DOMAIN}>\r\n")];
-        for account in to {
-            commands.push(format!("RCPT TO:<{}@{DOMAIN}>\r\n", self.accounts[*account]));
-        }
-        commands.push("DATA\r\n".to_owned());
-        if pipelined {
-            wire.send(commands.concat().as_bytes())?;
-        }
-        for command in &commands {
-            if !pipelined {
-                wire.send(command.as_bytes())?;
-            }
-            let (code, line) = wire.reply()?;
-            if !matches!(code, 250 | 354) {
-                return Err(format!("{} was answered {line}", command.trim()));
+    /// Sends mail for another system until the connection breaks.
+    pub(crate) fn relay(&self, mut dice: Dice) -> Outcome<()> {
+        let mut wire = Wire::connect(self.site.port(25))?;
+        wire.reply()?;
+        wire.ask("EHLO load.example")?;
+        let mut operation = 0;
+        while self.goes_on(operation) {
+            operation += 1;
+            let id = format!("r{}-out-{operation}", self.round);
+            let bytes = message(&mut dice, &id);
+            self.relay.attempt(&id);
+            count(&self.counts.relay_sent, 1);
+            let to = [format!("user{}@{OUTSIDE}", dice.below(5))];
+            match deliver_one(&mut wire, &to, &bytes, dice.below(2) == 0)? {
+                250 => {
+                    self.relay.acknowledge(&id);
+                    count(&self.counts.relay, 1);
+                }
+                code => self.counts.refusal(format!("SMTP answered {code} to {id}")),
             }
         }
-        wire.send(&dotted(bytes))?;
-        Ok(wire.reply()?.0)
+        Ok(())
     }
 
     /// Appends, flags and moves between two mailboxes of an account until the connection breaks.
@@ -277,6 +278,29 @@ impl Load<'_> {
         count(&self.counts.moves, some.len() as u64);
         Ok(())
     }
+}
+
+/// One message over an open connection; the code of the answer to its text.
+fn deliver_one(wire: &mut Wire, to: &[String], bytes: &[u8], pipelined: bool) -> Outcome<u16> {
+    let mut commands = vec![format!("MAIL FROM:<load@{DOMAIN}>\r\n")];
+    for address in to {
+        commands.push(format!("RCPT TO:<{address}>\r\n"));
+    }
+    commands.push("DATA\r\n".to_owned());
+    if pipelined {
+        wire.send(commands.concat().as_bytes())?;
+    }
+    for command in &commands {
+        if !pipelined {
+            wire.send(command.as_bytes())?;
+        }
+        let (code, line) = wire.reply()?;
+        if !matches!(code, 250 | 354) {
+            return Err(format!("{} was answered {line}", command.trim()));
+        }
+    }
+    wire.send(&dotted(bytes))?;
+    Ok(wire.reply()?.0)
 }
 
 fn random_flags(dice: &mut Dice) -> BTreeSet<String> {

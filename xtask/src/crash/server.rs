@@ -110,6 +110,15 @@ impl Site {
 
     /// Makes accounts over the CLI.
     pub(crate) fn make_accounts(&self, password: &str, names: &[String]) -> Outcome<()> {
+        let made = names.iter().map(|name| {
+            let settings = format!("{{Password=\"{}\";}}", super::PASSWORD);
+            format!("CreateAccount {name}@{} {settings}", super::DOMAIN)
+        });
+        self.tell(password, &made.collect::<Vec<_>>())
+    }
+
+    /// Executes commands of the CLI as postmaster.
+    pub(crate) fn tell(&self, password: &str, commands: &[String]) -> Outcome<()> {
         let mut wire = Wire::connect(self.port(106))?;
         let (code, greeting) = wire.reply()?;
         if code != 200 {
@@ -117,9 +126,8 @@ impl Site {
         }
         wire.ask("USER postmaster")?;
         wire.ask(&format!("PASS {password}"))?;
-        for name in names {
-            let settings = format!("{{Password=\"{}\";}}", super::PASSWORD);
-            wire.ask(&format!("CreateAccount {name}@{} {settings}", super::DOMAIN))?;
+        for command in commands {
+            wire.ask(command)?;
         }
         wire.ask("QUIT").map(drop)
     }

@@ -104,7 +104,7 @@ impl StandIn {
         Self { at, state }
     }
 
-    /// From the next connection on it behaves so.
+    /// From the next connection on it behaves so; one that puts off stops to at once.
     pub(crate) fn behave(&self, manner: Manner) {
         *self.state.manner.lock().unwrap() = manner;
     }
@@ -202,7 +202,7 @@ fn talk(stream: TcpStream, state: &State) -> std::io::Result<()> {
                     return Ok(());
                 }
                 let (text, raw) = data(&mut read)?;
-                if manner == Manner::LaterAfterData {
+                if manner == Manner::LaterAfterData && *state.manner.lock().unwrap() == manner {
                     say("451 4.3.0 not now\r\n")?;
                     continue;
                 }

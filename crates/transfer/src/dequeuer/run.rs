@@ -10,7 +10,7 @@ use angarium_store::{
 };
 
 use super::lanes::{Admission, Part};
-use super::settle::{Decision, When, decide};
+use super::settle::{Decision, When, decide, of_held};
 use super::{Begun, LEASE, Work, locked};
 use crate::deliver::{Module, Outcome, Reach};
 use crate::envelope::MessageFacts;
@@ -266,6 +266,8 @@ impl Work {
     pub(super) async fn settle(self: &Arc<Self>, part: &Part, outcomes: Vec<(u32, Outcome)>) {
         let settings = self.settings();
         let now = self.accounts.now();
+        let held = settings.is_held(&part.name.module, &part.name.queue);
+        let outcomes = if held { of_held(outcomes) } else { outcomes };
         let said = outcomes.iter().find_map(|(_, outcome)| match outcome {
             Outcome::Later { reach: Reach::Queue, text, .. } => Some(super::settle::clean(text)),
             _ => None,

@@ -13,6 +13,23 @@ use crate::retry::Next;
 /// Octets of a text of another system that are kept.
 const TEXT_LENGTH: usize = 500;
 
+/// Statuses of a destination that the DNS leads to nowhere, or back to us.
+const NOWHERE: [&str; 4] = ["5.1.2", "5.1.10", "5.4.4", "5.4.6"];
+
+/// What the outcomes of a held queue mean. Its owner often has no host of his own in the DNS, or
+/// ours alone, and comes for his mail; and anybody may ask that the queue is tried (ETRN). Mail
+/// that finds no host then goes on waiting for the owner instead of going back (ABU-18).
+pub(super) fn of_held(outcomes: Vec<(u32, Outcome)>) -> Vec<(u32, Outcome)> {
+    let kept = |outcome| match outcome {
+        Outcome::Failed { status, text, host: None } if NOWHERE.contains(&status.as_str()) => {
+            let status = status.replacen('5', "4", 1);
+            Outcome::Later { status, text, host: None, reach: Reach::Queue }
+        }
+        other => other,
+    };
+    outcomes.into_iter().map(|(index, outcome)| (index, kept(outcome))).collect()
+}
+
 /// What follows the delivery of a part.
 #[derive(Debug, Default)]
 pub(super) struct Decision {
@@ -160,5 +177,35 @@ fn span(seconds: i64) -> String {
         s if s >= 2 * 3600 => format!("{} hours", s / 3600),
         s if s >= 120 => format!("{} minutes", s / 60),
         s => format!("{s} seconds"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn abu_18_held_mail_that_finds_no_host_waits_for_its_owner() {
+        let refused = Outcome::Failed {
+            status: "5.1.2".to_owned(),
+            text: "no such user".to_owned(),
+            host: Some("mx.client.example".to_owned()),
+        };
+        let given = vec![
+            (0, Outcome::failed("5.4.6", "it would come back")),
+            (1, Outcome::failed("5.1.2", "no such domain")),
+            (2, refused.clone()),
+            (3, Outcome::failed("5.3.5", "a fault of our own")),
+        ];
+        let waits = |status: &str, text: &str| Outcome::Later {
+            status: status.to_owned(),
+            text: text.to_owned(),
+            host: None,
+            reach: Reach::Queue,
+        };
+        let kept = of_held(given.clone());
+        assert_eq!(kept[0], (0, waits("4.4.6", "it would come back")));
+        assert_eq!(kept[1], (1, waits("4.1.2", "no such domain")));
+        assert_eq!(kept[2..], given[2..]);
     }
 }

@@ -32,7 +32,14 @@ pub struct DnsOptions {
 /// Asks the DNS; cheap to clone. All clones follow when the options change.
 #[derive(Clone)]
 pub struct Dns {
-    current: Arc<RwLock<(DnsOptions, TokioResolver)>>,
+    current: Arc<RwLock<Current>>,
+}
+
+struct Current {
+    options: DnsOptions,
+    resolver: TokioResolver,
+    /// Grows with every change of the options.
+    edition: u64,
 }
 
 fn build(options: &DnsOptions) -> Result<TokioResolver, String> {
@@ -53,8 +60,8 @@ impl Dns {
     /// # Errors
     /// What is wrong with the options or the system's own settings, for people.
     pub fn new(options: &DnsOptions) -> Result<Self, String> {
-        let current = (options.clone(), build(options)?);
-        Ok(Self { current: Arc::new(RwLock::new(current)) })
+        let (options, resolver) = (options.clone(), build(options)?);
+        Ok(Self { current: Arc::new(RwLock::new(Current { options, resolver, edition: 0 })) })
     }
 
     /// Goes on with other options, if they are others. What was kept of answers is forgotten then.
@@ -62,19 +69,28 @@ impl Dns {
     /// # Errors
     /// As [`Dns::new`]; the old options stay.
     pub fn apply(&self, options: &DnsOptions) -> Result<(), String> {
-        if self.current.read().unwrap_or_else(PoisonError::into_inner).0 == *options {
+        if self.current.read().unwrap_or_else(PoisonError::into_inner).options == *options {
             return Ok(());
         }
-        let made = (options.clone(), build(options)?);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = made;
+        let (options, resolver) = (options.clone(), build(options)?);
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let edition = current.edition.wrapping_add(1);
+        *current = Current { options, resolver, edition };
         Ok(())
+    }
+
+    /// A number that changes with the options: what was concluded from answers of another edition
+    /// may be wrong now.
+    #[must_use]
+    pub fn edition(&self) -> u64 {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).edition
     }
 
     /// The resolver itself as it is now, for the library that checks who sent a message. Cheap;
     /// ask again for every use, since settings may change.
     #[must_use]
     pub fn resolver(&self) -> TokioResolver {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).1.clone()
+        self.current.read().unwrap_or_else(PoisonError::into_inner).resolver.clone()
     }
 
     /// MX records, best first.

@@ -4,7 +4,8 @@
 //! Whoever writes MX records that point here can use this server; that is what the setting warns
 //! of. Its limits (ABU-06): the plain domain of the address and nothing else (no port, no address,
 //! no nested local part, no route by a record); another MX, not ours, with a better preference; an
-//! answer is kept for [`KEPT`] seconds; a DNS that does not answer is *later*.
+//! answer is kept for [`KEPT`] seconds, unless other name servers are asked from then on; a DNS that
+//! does not answer is *later*.
 
 use std::time::Duration;
 
@@ -33,7 +34,15 @@ pub(super) enum BackedUp {
 
 /// The answers of the last minutes.
 pub(super) struct Backup {
-    kept: Cache<String, (bool, i64)>,
+    kept: Cache<String, Kept>,
+}
+
+/// What was found, when, and in which edition of the DNS settings.
+#[derive(Clone, Copy)]
+struct Kept {
+    backed_up: bool,
+    when: i64,
+    edition: u64,
 }
 
 impl Backup {
@@ -50,16 +59,17 @@ impl Backup {
         route: &RouteOutcome,
     ) -> BackedUp {
         let Some(domain) = plain_domain(given, route) else { return BackedUp::No };
-        let now = accounts.now();
-        if let Some((known, when)) = self.kept.get(&domain)
-            && (0..KEPT).contains(&now.saturating_sub(when))
+        let (now, edition) = (accounts.now(), dns.edition());
+        if let Some(known) = self.kept.get(&domain)
+            && known.edition == edition
+            && (0..KEPT).contains(&now.saturating_sub(known.when))
         {
-            return if known { BackedUp::Yes } else { BackedUp::No };
+            return if known.backed_up { BackedUp::Yes } else { BackedUp::No };
         }
         let answer = tokio::time::timeout(PATIENCE, look(dns, accounts, &domain)).await;
-        let Ok(Some(known)) = answer else { return BackedUp::Later };
-        self.kept.insert(domain, (known, now));
-        if known { BackedUp::Yes } else { BackedUp::No }
+        let Ok(Some(backed_up)) = answer else { return BackedUp::Later };
+        self.kept.insert(domain, Kept { backed_up, when: now, edition });
+        if backed_up { BackedUp::Yes } else { BackedUp::No }
     }
 }
 

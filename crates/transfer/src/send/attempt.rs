@@ -58,7 +58,20 @@ struct Published {
     applied: Option<Applied>,
 }
 
+/// One address that is tried.
+#[derive(Clone, Copy)]
+struct Way {
+    remote: SocketAddr,
+    /// There is no other behind it.
+    last: bool,
+}
+
 impl Attempt<'_> {
+    /// The port that is spoken to.
+    fn port(&self) -> u16 {
+        if self.target.is_direct() { self.target.port() } else { self.sending.port }
+    }
+
     pub(super) async fn run(&self, to: Vec<Addressee>) -> Vec<(u32, Outcome)> {
         let accounts = &self.sending.accounts;
         let own = Own {
@@ -67,12 +80,13 @@ impl Attempt<'_> {
             private: self.settings.private,
             source: &self.identity.source,
         };
-        let places = match locate(&self.sending.dns, &self.target, &own).await {
+        let mut places = match locate(&self.sending.dns, &self.target, &own).await {
             Ok(places) => places,
             Err(outcome) => {
                 return to.into_iter().map(|one| (one.index, outcome.clone())).collect();
             }
         };
+        self.sending.quiet.order(&mut places, self.port());
         let mut progress = Progress { left: to, done: Vec::new(), put_off: HashMap::new() };
         let trouble = self.try_places(&places, &mut progress).await;
         let last = trouble.map(|trouble| trouble.outcome).unwrap_or_else(|| Outcome::Later {
@@ -98,6 +112,7 @@ impl Attempt<'_> {
         };
         let mut trouble: Option<Trouble> = None;
         let mut sessions = 0;
+        let last = places.last().and_then(|place| Some((place, place.addresses.last()?)));
         for place in places {
             let published =
                 match self.published(place, domain.as_deref(), &known, tls_optional).await {
@@ -122,10 +137,10 @@ impl Attempt<'_> {
                 }
             };
             for ip in &place.addresses {
-                let port =
-                    if self.target.is_direct() { self.target.port() } else { self.sending.port };
+                let port = self.port();
                 let remote = SocketAddr::new(*ip, port);
-                let opened = self.session(place, remote, level, &published, progress).await;
+                let way = Way { remote, last: Some((place, ip)) == last };
+                let opened = self.session(place, way, level, &published, progress).await;
                 match opened {
                     Ok(()) => {
                         sessions += 1;
@@ -171,7 +186,7 @@ impl Attempt<'_> {
     async fn session(
         &self,
         place: &Place,
-        remote: SocketAddr,
+        way: Way,
         level: &Level,
         published: &Published,
         progress: &mut Progress,
@@ -179,7 +194,7 @@ impl Attempt<'_> {
         let login = if self.smart { self.settings.forward_login.clone() } else { None };
         let key = Key {
             host: place.host.clone(),
-            port: remote.port(),
+            port: way.remote.port(),
             protocol: self.target.protocol(),
             level: level.clone(),
             source: self.identity.source.clone(),
@@ -189,7 +204,7 @@ impl Attempt<'_> {
         loop {
             let mut lease = match self.sending.pool.take(&key) {
                 Some(lease) => lease,
-                None => self.open(place, remote, level, login.as_ref(), published).await?,
+                None => self.open(place, way, level, login.as_ref(), published).await?,
             };
             let stale = self.converse(&mut lease, progress).await;
             let connection = &lease.connection;
@@ -214,11 +229,16 @@ impl Attempt<'_> {
     async fn open(
         &self,
         place: &Place,
-        remote: SocketAddr,
+        way: Way,
         level: &Level,
         login: Option<&(String, String)>,
         published: &Published,
     ) -> Result<Lease, NotOpen> {
+        let Way { remote, last } = way;
+        let mut phases = self.sending.phases;
+        if !last {
+            phases.connect = phases.connect.min(phases.connect_first);
+        }
         let slot = self.sending.pool.slot(remote.ip(), self.settings.per_address).await;
         let slot = slot.ok_or_else(|| {
             NotOpen::Unreachable("too many connections to the host already".to_owned())
@@ -234,9 +254,14 @@ impl Attempt<'_> {
             tls: &self.sending.tls,
             login,
             clear: self.settings.forward_clear,
-            phases: self.sending.phases,
+            phases,
         };
-        let connection = self.cover(&how, level, place, published).await?;
+        let opened = self.cover(&how, level, place, published).await;
+        match &opened {
+            Err(NotOpen::Unreachable(_)) => self.sending.quiet.note(remote),
+            _ => self.sending.quiet.forget(remote),
+        }
+        let connection = opened?;
         if connection.encrypted {
             self.count(published, None, place, Some(&connection));
         } else if matches!(level, Level::May) && connection.protocol == Protocol::Smtp {
@@ -477,8 +502,7 @@ impl Attempt<'_> {
         if !self.settings.dane || !place.name_secure || !place.addresses_secure {
             return Ok(Dane::Absent);
         }
-        let port = if self.target.is_direct() { self.target.port() } else { self.sending.port };
-        match self.sending.dns.tlsa(&place.host, port).await {
+        match self.sending.dns.tlsa(&place.host, self.port()).await {
             Ok(found) if found.secure => {
                 let usable = dane::usable(&found.records);
                 Ok(if usable.is_empty() { Dane::Unusable } else { Dane::Usable(usable) })

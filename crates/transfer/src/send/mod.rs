@@ -13,6 +13,7 @@ mod letter;
 mod phases;
 mod policy;
 mod pool;
+mod quiet;
 mod random;
 mod settings;
 mod state_file;
@@ -95,6 +96,7 @@ pub struct Sending {
     policies: sts::Policies,
     reports: Arc<TlsReports>,
     pool: pool::Pool,
+    quiet: quiet::Quiet,
     phases: Phases,
     port: u16,
     numbers: AtomicU64,
@@ -123,6 +125,7 @@ impl Sending {
             policies,
             reports: Arc::new(TlsReports::new(file("tls-reports.json"))),
             pool: pool::Pool::default(),
+            quiet: quiet::Quiet::new(),
             phases: options.phases,
             port: options.port.unwrap_or(25),
             numbers: AtomicU64::new(1),

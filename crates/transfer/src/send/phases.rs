@@ -5,8 +5,10 @@ use std::time::Duration;
 /// How long each step may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Phases {
-    /// Until the connection stands.
+    /// Until the connection stands, at the last address there is.
     pub connect: Duration,
+    /// The same where another address can be tried instead.
+    pub connect_first: Duration,
     /// Until the greeting.
     pub greeting: Duration,
     /// For a reply to EHLO, STARTTLS with its handshake, AUTH.
@@ -25,6 +27,8 @@ impl Default for Phases {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(30),
+            // Enough for three tries of the machine itself (after 0, 1 and 3 seconds) and a slow way.
+            connect_first: Duration::from_secs(6),
             greeting: Duration::from_secs(300),
             hello: Duration::from_secs(300),
             command: Duration::from_secs(300),
