@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::commands::dkim::DkimAction;
 use crate::commands::dns::{DnsArguments, ReportAction};
+use crate::commands::import::{AccountList, AliasesFile, PasswdFile};
 use clap::{Args, Parser, Subcommand};
 
 /// An open mail server: domains, accounts, mail in and out, and every old server moved in.
@@ -69,17 +70,29 @@ pub(crate) enum Command {
     Import {
         #[command(flatten)]
         base: Base,
-        /// The file: fields Name, Password or UnixPassword, RealName, Aliases, Mailboxes, settings.
-        file: PathBuf,
-        /// Domain of names without one (default: the main domain).
-        #[arg(long)]
+        #[command(flatten)]
+        arguments: AccountList,
+    },
+    /// Make accounts of the users of a Unix system, with their password hashes.
+    ImportPasswd {
+        #[command(flatten)]
+        base: Base,
+        #[command(flatten)]
+        arguments: Box<PasswdFile>,
+    },
+    /// Make aliases, forwarders, groups and Router records of sendmail's file of aliases.
+    ImportAliases {
+        #[command(flatten)]
+        base: Base,
+        #[command(flatten)]
+        arguments: AliasesFile,
+    },
+    /// Show how passwords are stored: how far old hashes have been replaced.
+    Passwords {
+        #[command(flatten)]
+        base: Base,
+        /// The domain (default: all).
         domain: Option<String>,
-        /// Check every line, change nothing.
-        #[arg(long)]
-        check_only: bool,
-        /// Stop at the first line that fails.
-        #[arg(long)]
-        stop_at_first_error: bool,
     },
     /// Ask the Router where an address or login name goes, with every step; or check its table.
     Route {

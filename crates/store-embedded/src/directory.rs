@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 
 use angarium_objects::value::Dictionary;
 use angarium_store::{
-    AccountId, AccountRecord, Directory, DomainObject, DomainRecord, ObjectPage, Result,
-    SettingsKey, StoreError, Versioned,
+    AccountId, AccountRecord, Directory, DomainObject, DomainRecord, NewMailbox, ObjectCounts,
+    ObjectPage, Result, SettingsKey, StoreError, Versioned,
 };
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -38,9 +38,37 @@ impl EmbeddedDirectory {
         self.0.directory_shard()?.submit(decide).await
     }
 
+    /// A page of the names of a domain.
+    async fn page(
+        &self,
+        domain: &str,
+        after: Option<&str>,
+        limit: usize,
+        rows: fn(&Connection, &str, Option<&str>, usize) -> Result<ObjectPage>,
+    ) -> Result<ObjectPage> {
+        check_page(limit)?;
+        let (domain, after) = (domain.to_owned(), after.map(str::to_owned));
+        self.read(move |db| {
+            must_be_domain(db, &domain)?;
+            rows(db, &domain, after.as_deref(), limit)
+        })
+        .await
+    }
+
     async fn purge(&self, id: AccountId) -> Result<()> {
         self.0.shard_of(id)?.submit(move |batch| trees::purge_account(batch, id)).await
     }
+}
+
+fn check_page(limit: usize) -> Result<()> {
+    if (1..=ObjectPage::MAX_LIMIT).contains(&limit) {
+        return Ok(());
+    }
+    Err(StoreError::Invalid("a page has 1 to 10,000 objects".to_owned()))
+}
+
+fn must_be_domain(db: &Connection, name: &str) -> Result<()> {
+    if rows::is_domain(db, name)? { Ok(()) } else { Err(StoreError::NotFound("domain")) }
 }
 
 #[async_trait]
@@ -105,15 +133,23 @@ impl Directory for EmbeddedDirectory {
     }
 
     async fn objects(&self, domain: &str, after: Option<&str>, limit: usize) -> Result<ObjectPage> {
-        if !(1..=ObjectPage::MAX_LIMIT).contains(&limit) {
-            return Err(StoreError::Invalid("a page has 1 to 10,000 objects".to_owned()));
-        }
-        let (domain, after) = (domain.to_owned(), after.map(str::to_owned));
+        self.page(domain, after, limit, rows::objects).await
+    }
+
+    async fn plain_objects(
+        &self,
+        domain: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ObjectPage> {
+        self.page(domain, after, limit, rows::plain_objects).await
+    }
+
+    async fn counts(&self, domain: &str) -> Result<ObjectCounts> {
+        let domain = domain.to_owned();
         self.read(move |db| {
-            if !rows::is_domain(db, &domain)? {
-                return Err(StoreError::NotFound("domain"));
-            }
-            rows::objects(db, &domain, after.as_deref(), limit)
+            must_be_domain(db, &domain)?;
+            rows::counts(db, &domain)
         })
         .await
     }
@@ -139,12 +175,18 @@ impl Directory for EmbeddedDirectory {
         self.change(move |batch| decisions::rename_object(batch, domain, from, to)).await
     }
 
-    async fn create_account(&self, mut record: AccountRecord, now: i64) -> Result<AccountRecord> {
+    async fn create_account_with(
+        &self,
+        mut record: AccountRecord,
+        mailboxes: Vec<NewMailbox>,
+        now: i64,
+    ) -> Result<AccountRecord> {
         let wanted = record.clone();
         self.change(move |batch| decisions::check_new_account(batch, &wanted)).await?;
         let id = AccountId(self.0.next_account.fetch_add(1, Ordering::Relaxed));
         record.id = id;
-        self.0.shard_of(id)?.submit(move |batch| trees::make_account(batch, id, now)).await?;
+        let make = move |batch: &mut Batch<'_>| trees::make_account(batch, id, mailboxes, now);
+        self.0.shard_of(id)?.submit(make).await?;
         match self.change(move |batch| decisions::create_account(batch, record)).await {
             Ok(record) => Ok(record),
             Err(error) => {
@@ -157,6 +199,21 @@ impl Directory for EmbeddedDirectory {
 
     async fn account(&self, id: AccountId) -> Result<Option<AccountRecord>> {
         self.read(move |db| rows::account(db, id)).await
+    }
+
+    async fn accounts(
+        &self,
+        domain: &str,
+        after: AccountId,
+        limit: usize,
+    ) -> Result<Vec<AccountRecord>> {
+        check_page(limit)?;
+        let domain = domain.to_owned();
+        self.read(move |db| {
+            must_be_domain(db, &domain)?;
+            rows::accounts(db, &domain, after, limit)
+        })
+        .await
     }
 
     async fn update_account(

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 use crate::ids::AccountId;
+use crate::mailboxes::NewMailbox;
 use angarium_objects::value::Dictionary;
 
 /// A value and its version; versions start at 1 and grow by 1 with each change.
@@ -115,6 +116,19 @@ impl ObjectPage {
     pub const MAX_LIMIT: usize = 10_000;
 }
 
+/// How many objects of each kind a domain has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ObjectCounts {
+    /// Accounts.
+    pub accounts: u64,
+    /// Other names of accounts.
+    pub aliases: u64,
+    /// Forwarders.
+    pub forwarders: u64,
+    /// Groups.
+    pub groups: u64,
+}
+
 /// Operations on objects. Each is whole or not at all and durable when it answers. Where
 /// `expected` is given, the stored version must equal it (`VersionConflict` else).
 ///
@@ -155,6 +169,15 @@ pub trait Directory: Send + Sync {
     async fn lookup(&self, domain: &str, name: &str) -> Result<Option<DomainObject>>;
     /// Objects of a domain by name, at most `limit` (1 to 10,000) after `after`.
     async fn objects(&self, domain: &str, after: Option<&str>, limit: usize) -> Result<ObjectPage>;
+    /// As `objects`, forwarders and groups alone; the accounts between them cost nothing.
+    async fn plain_objects(
+        &self,
+        domain: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ObjectPage>;
+    /// How many objects of each kind a domain (its own name) has. It costs the same however many.
+    async fn counts(&self, domain: &str) -> Result<ObjectCounts>;
     /// Makes or replaces a forwarder or group; `Invalid` for other kinds.
     async fn put_object(
         &self,
@@ -170,9 +193,27 @@ pub trait Directory: Send + Sync {
 
     /// Makes an account (`record.id` and `version` are ignored) with an empty INBOX whose validity
     /// is at least `now` (seconds since 1970).
-    async fn create_account(&self, record: AccountRecord, now: i64) -> Result<AccountRecord>;
+    async fn create_account(&self, record: AccountRecord, now: i64) -> Result<AccountRecord> {
+        self.create_account_with(record, Vec::new(), now).await
+    }
+    /// As `create_account`, with these mailboxes beside INBOX: the account comes with all of them
+    /// or not at all. `Exists("mailbox")` when one is there twice.
+    async fn create_account_with(
+        &self,
+        record: AccountRecord,
+        mailboxes: Vec<NewMailbox>,
+        now: i64,
+    ) -> Result<AccountRecord>;
     /// An account by its id.
     async fn account(&self, id: AccountId) -> Result<Option<AccountRecord>>;
+    /// Accounts of a domain (its own name) in the order of their ids: at most `limit` (1 to
+    /// 10,000) after `after`. An empty answer is the end.
+    async fn accounts(
+        &self,
+        domain: &str,
+        after: AccountId,
+        limit: usize,
+    ) -> Result<Vec<AccountRecord>>;
     /// Replaces aliases, settings, rights, subscription, mailbox aliases and info; `domain` and
     /// `name` must be unchanged.
     async fn update_account(

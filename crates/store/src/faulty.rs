@@ -14,7 +14,8 @@ use bytes::Bytes;
 use crate::Store;
 use crate::bodies::{Bodies, BodyWriter, HeadLength, StagedBody, Top};
 use crate::directory::{
-    AccountRecord, Directory, DomainObject, DomainRecord, ObjectPage, SettingsKey, Versioned,
+    AccountRecord, Directory, DomainObject, DomainRecord, ObjectCounts, ObjectPage, SettingsKey,
+    Versioned,
 };
 use crate::error::{Result, StoreError};
 use crate::ids::{AccountId, BodyId, MailboxId, ModSeq, QueueId, Uid};
@@ -230,8 +231,12 @@ family! { Directory, directory, {},
     put_object(domain: &str, name: &str, object: DomainObject, replace: bool) -> ();
     remove_object(domain: &str, name: &str) -> ();
     rename_object(domain: &str, from: &str, to: &str) -> ();
-    create_account(record: AccountRecord, now: i64) -> AccountRecord;
+    plain_objects(domain: &str, after: Option<&str>, limit: usize) -> ObjectPage;
+    counts(domain: &str) -> ObjectCounts;
+    create_account_with(record: AccountRecord, mailboxes: Vec<NewMailbox>, now: i64)
+        -> AccountRecord;
     account(id: AccountId) -> Option<AccountRecord>;
+    accounts(domain: &str, after: AccountId, limit: usize) -> Vec<AccountRecord>;
     update_account(record: AccountRecord, expected: Option<u64>) -> AccountRecord;
     rename_account(id: AccountId, domain: &str, name: &str) -> AccountRecord;
     delete_account(id: AccountId) -> ();

@@ -28,8 +28,8 @@ use std::sync::Arc;
 pub use annotations::{AnnotationBound, AnnotationChanges, Annotations};
 pub use bodies::{Bodies, BodyWriter, HeadLength, MessageBody, StagedBody, Top};
 pub use directory::{
-    AccountKind, AccountRecord, Directory, DomainObject, DomainRecord, ObjectPage, SettingsKey,
-    Versioned,
+    AccountKind, AccountRecord, Directory, DomainObject, DomainRecord, ObjectCounts, ObjectPage,
+    SettingsKey, Versioned,
 };
 pub use error::{Result, StoreError};
 pub use feed::{Change, ChangeListener, Feed};

@@ -9,6 +9,7 @@ mod alerts;
 mod arguments;
 mod domains;
 mod ending;
+mod import;
 mod mailboxes;
 mod objects;
 mod protection;
@@ -186,6 +187,7 @@ impl Cli {
             Family::Sessions => Box::pin(sessions::run(self, actor, name, left)).await,
             Family::Protection => Box::pin(protection::run(self, actor, name, left)).await,
             Family::Queues => Box::pin(queues::run(self, actor, name, left)).await,
+            Family::Import => Box::pin(import::run(self, actor, name, left)).await,
             Family::Server => Box::pin(server::run(self, actor, name, left)).await,
         }
     }

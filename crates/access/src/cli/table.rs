@@ -13,6 +13,7 @@ pub(crate) enum Family {
     Protection,
     Signing,
     Queues,
+    Import,
     Server,
 }
 
@@ -172,6 +173,9 @@ const HERE: &[(&str, Family)] = &[
     ("CREATEDKIMKEY", Family::Signing),
     ("ROTATEDKIMKEYS", Family::Signing),
     ("DELETEDKIMKEY", Family::Signing),
+    ("IMPORTACCOUNTS", Family::Import),
+    ("FINDOBJECTS", Family::Import),
+    ("GETPASSWORDFORMS", Family::Import),
     ("GETMODULE", Family::Server),
     ("UPDATEMODULE", Family::Server),
     ("SETMODULE", Family::Server),
@@ -255,7 +259,11 @@ const UNDOCUMENTED: &[&str] = &[
 
 /// Commands that the guides do not know.
 #[cfg(test)]
-const OWN: &[&str] = &["CREATEDKIMKEY", "DELETEDKIMKEY", "LISTDKIMKEYS", "ROTATEDKIMKEYS"];
+#[rustfmt::skip]
+const OWN: &[&str] = &[
+    "CREATEDKIMKEY", "DELETEDKIMKEY", "FINDOBJECTS", "GETPASSWORDFORMS", "IMPORTACCOUNTS",
+    "LISTDKIMKEYS", "ROTATEDKIMKEYS",
+];
 
 /// Current names, sorted.
 #[rustfmt::skip]

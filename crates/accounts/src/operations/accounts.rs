@@ -1,6 +1,8 @@
 //! Operations on accounts: making, renaming, deleting, settings, aliases, rights, facts.
 
-use angarium_objects::name::{self, FullName};
+use std::collections::BTreeSet;
+
+use angarium_objects::name::FullName;
 use angarium_objects::rights::{
     BASIC_SETTINGS, CAN_ACCESS_MAILBOXES, CAN_CREATE_ACCOUNTS, CAN_CREATE_ALIASES,
     CAN_CREATE_SPECIAL_ACCOUNTS, DOMAIN, MAX_RIGHTS, Rights,
@@ -8,9 +10,10 @@ use angarium_objects::rights::{
 use angarium_objects::settings::{self, Scope};
 use angarium_objects::spelling::{self, Limit};
 use angarium_objects::value::{Dictionary, Value};
-use angarium_store::{AccountId, AccountKind, AccountRecord, DomainObject, NewMailbox};
+use angarium_store::{AccountId, AccountKind, AccountRecord, NewMailbox};
 
-use super::authority::{Authority, allowed, bad_name};
+use super::authority::{Authority, allowed};
+use super::beginnings::{Beginnings, MAX_INITIAL, alias_names, mailbox_names};
 use super::domains::filtered;
 use super::edit::How;
 use super::{NewAccount, OperationError, kind_extension};
@@ -18,14 +21,10 @@ use crate::alerts::without_alerts;
 use crate::mailboxes::{alias_fault, canonical};
 use crate::{Accounts, Actor};
 
-/// Most other names of one account.
-const MAX_ALIASES: usize = 1_000;
 /// Most mailboxes in a subscription list, and most mailbox aliases.
 const MAX_SUBSCRIBED: usize = 10_000;
 /// Longest mailbox name in these, in bytes.
 const MAX_MAILBOX_NAME: usize = 1_024;
-/// Most mailboxes a template makes.
-const MAX_INITIAL: usize = 100;
 /// Template keys that are not account settings: what a new account starts with.
 const INITIAL_MAILBOXES: &str = "Mailboxes";
 const INITIAL_SUBSCRIPTION: &str = "Subscription";
@@ -49,8 +48,13 @@ impl Accounts {
             self.need_in_domain(&authority, &full.domain, CAN_CREATE_SPECIAL_ACCOUNTS).await?;
         }
         let given = filtered(&authority, Scope::Account, account.settings);
-        let id = self.make_account(full, kind, account.legacy, &given, Vec::new()).await?;
-        Ok(id)
+        let mut names = Beginnings::default();
+        if !account.aliases.is_empty() {
+            self.need_in_domain(&authority, &full.domain, CAN_CREATE_ALIASES).await?;
+            names.aliases = alias_names(&account.aliases, &full.name)?;
+        }
+        names.mailboxes = mailbox_names(&account.mailboxes)?;
+        self.make_account_with(full, kind, account.legacy, &given, Vec::new(), names).await
     }
 
     /// Makes an account, rights already checked.
@@ -62,21 +66,34 @@ impl Accounts {
         given: &Dictionary,
         rights: Vec<String>,
     ) -> Result<AccountId, OperationError> {
+        self.make_account_with(full, kind, legacy, given, rights, Beginnings::default()).await
+    }
+
+    /// Makes an account with all it begins with, or nothing of it; rights already checked.
+    async fn make_account_with(
+        &self,
+        full: FullName,
+        kind: AccountKind,
+        legacy: bool,
+        given: &Dictionary,
+        rights: Vec<String>,
+        names: Beginnings,
+    ) -> Result<AccountId, OperationError> {
         let domain = self.domain_facts(&full.domain).await?.ok_or(OperationError::UnknownDomain)?;
         let limit = domain.effective.get("AccountsLimit").and_then(spelling::count);
         if let Some(Limit::Of(limit)) = limit {
-            let is_account = |object: &DomainObject| matches!(object, DomainObject::Account(_));
-            let there = self.objects_where(&full.domain, is_account).await?.len() as u64;
+            let there = self.store.directory.counts(&full.domain).await?.accounts;
             if there >= limit {
                 return Err(OperationError::LimitExceeded("accounts of the domain".to_owned()));
             }
         }
         let mut template = domain.record.template.clone();
         let mailboxes = words(template.remove(INITIAL_MAILBOXES).as_ref());
-        let mailboxes: Vec<String> = mailboxes.iter().filter_map(|n| canonical(n).ok()).collect();
+        let mailboxes = mailboxes.iter().filter_map(|n| canonical(n).ok());
+        let mailboxes: BTreeSet<String> = mailboxes.chain(names.mailboxes).collect();
         let subscription = words(template.remove(INITIAL_SUBSCRIPTION).as_ref());
         let mailbox_aliases = match template.remove(INITIAL_ALIASES) {
-            Some(Value::Dictionary(aliases)) => usable_aliases(aliases, &mailboxes),
+            Some(Value::Dictionary(aliases)) => usable_aliases(aliases, mailboxes.iter()),
             _ => Dictionary::new(),
         };
         let mut settings = settings::merge(Scope::Account, &template, given)?;
@@ -89,7 +106,7 @@ impl Accounts {
             domain: full.domain,
             name: full.name,
             kind,
-            aliases: Vec::new(),
+            aliases: names.aliases,
             settings,
             rights,
             subscription,
@@ -98,14 +115,12 @@ impl Accounts {
             version: 0,
         };
         let now = self.now();
-        let made = self.store.directory.create_account(record, now).await?;
-        for name in mailboxes.into_iter().filter(|n| !n.eq_ignore_ascii_case("INBOX")) {
-            let mailbox = NewMailbox { name, selectable: true, now, ..NewMailbox::default() };
-            if let Err(error) = self.store.mailboxes.create(made.id, mailbox).await {
-                tracing::warn!(account = %made.name, %error, "a mailbox of the template was not made");
-            }
-        }
-        Ok(made.id)
+        let mailboxes = mailboxes
+            .into_iter()
+            .filter(|name| name != "INBOX")
+            .map(|name| NewMailbox { name, selectable: true, now, ..NewMailbox::default() })
+            .collect();
+        Ok(self.store.directory.create_account_with(record, mailboxes, now).await?.id)
     }
 
     /// Gives an account another name, also in another domain.
@@ -288,16 +303,7 @@ impl Accounts {
         aliases: Vec<String>,
     ) -> Result<(), OperationError> {
         let (_, record) = self.changeable_account(actor, account, CAN_CREATE_ALIASES).await?;
-        if aliases.len() > MAX_ALIASES {
-            return Err(OperationError::LimitExceeded(format!("{MAX_ALIASES} aliases")));
-        }
-        let mut names = Vec::with_capacity(aliases.len());
-        for alias in &aliases {
-            names.push(name::object_name(alias.trim()).map_err(bad_name)?);
-        }
-        names.sort();
-        names.dedup();
-        names.retain(|alias| *alias != record.name);
+        let names = alias_names(&aliases, &record.name)?;
         self.edit_account(record.id, |record| {
             record.aliases.clone_from(&names);
             Ok(())
@@ -511,10 +517,13 @@ fn words(value: Option<&Value>) -> Vec<String> {
 }
 
 /// The mailbox aliases of a template that a new account with these mailboxes can have.
-fn usable_aliases(mut aliases: Dictionary, mailboxes: &[String]) -> Dictionary {
+fn usable_aliases<'a>(
+    mut aliases: Dictionary,
+    mailboxes: impl Iterator<Item = &'a String> + Clone,
+) -> Dictionary {
     aliases.retain(|alias, target| {
         let fault = target.as_str().is_none_or(|target| alias_fault(alias, target).is_some());
-        let taken = mailboxes.iter().any(|name| name.split('/').next() == Some(alias));
+        let taken = mailboxes.clone().any(|name| name.split('/').next() == Some(alias));
         if fault || taken {
             tracing::warn!(alias, "a mailbox alias of the template was not made");
         }

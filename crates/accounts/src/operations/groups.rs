@@ -73,7 +73,7 @@ impl Accounts {
         let authority = self.authority(actor).await?;
         let facts = self.named_domain(&authority, domain).await?;
         self.need_read(&authority, &facts.record.name).await?;
-        self.objects_where(&facts.record.name, |object| sort.is(object)).await
+        self.plain_objects_where(&facts.record.name, |object| sort.is(object)).await
     }
 
     /// Domain and name of an object of this sort that the actor may change; it need not exist

@@ -1,7 +1,7 @@
 //! Listing the objects of a domain, page by page.
 
 use angarium_objects::value::{Dictionary, Value};
-use angarium_store::{AccountKind, DomainObject};
+use angarium_store::{AccountId, AccountKind, AccountRecord, DomainObject};
 
 use super::{ObjectKinds, ObjectListing, OperationError, kind_extension};
 use crate::{Accounts, Actor};
@@ -11,9 +11,14 @@ const PAGE: usize = 1_000;
 /// Most names in one answer.
 pub(crate) const MAX_LISTED: usize = 100_000;
 
+/// Most names looked up in one question.
+const MAX_FOUND: usize = 1_000;
+/// Accounts read from the store at a time.
+const ACCOUNTS: usize = 500;
+
 impl Accounts {
-    /// All objects of a domain that a test takes, as `(name, object)`.
-    pub(super) async fn objects_where(
+    /// The forwarders and groups of a domain that a test takes, by name.
+    pub(super) async fn plain_objects_where(
         &self,
         domain: &str,
         take: impl Fn(&DomainObject) -> bool + Send + Sync,
@@ -21,12 +26,28 @@ impl Accounts {
         let mut all = Vec::new();
         let mut after: Option<String> = None;
         loop {
-            let page = self.store.directory.objects(domain, after.as_deref(), PAGE).await?;
+            let page = self.store.directory.plain_objects(domain, after.as_deref(), PAGE).await?;
             all.extend(page.objects.into_iter().filter(|(_, object)| take(object)));
             match page.next {
                 Some(next) => after = Some(next),
                 None => return Ok(all),
             }
+        }
+    }
+
+    /// Calls a function with every account of a domain, in no order anybody knows. The records
+    /// pass by the memory of the directory, which is for those in use.
+    pub(super) async fn each_account(
+        &self,
+        domain: &str,
+        mut each: impl FnMut(AccountRecord) + Send,
+    ) -> Result<(), OperationError> {
+        let mut after = AccountId(0);
+        loop {
+            let page = self.store.directory.accounts(domain, after, ACCOUNTS).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.id;
+            page.into_iter().for_each(&mut each);
         }
     }
 
@@ -42,15 +63,10 @@ impl Accounts {
         let authority = self.authority(actor).await?;
         let facts = self.named_domain(&authority, domain).await?;
         self.need_read(&authority, &facts.record.name).await?;
-        let is_account = |object: &DomainObject| matches!(object, DomainObject::Account(_));
         let mut all = Vec::new();
-        for (name, object) in self.objects_where(&facts.record.name, is_account).await? {
-            if let DomainObject::Account(id) = object
-                && let Some(record) = self.account_record(id).await?
-            {
-                all.push((name, record.kind));
-            }
-        }
+        self.each_account(&facts.record.name, |record| all.push((record.name, record.kind)))
+            .await?;
+        all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         Ok(all)
     }
 
@@ -73,58 +89,114 @@ impl Accounts {
         let domain = &facts.record.name;
         self.need_read(&authority, domain).await?;
         let (limit, filter) = (limit.min(MAX_LISTED), filter.to_lowercase());
+        let counts = self.store.directory.counts(domain).await?;
         let mut listing = ObjectListing {
-            accounts: 0,
+            accounts: counts.accounts,
             objects: Dictionary::new(),
-            aliases: 0,
-            forwarders: 0,
+            aliases: counts.aliases,
+            forwarders: counts.forwarders,
             cookie: cookie.map(|_| String::new()),
         };
-        let from = cookie.unwrap_or_default();
+        let wanted = |object: &DomainObject| match object {
+            DomainObject::Account(_) => kinds.accounts,
+            DomainObject::Alias(_) => kinds.aliases,
+            DomainObject::Forwarder(_) => kinds.forwarders,
+            DomainObject::Group(_) => false,
+        };
+        // Accounts are stepped over only where somebody asks for them or for their other names.
+        let with_accounts = kinds.accounts || kinds.aliases;
+        let mut after = cookie.filter(|c| !c.is_empty()).map(str::to_owned);
         let mut last = String::new();
-        let not_group = |object: &DomainObject| !matches!(object, DomainObject::Group(_));
-        for (name, object) in self.objects_where(domain, not_group).await? {
-            let wanted = match &object {
-                DomainObject::Account(_) => {
-                    listing.accounts += 1;
-                    kinds.accounts
-                }
-                DomainObject::Alias(_) => {
-                    listing.aliases += 1;
-                    kinds.aliases
-                }
-                DomainObject::Forwarder(_) => {
-                    listing.forwarders += 1;
-                    kinds.forwarders
-                }
-                DomainObject::Group(_) => false,
+        loop {
+            let directory = &self.store.directory;
+            let page = if with_accounts {
+                directory.objects(domain, after.as_deref(), PAGE).await?
+            } else {
+                directory.plain_objects(domain, after.as_deref(), PAGE).await?
             };
-            if !wanted || name.as_str() <= from || !name.contains(&filter) {
-                continue;
-            }
-            if listing.objects.len() >= limit {
-                if let Some(cookie) = &mut listing.cookie {
-                    cookie.clone_from(&last);
+            for (name, object) in page.objects {
+                if !wanted(&object) || !name.contains(&filter) {
+                    continue;
                 }
-                continue;
-            }
-            let value = match object {
-                DomainObject::Account(id) => {
-                    let Some(record) = self.account_record(id).await? else { continue };
-                    Value::from(kind_extension(record.kind))
+                if listing.objects.len() >= limit {
+                    if let Some(cookie) = &mut listing.cookie {
+                        *cookie = last;
+                    }
+                    return Ok(listing);
                 }
+                if let Some(value) = self.listed(object).await? {
+                    last.clone_from(&name);
+                    listing.objects.insert(name, value);
+                }
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(listing),
+            }
+        }
+    }
+
+    /// What these names stand for in a domain (`""`: one's own), those that stand for nothing left
+    /// out: name to a dictionary of `Kind` and, by kind, `Account` (the own name of an alias's
+    /// account), `Address` (a forwarder's) or `Members` (a group's). Without the Router.
+    ///
+    /// # Errors
+    /// See [`OperationError`]; also more than 1,000 names.
+    pub async fn find_objects(
+        &self,
+        actor: &Actor,
+        domain: &str,
+        names: &[String],
+    ) -> Result<Dictionary, OperationError> {
+        let authority = self.authority(actor).await?;
+        let facts = self.named_domain(&authority, domain).await?;
+        let domain = &facts.record.name;
+        self.need_read(&authority, domain).await?;
+        if names.len() > MAX_FOUND {
+            return Err(OperationError::LimitExceeded(format!("{MAX_FOUND} names at a time")));
+        }
+        let mut found = Dictionary::new();
+        for name in names {
+            let name = name.to_lowercase();
+            let Some(object) = self.store.directory.lookup(domain, &name).await? else { continue };
+            let kind = |kind: &str| ("Kind".to_owned(), Value::from(kind));
+            let described = match object {
+                DomainObject::Account(_) => Dictionary::from([kind("account")]),
                 DomainObject::Alias(id) => {
                     let Some(record) = self.account_record(id).await? else { continue };
-                    Value::Array(vec![Value::from(record.name.as_str())])
+                    let owner = ("Account".to_owned(), Value::from(record.name.as_str()));
+                    Dictionary::from([kind("alias"), owner])
                 }
                 DomainObject::Forwarder(address) => {
-                    Value::Array(vec![Value::Array(vec![Value::from(address)])])
+                    let address = ("Address".to_owned(), Value::from(address));
+                    Dictionary::from([kind("forwarder"), address])
                 }
-                DomainObject::Group(_) => continue,
+                DomainObject::Group(settings) => {
+                    let members = settings.get("Members").cloned();
+                    let members = members.unwrap_or_else(|| Value::Array(Vec::new()));
+                    Dictionary::from([kind("group"), ("Members".to_owned(), members)])
+                }
             };
-            last.clone_from(&name);
-            listing.objects.insert(name, value);
+            found.insert(name, Value::Dictionary(described));
         }
-        Ok(listing)
+        Ok(found)
+    }
+
+    /// How a listing shows an object; `None` when it went meanwhile.
+    async fn listed(&self, object: DomainObject) -> Result<Option<Value>, OperationError> {
+        Ok(match object {
+            DomainObject::Account(id) => {
+                let record = self.account_record(id).await?;
+                record.map(|record| Value::from(kind_extension(record.kind)))
+            }
+            DomainObject::Alias(id) => {
+                let record = self.account_record(id).await?;
+                record.map(|record| Value::Array(vec![Value::from(record.name.as_str())]))
+            }
+            DomainObject::Forwarder(address) => {
+                Some(Value::Array(vec![Value::Array(vec![Value::from(address)])]))
+            }
+            DomainObject::Group(_) => None,
+        })
     }
 }

@@ -6,11 +6,14 @@
 
 mod accounts;
 pub(crate) mod authority;
+mod beginnings;
 mod domains;
 mod edit;
 mod error;
 mod groups;
+mod import;
 mod listing;
+mod password_forms;
 mod passwords;
 mod protection;
 mod routes;
@@ -22,6 +25,8 @@ use angarium_store::AccountKind;
 
 pub use error::OperationError;
 pub(crate) use groups::MAX_MEMBERS;
+pub use import::{Imported, MAX_ROWS};
+pub use password_forms::PasswordForms;
 pub use protection::PROTECTION_MODULE;
 
 /// An account to be made.
@@ -36,6 +41,10 @@ pub struct NewAccount {
     /// Explicit settings; a `Password` is stored as `PasswordEncryption` says unless it starts
     /// with byte 002 (a hash given as it is).
     pub settings: Dictionary,
+    /// Other local names; they come with the account or it does not come.
+    pub aliases: Vec<String>,
+    /// Mailboxes beside INBOX and those of the template; likewise.
+    pub mailboxes: Vec<String>,
 }
 
 /// Which kinds LISTDOMAINOBJECTS is asked for.

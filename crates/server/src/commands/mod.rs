@@ -2,10 +2,11 @@
 
 pub(crate) mod dkim;
 pub(crate) mod dns;
-mod import;
+pub(crate) mod import;
 mod maintenance;
 mod objects;
 pub(crate) mod output;
+mod passwords;
 mod protection;
 mod queue;
 mod route;
@@ -50,10 +51,10 @@ fn execute(command: Command) -> io::Result<u8> {
             objects::password(&base, &account, password_file.as_deref())
         }
         Command::Alias { base, action } => objects::alias(&base, action),
-        Command::Import { base, file, domain, check_only, stop_at_first_error } => {
-            let how = import::How { domain, check_only, stop_at_first_error };
-            import::run(&base, &file, &how)
-        }
+        Command::Import { base, arguments } => import::accounts(&base, &arguments),
+        Command::ImportPasswd { base, arguments } => import::passwd(&base, &arguments),
+        Command::ImportAliases { base, arguments } => import::aliases(&base, &arguments),
+        Command::Passwords { base, domain } => passwords::run(&base, domain.as_deref()),
         Command::Dkim { base, action } => dkim::run(&base, action),
         Command::Dns { base, arguments } => dns::run(&base, &arguments),
         Command::Dmarc { action } => dns::dmarc(action),

@@ -196,14 +196,22 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// Room for a new account's mail: an empty INBOX.
-pub(crate) fn make_account(batch: &mut Batch<'_>, account: AccountId, now: i64) -> Result<()> {
+/// Room for a new account's mail: an empty INBOX, and these mailboxes beside it.
+pub(crate) fn make_account(
+    batch: &mut Batch<'_>,
+    account: AccountId,
+    mailboxes: Vec<NewMailbox>,
+    now: i64,
+) -> Result<()> {
     if check_account(batch, account).is_ok() {
         return Err(StoreError::Exists("account"));
     }
     let mut tree = Tree::empty(batch, account);
     let validity = tree.fresh_validity(now);
     tree.insert(INBOX, true, validity, &Dictionary::new());
+    for mailbox in mailboxes {
+        tree.create(mailbox)?;
+    }
     batch.write(&[Record::AccountMade { account }, tree.record()], Vec::new())
 }
 

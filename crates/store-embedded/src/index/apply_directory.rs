@@ -101,8 +101,13 @@ impl IndexTx<'_> {
     ) -> Result<(), StoreError> {
         let mut put = Put::new();
         put.object(object);
-        self.run("INSERT OR REPLACE INTO objects VALUES(?1,?2,?3)", (domain, name, &put.bytes))
-            .map(drop)
+        // Not a REPLACE, which the triggers that count would not hear of.
+        self.run(
+            "INSERT INTO objects VALUES(?1,?2,?3)
+                ON CONFLICT(domain, name) DO UPDATE SET packed=excluded.packed",
+            (domain, name, &put.bytes),
+        )
+        .map(drop)
     }
 
     fn remove_object(&mut self, domain: &str, name: &str) -> Result<(), StoreError> {

@@ -2,7 +2,8 @@
 
 use angarium_objects::value::Dictionary;
 use angarium_store::{
-    AccountId, AccountRecord, DomainObject, DomainRecord, ObjectPage, StoreError, Versioned,
+    AccountId, AccountRecord, DomainObject, DomainRecord, ObjectCounts, ObjectPage, StoreError,
+    Versioned,
 };
 use rusqlite::Connection;
 
@@ -78,12 +79,34 @@ pub(crate) fn objects(
     after: Option<&str>,
     limit: usize,
 ) -> Result<ObjectPage, StoreError> {
-    let rows = all(
-        db,
-        "SELECT name, packed FROM objects WHERE domain=?1 AND name>?2 ORDER BY name LIMIT ?3",
-        (domain, after.unwrap_or(""), limit as u64 + 1),
-        |row| Ok((row.get::<_, String>(0)?, Get::new(row.get_ref(1)?.as_blob()?).object())),
-    )?;
+    let text =
+        "SELECT name, packed FROM objects WHERE domain=?1 AND name>?2 ORDER BY name LIMIT ?3";
+    page(db, text, domain, after, limit)
+}
+
+/// A page of the names of forwarders and groups. Its condition is that of the index
+/// `objects_plain`, to the letter.
+pub(crate) fn plain_objects(
+    db: &Connection,
+    domain: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<ObjectPage, StoreError> {
+    let text = "SELECT name, packed FROM objects WHERE domain=?1 AND name>?2
+        AND substr(packed,1,1)>x'02' ORDER BY name LIMIT ?3";
+    page(db, text, domain, after, limit)
+}
+
+fn page(
+    db: &Connection,
+    text: &'static str,
+    domain: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<ObjectPage, StoreError> {
+    let rows = all(db, text, (domain, after.unwrap_or(""), limit as u64 + 1), |row| {
+        Ok((row.get::<_, String>(0)?, Get::new(row.get_ref(1)?.as_blob()?).object()))
+    })?;
     let more = rows.len() > limit;
     let mut page = ObjectPage::default();
     for (name, object) in rows.into_iter().take(limit) {
@@ -108,4 +131,39 @@ pub(crate) fn accounts_in(db: &Connection, domain: &str) -> Result<Vec<AccountId
     all(db, "SELECT id FROM accounts WHERE domain=?1 ORDER BY id", [domain], |row| {
         row.get(0).map(AccountId)
     })
+}
+
+/// How many names of each kind a domain has: kept by the triggers of the schema.
+pub(crate) fn counts(db: &Connection, domain: &str) -> Result<ObjectCounts, StoreError> {
+    let text = "SELECT kind, number FROM object_counts WHERE domain=?1";
+    let mut counts = ObjectCounts::default();
+    let rows = all(db, text, [domain], |row| {
+        Ok((row.get_ref(0)?.as_blob()?.first().copied(), row.get::<_, u64>(1)?))
+    })?;
+    for (kind, number) in rows {
+        match kind {
+            Some(1) => counts.accounts = number,
+            Some(2) => counts.aliases = number,
+            Some(3) => counts.forwarders = number,
+            Some(4) => counts.groups = number,
+            _ => return Err(misfit("a count of no kind")),
+        }
+    }
+    Ok(counts)
+}
+
+/// Accounts of a domain by id.
+pub(crate) fn accounts(
+    db: &Connection,
+    domain: &str,
+    after: AccountId,
+    limit: usize,
+) -> Result<Vec<AccountRecord>, StoreError> {
+    let rows = all(
+        db,
+        "SELECT packed FROM accounts WHERE domain=?1 AND id>?2 ORDER BY id LIMIT ?3",
+        (domain, after.0, limit as u64),
+        |row| Ok(Get::new(row.get_ref(0)?.as_blob()?).account()),
+    )?;
+    rows.into_iter().map(|found| found.map_err(|_| misfit("an unreadable account"))).collect()
 }

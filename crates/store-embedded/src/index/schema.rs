@@ -16,6 +16,7 @@
 //! | `queue`, `queue_states` | an entry; the state of a recipient that has moved on |
 //! | `segments` | octets of live bodies in a segment |
 //! | `settings`, `domains`, `domain_aliases`, `objects`, `accounts`, `removed_accounts` | the directory (shard 0) |
+//! | `object_counts` | how many names of a kind a domain has, kept by triggers on `objects` |
 
 use std::path::Path;
 
@@ -84,6 +85,43 @@ const KEPT_BACK: &str = "CREATE INDEX IF NOT EXISTS messages_kept_back ON messag
 const STILL_WAITING: &str = "CREATE INDEX IF NOT EXISTS queue_states_waiting ON queue_states(id)
   WHERE ended=0";
 
+/// Finds forwarders and groups among many accounts: the first octet of an object tells its kind.
+const PLAIN_OBJECTS: &str = "CREATE INDEX IF NOT EXISTS objects_plain ON objects(domain, name)
+  WHERE substr(packed,1,1)>x'02'";
+
+/// Counts what `objects` has, from what is there and from then on. `number+1` needs the upsert: an
+/// OR clause in a trigger would give way to that of the statement which fires it.
+const OBJECT_COUNTS: &str = "
+CREATE TABLE object_counts(domain TEXT NOT NULL, kind BLOB NOT NULL, number INTEGER NOT NULL,
+  PRIMARY KEY(domain, kind)) WITHOUT ROWID;
+INSERT INTO object_counts SELECT domain, substr(packed,1,1), count(*) FROM objects GROUP BY 1, 2;
+CREATE TRIGGER objects_come AFTER INSERT ON objects BEGIN
+  INSERT INTO object_counts VALUES(new.domain, substr(new.packed,1,1), 1)
+    ON CONFLICT(domain, kind) DO UPDATE SET number=number+1;
+END;
+CREATE TRIGGER objects_go AFTER DELETE ON objects BEGIN
+  UPDATE object_counts SET number=number-1 WHERE domain=old.domain AND kind=substr(old.packed,1,1);
+END;
+CREATE TRIGGER objects_change AFTER UPDATE ON objects BEGIN
+  UPDATE object_counts SET number=number-1 WHERE domain=old.domain AND kind=substr(old.packed,1,1);
+  INSERT INTO object_counts VALUES(new.domain, substr(new.packed,1,1), 1)
+    ON CONFLICT(domain, kind) DO UPDATE SET number=number+1;
+END;
+";
+
+/// What came after the first tables of this version: made where it is missing.
+fn add_newer(db: &Connection) -> rusqlite::Result<()> {
+    db.execute_batch(KEPT_BACK)?;
+    db.execute_batch(STILL_WAITING)?;
+    db.execute_batch(PLAIN_OBJECTS)?;
+    let counted: bool = db.query_row(
+        "SELECT EXISTS(SELECT 1 FROM sqlite_schema WHERE name='object_counts')",
+        [],
+        |row| row.get(0),
+    )?;
+    if counted { Ok(()) } else { db.execute_batch(OBJECT_COUNTS) }
+}
+
 /// The tables by number, as checkpoints name them, with their columns in order. Numbers are
 /// stored and must never change. `bodies` and `segments` are made from the frames themselves.
 pub(crate) const CHECKPOINT_TABLES: &[(u8, &str, &str)] = &[
@@ -144,6 +182,8 @@ fn set_up_writer(db: &Connection) -> rusqlite::Result<bool> {
     db.pragma_update(None, "wal_autocheckpoint", 0)?;
     db.pragma_update(None, "cache_size", -16_384)?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
+    // A row that is replaced counts as one that goes and one that comes.
+    db.pragma_update(None, "recursive_triggers", true)?;
     db.busy_timeout(std::time::Duration::from_secs(10))?;
     let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version == 0 {
@@ -154,16 +194,15 @@ fn set_up_writer(db: &Connection) -> rusqlite::Result<bool> {
         }
         db.execute_batch("BEGIN")?;
         db.execute_batch(TABLES)?;
-        db.execute_batch(KEPT_BACK)?;
-        db.execute_batch(STILL_WAITING)?;
+        add_newer(db)?;
         db.pragma_update(None, "user_version", INDEX_VERSION)?;
         db.execute_batch("COMMIT")?;
         return Ok(true);
     }
     if version == INDEX_VERSION {
-        // Made before there were these.
-        db.execute_batch(KEPT_BACK)?;
-        db.execute_batch(STILL_WAITING)?;
+        db.execute_batch("BEGIN")?;
+        add_newer(db)?;
+        db.execute_batch("COMMIT")?;
     }
     Ok(version == INDEX_VERSION)
 }

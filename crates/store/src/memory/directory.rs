@@ -1,17 +1,20 @@
 //! Domains, accounts and other objects in memory, and settings with versions.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use async_trait::async_trait;
 
 use super::mailboxes::Mail;
 use super::{Memory, State, invalid};
 use crate::directory::{
-    AccountRecord, Directory, DomainObject, DomainRecord, ObjectPage, SettingsKey, Versioned,
+    AccountRecord, Directory, DomainObject, DomainRecord, ObjectCounts, ObjectPage, SettingsKey,
+    Versioned,
 };
 use crate::error::{Result, StoreError};
 use crate::feed::Change;
 use crate::ids::AccountId;
+use crate::mailboxes::NewMailbox;
 use angarium_objects::value::Dictionary;
 
 /// What is in the way of a new name.
@@ -134,6 +137,36 @@ fn is_plain(object: &DomainObject) -> bool {
     matches!(object, DomainObject::Forwarder(_) | DomainObject::Group(_))
 }
 
+fn check_page(limit: usize) -> Result<()> {
+    if (1..=ObjectPage::MAX_LIMIT).contains(&limit) {
+        return Ok(());
+    }
+    invalid("a page has 1 to 10,000 objects")
+}
+
+impl Memory {
+    /// A page of the names of a domain whose objects a test takes.
+    fn page(
+        &self,
+        domain: &str,
+        after: Option<&str>,
+        limit: usize,
+        takes: fn(&DomainObject) -> bool,
+    ) -> Result<ObjectPage> {
+        check_page(limit)?;
+        self.read(|state| {
+            let names = state.objects.get(domain).ok_or(StoreError::NotFound("domain"))?;
+            let mut rest = names
+                .iter()
+                .filter(|(name, object)| after.is_none_or(|a| name.as_str() > a) && takes(object));
+            let objects: Vec<_> =
+                rest.by_ref().take(limit).map(|(name, o)| (name.clone(), o.clone())).collect();
+            let next = rest.next().and(objects.last()).map(|(name, _)| name.clone());
+            Ok(ObjectPage { objects, next })
+        })
+    }
+}
+
 #[async_trait]
 impl Directory for Memory {
     async fn settings(&self, key: &SettingsKey) -> Result<Versioned<Dictionary>> {
@@ -254,17 +287,7 @@ impl Directory for Memory {
     }
 
     async fn objects(&self, domain: &str, after: Option<&str>, limit: usize) -> Result<ObjectPage> {
-        self.read(|state| {
-            if !(1..=ObjectPage::MAX_LIMIT).contains(&limit) {
-                return invalid("a page has 1 to 10,000 objects");
-            }
-            let names = state.objects.get(domain).ok_or(StoreError::NotFound("domain"))?;
-            let mut rest = names.iter().filter(|(name, _)| after.is_none_or(|a| name.as_str() > a));
-            let objects: Vec<_> =
-                rest.by_ref().take(limit).map(|(name, o)| (name.clone(), o.clone())).collect();
-            let next = rest.next().and(objects.last()).map(|(name, _)| name.clone());
-            Ok(ObjectPage { objects, next })
-        })
+        self.page(domain, after, limit, |_| true)
     }
 
     async fn put_object(
@@ -322,15 +345,48 @@ impl Directory for Memory {
         })
     }
 
-    async fn create_account(&self, mut record: AccountRecord, now: i64) -> Result<AccountRecord> {
+    async fn plain_objects(
+        &self,
+        domain: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ObjectPage> {
+        self.page(domain, after, limit, is_plain)
+    }
+
+    async fn counts(&self, domain: &str) -> Result<ObjectCounts> {
+        self.read(|state| {
+            let names = state.objects.get(domain).ok_or(StoreError::NotFound("domain"))?;
+            let mut counts = ObjectCounts::default();
+            for object in names.values() {
+                *match object {
+                    DomainObject::Account(_) => &mut counts.accounts,
+                    DomainObject::Alias(_) => &mut counts.aliases,
+                    DomainObject::Forwarder(_) => &mut counts.forwarders,
+                    DomainObject::Group(_) => &mut counts.groups,
+                } += 1;
+            }
+            Ok(counts)
+        })
+    }
+
+    async fn create_account_with(
+        &self,
+        mut record: AccountRecord,
+        mailboxes: Vec<NewMailbox>,
+        now: i64,
+    ) -> Result<AccountRecord> {
         self.change(|state, told| {
             state.check_account_names(&record.domain, &record.name, &record.aliases, None)?;
             record.id = AccountId(state.ids.take());
             record.version = 1;
             record.aliases.sort();
+            let mut mail = Mail::with_inbox(&mut state.ids, now);
+            for mailbox in mailboxes {
+                mail.create(&mut state.ids, mailbox)?;
+            }
             state.put_names(None, Some(&record));
             state.accounts.insert(record.id, record.clone());
-            let mail = Mail::with_inbox(&mut state.ids, now);
             state.mail.insert(record.id, mail);
             told.push(Change::Account(record.id));
             Ok(record)
@@ -339,6 +395,23 @@ impl Directory for Memory {
 
     async fn account(&self, id: AccountId) -> Result<Option<AccountRecord>> {
         self.read(|state| Ok(state.accounts.get(&id).cloned()))
+    }
+
+    async fn accounts(
+        &self,
+        domain: &str,
+        after: AccountId,
+        limit: usize,
+    ) -> Result<Vec<AccountRecord>> {
+        check_page(limit)?;
+        self.read(|state| {
+            if !state.objects.contains_key(domain) {
+                return Err(StoreError::NotFound("domain"));
+            }
+            let later = state.accounts.range((Bound::Excluded(after), Bound::Unbounded));
+            let theirs = later.map(|(_, record)| record).filter(|r| r.domain == domain);
+            Ok(theirs.take(limit).cloned().collect())
+        })
     }
 
     async fn update_account(

@@ -141,7 +141,11 @@ impl Mail {
     }
 
     /// Makes a mailbox or directory; answers it and everything that is new or changed.
-    fn create(&mut self, ids: &mut Ids, new: NewMailbox) -> Result<(MailboxId, Vec<MailboxId>)> {
+    pub(super) fn create(
+        &mut self,
+        ids: &mut Ids,
+        new: NewMailbox,
+    ) -> Result<(MailboxId, Vec<MailboxId>)> {
         check_name(&new.name)?;
         if new.uid_validity == Some(UidValidity(0)) {
             return invalid("a validity is never 0");

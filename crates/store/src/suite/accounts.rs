@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::scene::{DOMAIN, NOW, Scene, account, domain, scene};
-use crate::{AccountId, AccountKind, AccountRecord, DomainObject, Store, StoreError};
+use crate::{AccountId, AccountKind, AccountRecord, DomainObject, NewMailbox, Store, StoreError};
 
 fn full(name: &str) -> AccountRecord {
     AccountRecord {
@@ -24,6 +24,53 @@ pub async fn an_account_keeps_its_record(store: Store) {
     let expected = AccountRecord { id: made.id, version: made.version, ..full("all") };
     assert_eq!(made, expected);
     assert_eq!(store.directory.account(made.id).await.unwrap(), Some(expected));
+}
+
+pub async fn an_account_comes_with_its_mailboxes_or_not_at_all(store: Store) {
+    scene(&store).await;
+    let d = &store.directory;
+    let new = |name: &str| NewMailbox {
+        name: name.to_owned(),
+        selectable: true,
+        now: NOW,
+        ..NewMailbox::default()
+    };
+    let wanted = vec![new("Work/2026"), new("Sent"), new("Work")];
+    let made = d.create_account_with(account(DOMAIN, "a"), wanted, NOW).await.unwrap();
+    let listed = store.mailboxes.list(made.id).await.unwrap();
+    let all: Vec<_> = listed.iter().map(|m| (m.name.as_str(), m.selectable)).collect();
+    assert_eq!(all, [("INBOX", true), ("Sent", true), ("Work", true), ("Work/2026", true)]);
+    let twice = vec![new("Sent"), new("Sent")];
+    let refused = d.create_account_with(account(DOMAIN, "b"), twice, NOW).await;
+    assert_eq!(refused.err(), Some(StoreError::Exists("mailbox")));
+    let mut taken = account(DOMAIN, "c");
+    taken.aliases = vec!["a".to_owned()];
+    assert!(d.create_account_with(taken, vec![new("Sent")], NOW).await.is_err());
+    for name in ["b", "c"] {
+        assert_eq!(d.lookup(DOMAIN, name).await.unwrap(), None);
+    }
+}
+
+pub async fn accounts_are_listed_by_id_in_pages(store: Store) {
+    let s = scene(&store).await;
+    let d = &store.directory;
+    d.create_domain(domain("other.example")).await.unwrap();
+    d.create_account(account("other.example", "user"), NOW).await.unwrap();
+    for name in ["z", "a", "m"] {
+        d.create_account(account(DOMAIN, name), NOW).await.unwrap();
+    }
+    let (mut names, mut after) = (Vec::new(), AccountId(0));
+    loop {
+        let page = d.accounts(DOMAIN, after, 3).await.unwrap();
+        assert!(page.len() <= 3 && page.iter().all(|record| record.id > after));
+        let Some(last) = page.last() else { break };
+        after = last.id;
+        names.extend(page.into_iter().map(|record| record.name));
+    }
+    assert_eq!(names, ["user", "z", "a", "m"]);
+    assert_eq!(d.accounts(DOMAIN, AccountId(0), 1).await.unwrap()[0].id, s.account);
+    let unknown = d.accounts("no.example", AccountId(0), 1).await;
+    assert_eq!(unknown.err(), Some(StoreError::NotFound("domain")));
 }
 
 pub async fn an_account_is_found_by_name_and_alias(store: Store) {

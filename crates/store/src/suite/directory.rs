@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use angarium_objects::value::{Dictionary, Value};
 
 use super::scene::{DOMAIN, NOW, Scene, account, domain, scene};
-use crate::{AccountId, DomainObject, DomainRecord, ObjectPage, SettingsKey, Store, StoreError};
+use crate::{
+    AccountId, DomainObject, DomainRecord, ObjectCounts, ObjectPage, SettingsKey, Store, StoreError,
+};
 
 fn words(key: &str, value: &str) -> Dictionary {
     BTreeMap::from([(key.to_owned(), value.into())])
@@ -244,10 +246,63 @@ pub async fn objects_are_listed_by_name_in_pages(store: Store) {
     }
 }
 
+pub async fn forwarders_and_groups_are_listed_without_the_accounts(store: Store) {
+    scene(&store).await;
+    let d = &store.directory;
+    for name in ["b", "a", "z"] {
+        d.put_object(DOMAIN, name, forwarder("x@y.example"), false).await.unwrap();
+    }
+    d.put_object(DOMAIN, "v", group("user"), false).await.unwrap();
+    let first = d.plain_objects(DOMAIN, None, 2).await.unwrap();
+    let names = |page: &ObjectPage| -> Vec<String> {
+        page.objects.iter().map(|(name, _)| name.clone()).collect()
+    };
+    assert_eq!((names(&first), first.next.as_deref()), (vec!["a".into(), "b".into()], Some("b")));
+    let rest = d.plain_objects(DOMAIN, first.next.as_deref(), 9).await.unwrap();
+    assert_eq!((names(&rest), rest.next), (vec!["v".into(), "z".into()], None));
+    missing(d.plain_objects("no.example", None, 9).await.map(|page| page.objects), "domain");
+}
+
+pub async fn objects_are_counted_by_kind_through_every_change(store: Store) {
+    let s = scene(&store).await;
+    let d = &store.directory;
+    let counted = async |accounts, aliases, forwarders, groups| {
+        let expected = ObjectCounts { accounts, aliases, forwarders, groups };
+        assert_eq!(d.counts(DOMAIN).await.unwrap(), expected);
+    };
+    counted(1, 0, 0, 0).await;
+    let mut second = account(DOMAIN, "second");
+    second.aliases = vec!["one".to_owned(), "two".to_owned()];
+    let mut second = d.create_account(second, NOW).await.unwrap();
+    d.put_object(DOMAIN, "f", forwarder("one@y.example"), false).await.unwrap();
+    d.put_object(DOMAIN, "f", forwarder("two@y.example"), true).await.unwrap();
+    d.put_object(DOMAIN, "g", group("one"), false).await.unwrap();
+    d.rename_object(DOMAIN, "f", "h").await.unwrap();
+    counted(2, 2, 1, 1).await;
+    second.aliases = vec!["two".to_owned()];
+    d.update_account(second.clone(), None).await.unwrap();
+    exists(d.create_account(account(DOMAIN, "h"), NOW).await, "forwarder");
+    d.rename_account(second.id, DOMAIN, "third").await.unwrap();
+    counted(2, 1, 1, 1).await;
+    d.rename_domain(DOMAIN, "new.example").await.unwrap();
+    missing(d.counts(DOMAIN).await, "domain");
+    let there = d.counts("new.example").await.unwrap();
+    assert_eq!(there, ObjectCounts { accounts: 2, aliases: 1, forwarders: 1, groups: 1 });
+    d.rename_domain("new.example", DOMAIN).await.unwrap();
+    d.delete_account(s.account).await.unwrap();
+    d.remove_object(DOMAIN, "h").await.unwrap();
+    counted(1, 1, 0, 1).await;
+    d.delete_domain(DOMAIN, true).await.unwrap();
+    d.create_domain(domain(DOMAIN)).await.unwrap();
+    counted(0, 0, 0, 0).await;
+}
+
 pub async fn a_page_has_a_bounded_length(store: Store) {
     scene(&store).await;
     for limit in [0, ObjectPage::MAX_LIMIT + 1] {
         let refused = store.directory.objects(DOMAIN, None, limit).await;
+        assert!(matches!(refused, Err(StoreError::Invalid(_))), "{limit}");
+        let refused = store.directory.accounts(DOMAIN, AccountId(0), limit).await;
         assert!(matches!(refused, Err(StoreError::Invalid(_))), "{limit}");
     }
     let page = store.directory.objects(DOMAIN, None, ObjectPage::MAX_LIMIT).await.unwrap();

@@ -223,6 +223,8 @@ macro_rules! every_promise {
                 a_domain_removed_by_force_takes_its_accounts_along,
                 an_unknown_domain_is_not_found,
                 objects_are_listed_by_name_in_pages,
+                forwarders_and_groups_are_listed_without_the_accounts,
+                objects_are_counted_by_kind_through_every_change,
                 a_page_has_a_bounded_length,
                 a_forwarder_and_a_group_are_kept,
                 an_object_is_replaced_when_asked_only,
@@ -235,6 +237,8 @@ macro_rules! every_promise {
             }
             accounts {
                 an_account_keeps_its_record,
+                an_account_comes_with_its_mailboxes_or_not_at_all,
+                accounts_are_listed_by_id_in_pages,
                 an_account_is_found_by_name_and_alias,
                 an_account_alias_is_unique,
                 an_account_needs_its_domain,

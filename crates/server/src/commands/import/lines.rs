@@ -1,0 +1,152 @@
+//! The lines of a file from elsewhere, one at a time however large the file is: any encoding of
+//! `objects::import::encoding`, any line end.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek};
+use std::path::Path;
+
+use angarium_objects::import::MAX_LINE;
+use angarium_objects::import::encoding::{Detector, Encoding};
+
+/// Octets looked at in one piece.
+const PIECE: usize = 64 * 1024;
+/// What a line feed and a carriage return are in every encoding.
+const FEED: u16 = 10;
+const RETURN: u16 = 13;
+
+/// An open file.
+pub(super) struct Lines {
+    reader: BufReader<File>,
+    encoding: Encoding,
+    /// About how many lines the file has.
+    pub(super) expected: u64,
+    number: u64,
+    after_return: bool,
+}
+
+/// A line: its number from 1, and its text, or `None` when it is longer than [`MAX_LINE`].
+pub(super) type Line = (u64, Option<String>);
+
+impl Lines {
+    /// Opens a file and finds out how it is encoded, by reading it through once.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        // Looked at before it is opened: opening a pipe would wait for its other end.
+        if !std::fs::metadata(path).map_err(named)?.is_file() {
+            return Err(io::Error::other(format!("{}: this is not a file", path.display())));
+        }
+        let mut file = File::open(path).map_err(named)?;
+        let mut detector = Detector::default();
+        let mut piece = vec![0; PIECE];
+        loop {
+            match file.read(&mut piece) {
+                Ok(0) => break,
+                Ok(n) => detector.feed(piece.get(..n).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(named(error)),
+            }
+        }
+        file.rewind().map_err(named)?;
+        Ok(Self {
+            reader: BufReader::with_capacity(PIECE, file),
+            encoding: detector.encoding(),
+            expected: detector.lines(),
+            number: 0,
+            after_return: false,
+        })
+    }
+
+    /// What is to be said of the file's encoding.
+    pub(super) fn remark(&self) -> Option<&'static str> {
+        self.encoding.remark()
+    }
+
+    /// One unit of the encoding; `None` at the end. Half a unit at the end is no unit.
+    fn unit(&mut self) -> io::Result<Option<[u8; 2]>> {
+        let mut unit = [0; 2];
+        let Some(wanted) = unit.get_mut(..self.encoding.unit()) else { return Ok(None) };
+        match self.reader.read_exact(wanted) {
+            Ok(()) => Ok(Some(unit)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The next line; `None` at the end.
+    pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
+        let width = self.encoding.unit();
+        let mut line = Vec::new();
+        let (mut any, mut long) = (false, false);
+        while let Some(unit) = self.unit()? {
+            let unit = unit.get(..width).unwrap_or_default();
+            let value = self.encoding.value(unit);
+            let second_half = std::mem::take(&mut self.after_return) && value == FEED;
+            if second_half {
+                continue;
+            }
+            any = true;
+            if value == FEED || value == RETURN {
+                self.after_return = value == RETURN;
+                break;
+            }
+            if line.len() < MAX_LINE {
+                line.extend_from_slice(unit);
+            } else {
+                long = true;
+            }
+        }
+        if !any {
+            return Ok(None);
+        }
+        self.number += 1;
+        Ok(Some((self.number, (!long).then(|| self.encoding.text(&line)))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(bytes: &[u8]) -> Vec<Option<String>> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("list");
+        std::fs::write(&path, bytes).unwrap();
+        let mut lines = Lines::open(&path).unwrap();
+        let mut all = Vec::new();
+        while let Some((number, line)) = lines.next().unwrap() {
+            assert_eq!(number as usize, all.len() + 1);
+            all.push(line);
+        }
+        all
+    }
+
+    fn some(texts: &[&str]) -> Vec<Option<String>> {
+        texts.iter().map(|text| Some((*text).to_owned())).collect()
+    }
+
+    // ABU-67
+    #[test]
+    fn abu_67_lines_end_as_they_did_where_they_come_from() {
+        assert_eq!(lines(b"a\nb\r\nc\rd\n\ne"), some(&["a", "b", "c", "d", "", "e"]));
+        assert_eq!(lines(b""), some(&[]));
+        assert_eq!(lines(b"\n\r\n"), some(&["", ""]));
+        assert_eq!(lines("\u{feff}Name\r\nJ\u{f6}rg".as_bytes()), some(&["Name", "J\u{f6}rg"]));
+        assert_eq!(lines(b"J\xf6rg\nx"), some(&["J\u{f6}rg", "x"]));
+        let text: Vec<u8> =
+            "\u{feff}Name\r\nJ\u{f6}\u{10d}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(lines(&text), some(&["Name", "J\u{f6}\u{10d}"]));
+        // Half a character at the end of the file.
+        assert_eq!(lines(b"\xfe\xff\0a\0\n\0b\0"), some(&["a", "b"]));
+    }
+
+    #[test]
+    fn abu_67_a_line_without_an_end_takes_no_memory() {
+        let mut long = vec![b'x'; 3 * MAX_LINE];
+        long.extend_from_slice(b"\nshort\n");
+        assert_eq!(lines(&long), [None, Some("short".to_owned())]);
+        let directory = tempfile::tempdir().unwrap();
+        assert!(Lines::open(directory.path()).is_err());
+        assert!(Lines::open(Path::new("/dev/zero")).is_err());
+    }
+}
