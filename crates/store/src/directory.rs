@@ -173,8 +173,8 @@ pub trait Directory: Send + Sync {
     async fn create_account(&self, record: AccountRecord, now: i64) -> Result<AccountRecord>;
     /// An account by its id.
     async fn account(&self, id: AccountId) -> Result<Option<AccountRecord>>;
-    /// Replaces aliases, settings, rights, subscription, mailbox aliases and info; `domain` and
-    /// `name` must be unchanged.
+    /// Replaces type, aliases, settings, rights, subscription, mailbox aliases and info; `domain`
+    /// and `name` must be unchanged.
     async fn update_account(
         &self,
         record: AccountRecord,
