@@ -39,8 +39,9 @@ pub use login::sasl::{SaslExchange, SaslStep};
 pub use login::{Login, LoginContext, LoginError, ReadingWatcher, Service};
 pub use mail_to_all::MailToAll;
 pub use operations::{
-    NewAccount, ObjectKinds, ObjectListing, OperationError, PROTECTION_MODULE, RouteAccount,
-    RouteReport, kind_extension, kind_from_word,
+    ConfigurationChange, ConfigurationPage, ConfigurationParts, ConfigurationStep, NewAccount,
+    ObjectKinds, ObjectListing, OperationError, PROTECTION_MODULE, RouteAccount, RouteReport,
+    SettingsOf, kind_extension, kind_from_word,
 };
 pub use options::{Clock, Options, SystemClock};
 pub use route::{RelayPermission, RouteKind, RouteOutcome};

@@ -6,6 +6,8 @@
 
 mod accounts;
 pub(crate) mod authority;
+mod configuration;
+mod describing;
 mod domains;
 mod edit;
 mod error;
@@ -20,6 +22,11 @@ mod signing_keys;
 use angarium_objects::value::Dictionary;
 use angarium_store::AccountKind;
 
+pub(crate) use configuration::OTHER_SEALING;
+pub use configuration::{
+    ConfigurationChange, ConfigurationPage, ConfigurationParts, ConfigurationStep,
+};
+pub use describing::SettingsOf;
 pub use error::OperationError;
 pub(crate) use groups::MAX_MEMBERS;
 pub use protection::PROTECTION_MODULE;
