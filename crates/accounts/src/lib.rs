@@ -41,9 +41,10 @@ pub use login::sasl::{SaslExchange, SaslStep};
 pub use login::{Login, LoginContext, LoginError, ReadingWatcher, Service};
 pub use mail_to_all::MailToAll;
 pub use operations::{
-    Imported, Kept, MAX_ROWS, NewAccount, ObjectKinds, ObjectListing, OperationError,
-    PROTECTION_MODULE, PasswordForms, PreferenceChange, PreferenceScope, RouteAccount, RouteReport,
-    RuleScope, kind_extension, kind_from_word,
+    ConfigurationChange, ConfigurationPage, ConfigurationParts, ConfigurationStep, Imported, Kept,
+    MAX_ROWS, NewAccount, ObjectKinds, ObjectListing, OperationError, PROTECTION_MODULE,
+    PasswordForms, PreferenceChange, PreferenceScope, RouteAccount, RouteReport, RuleScope,
+    SettingsOf, kind_extension, kind_from_word,
 };
 pub use options::{Clock, Options, SystemClock};
 pub use route::{RelayPermission, RouteKind, RouteOutcome};

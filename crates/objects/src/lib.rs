@@ -1,6 +1,7 @@
 //! What an administrator can name: values and their text form, names, settings, rights,
 //! password forms. Pure: no storage, no protocol, no clock.
 
+pub mod configuration;
 pub mod import;
 pub mod mail_rule;
 pub mod name;

@@ -9,7 +9,7 @@ use angarium_access::cli::{Cli, ServerControl, SessionEnder};
 use angarium_access::imap::{ImapContext, ImapOptions};
 use angarium_access::sessions::SessionTable;
 use angarium_accounts::{Accounts, Value};
-use angarium_objects::text;
+use angarium_objects::text::{self, Layout};
 use angarium_transfer::Protection;
 use angarium_transfer::dns::{Dns, DnsOptions};
 
@@ -152,7 +152,8 @@ impl Administrator {
         let (code, rest) = answer.split_once(' ').unwrap_or((answer, ""));
         match code {
             "200" => Ok(Answer::Done(None)),
-            "201" => match text::parse_line(rest) {
+            // An answer may be longer than a command.
+            "201" => match text::parse(rest.as_bytes(), Layout::File) {
                 Ok(value) => Ok(Answer::Done(Some(value))),
                 Err(e) => Err(io::Error::other(format!("cannot read the answer: {e}"))),
             },

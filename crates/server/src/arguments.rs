@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::commands::config::ConfigAction;
 use crate::commands::dkim::DkimAction;
 use crate::commands::dns::{DnsArguments, ReportAction};
 use crate::commands::import::{AccountList, AliasesFile, PasswdFile};
@@ -133,6 +134,30 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: ReportAction,
     },
+    /// Every setting with its value, where that comes from, its range and what it means; or set some.
+    #[command(subcommand_precedence_over_arg = true)]
+    Settings {
+        #[command(flatten)]
+        base: Base,
+        /// Whose: server, router, domains, accounts (defaults of all), a module such as SMTP,
+        /// example.com, @example.com (its account defaults), template:example.com,
+        /// joe@example.com (default: everything server-wide).
+        scope: Option<String>,
+        /// Only this setting.
+        key: Option<String>,
+        /// Only those that somebody set.
+        #[arg(long)]
+        set_only: bool,
+        #[command(subcommand)]
+        action: Option<SettingsAction>,
+    },
+    /// The whole configuration as text: export it, compare it with this server, apply it.
+    Config {
+        #[command(flatten)]
+        base: Base,
+        #[command(subcommand)]
+        action: ConfigAction,
+    },
     /// Execute one command of the CLI, such as: angarium cli GetAccountSettings joe
     Cli {
         #[command(flatten)]
@@ -176,6 +201,16 @@ pub(crate) enum Command {
         base: Base,
         /// Where to.
         to: PathBuf,
+    },
+    /// Make an empty base directory what a backup holds, after checking it.
+    Restore {
+        #[command(flatten)]
+        base: Base,
+        /// The backup.
+        from: PathBuf,
+        /// Do not check it first.
+        #[arg(long)]
+        unchecked: bool,
     },
     /// Verify every checksum and invariant of a stopped server's base directory or of a backup.
     Check {
@@ -325,6 +360,21 @@ pub(crate) enum ProtectionAction {
     Check {
         /// The address.
         ip: IpAddr,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SettingsAction {
+    /// Change settings: KEY=VALUE, with default for VALUE to remove one.
+    Set {
+        /// Whose, as above.
+        scope: String,
+        /// Settings.
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        settings: Vec<String>,
+        /// The value of the one KEY named is the first line of this file (- is standard input).
+        #[arg(long, value_name = "FILE")]
+        value_file: Option<PathBuf>,
     },
 }
 

@@ -8,6 +8,7 @@ mod authenticity;
 mod base;
 mod certificates;
 mod commands;
+mod configuration_lines;
 mod first_start;
 mod json;
 mod listeners;

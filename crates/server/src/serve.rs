@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use angarium_access::cli::{Cli, ServerControl, SessionEnder};
 use angarium_access::sessions::SessionTable;
+use angarium_accounts::login::WRITTEN_EVERY;
 use angarium_accounts::{Accounts, Actor};
 use angarium_helper_programs::HelperPrograms;
 use angarium_store_embedded::Embedded;
@@ -136,6 +137,7 @@ async fn live(
         Arc::new(Administration { cli, accounts: accounts.clone(), embedded, imap, numbers });
     tokio::spawn(socket::serve(admin, administration, stopping.clone()));
     let listening = tokio::spawn(listeners.follow(stopping.clone()));
+    tokio::spawn(write_logins(accounts.clone(), stopping.clone()));
     unheard(ready());
     tracing::info!(tag = "SYSTEM", "{PRODUCT} {VERSION} serves {main_domain}");
     until_told(stopping).await?;
@@ -147,7 +149,19 @@ async fn live(
         tokio::join!(transfer.stop(), everybody_gone(&sessions));
     };
     let _ = tokio::time::timeout(FAREWELL, farewell).await;
+    let _ = tokio::time::timeout(FAREWELL, accounts.write_logins()).await;
     Ok(())
+}
+
+/// Writes the logins of all accounts now and then, until the server stops.
+async fn write_logins(accounts: Arc<Accounts>, mut stopping: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(WRITTEN_EVERY) => {}
+        }
+        accounts.write_logins().await;
+    }
 }
 
 /// Waits until every session has said goodbye.
@@ -200,6 +214,7 @@ fn say(
         let tls = match kind.name {
             _ if kind.tls => "TLS",
             "POP" | "PWD" => "STLS",
+            "HTTPA" => "clear",
             _ => "STARTTLS",
         };
         let moved = if listening.moved {

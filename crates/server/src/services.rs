@@ -17,6 +17,7 @@ use angarium_accounts::Accounts;
 use angarium_objects::value::Dictionary;
 use angarium_transfer::Protocol;
 use angarium_transfer::{ReceiverSettings, Transfer};
+use angarium_web::WebContext;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
@@ -94,6 +95,7 @@ impl Services {
             "IMAP" => self.imap(kind.tls),
             "POP" => self.pop(kind.tls),
             "PWD" => self.pwd(kind.tls),
+            "HTTPA" => self.http(kind.tls),
             "SMTP" => self.smtp(Protocol::Smtp, false, kind.tls, own),
             "LMTP" => self.smtp(Protocol::Lmtp, false, kind.tls, own),
             _ => self.smtp(Protocol::Smtp, true, kind.tls, own),
@@ -190,6 +192,27 @@ impl Services {
                     pwd::serve(stream, info, context).await;
                 } else if let Some(stream) = handshake(stream, &acceptor, peer.ip()).await {
                     pwd::serve(stream, info, context).await;
+                }
+            })
+        })
+    }
+
+    fn http(&self, tls: bool) -> Driver {
+        let context = Arc::new(WebContext {
+            cli: self.cli.clone(),
+            host: self.host.clone(),
+            clear_text: self.clear_text_logins,
+            sessions: self.sessions.clone(),
+        });
+        let acceptor = self.tls.clone();
+        Arc::new(move |stream, session, peer, local| {
+            let (context, acceptor) = (context.clone(), acceptor.clone());
+            let info = ConnectionInfo { session, peer, local, tls };
+            Box::pin(async move {
+                if !tls {
+                    angarium_web::serve(stream, info, context).await;
+                } else if let Some(stream) = handshake(stream, &acceptor, peer.ip()).await {
+                    angarium_web::serve(stream, info, context).await;
                 }
             })
         })

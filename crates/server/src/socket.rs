@@ -4,7 +4,8 @@
 //!
 //! A line is a CLI command; the answer is one line, `200 OK`, `201 object` or a failure, as on the
 //! PWD port in INLINE mode. `BACKUP path`, `COMPACT`, `TRACE address kind` (the Router's answer
-//! with its steps), `QUEUE (words)`, `SESSIONS [protocol]` and `IMAP account` are known here only. After the
+//! with its steps), `QUEUE (words)`, `SESSIONS [protocol]`,
+//! `SETTINGS scope`, `CONFIGURATION …` and `IMAP account` are known here only. After the
 //! `200 OK` of the last one the connection is an IMAP session of that account (PREAUTH).
 
 use std::io;
@@ -16,16 +17,18 @@ use angarium_access::cli::{Cli, CliAnswer, describe_session};
 use angarium_access::connection::ConnectionInfo;
 use angarium_access::imap::{self, ImapContext};
 use angarium_accounts::{Accounts, Actor, Dictionary, RouteAccount, RouteKind, Value};
+use angarium_objects::configuration::MAX_STANZA;
 use angarium_objects::text;
 use angarium_store_embedded::Embedded;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 
+use crate::configuration_lines;
 use crate::services::Numbers;
 
-/// Longest line, octets.
-const LONGEST: u64 = 1 << 20;
+/// Longest line, octets: the largest object of a configuration with room for its escapes.
+const LONGEST: u64 = 2 * (MAX_STANZA as u64);
 
 /// What the socket works with.
 pub(crate) struct Administration {
@@ -169,6 +172,12 @@ impl Administration {
         }
         if word.eq_ignore_ascii_case(b"QUEUE") {
             return crate::queue_lines::execute(self.cli.desk(), rest).await;
+        }
+        if word.eq_ignore_ascii_case(b"CONFIGURATION") {
+            return Box::pin(configuration_lines::configuration(&self.accounts, rest)).await;
+        }
+        if word.eq_ignore_ascii_case(b"SETTINGS") {
+            return configuration_lines::settings(&self.accounts, rest).await;
         }
         if word.eq_ignore_ascii_case(b"TRACE") {
             return self.trace(rest).await;

@@ -88,6 +88,10 @@ impl Directory for EmbeddedDirectory {
         self.change(move |batch| decisions::set_settings(batch, name, value, expected)).await
     }
 
+    async fn modules(&self) -> Result<Vec<String>> {
+        self.read(rows::modules).await
+    }
+
     async fn domains(&self) -> Result<Vec<String>> {
         self.read(rows::domains).await
     }

@@ -147,6 +147,10 @@ pub trait Directory: Send + Sync {
         expected: Option<u64>,
     ) -> Result<u64>;
 
+    /// Names of the modules that have settings, sorted: those of [`SettingsKey::Module`] that were
+    /// set and hold something.
+    async fn modules(&self) -> Result<Vec<String>>;
+
     /// Names of all domains, sorted, without aliases.
     async fn domains(&self) -> Result<Vec<String>>;
     /// A domain by its name or by one of its aliases.

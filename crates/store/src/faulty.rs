@@ -220,6 +220,7 @@ family! { Mailboxes, mailboxes, {},
 family! { Directory, directory, {},
     settings(key: &SettingsKey) -> Versioned<Dictionary>;
     set_settings(key: &SettingsKey, value: Dictionary, expected: Option<u64>) -> u64;
+    modules() -> Vec<String>;
     domains() -> Vec<String>;
     domain(name: &str) -> Option<DomainRecord>;
     create_domain(record: DomainRecord) -> DomainRecord;

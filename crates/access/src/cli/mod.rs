@@ -133,6 +133,12 @@ impl Cli {
         }
     }
 
+    /// The accounts that commands work on.
+    #[must_use]
+    pub fn accounts(&self) -> &Arc<Accounts> {
+        &self.accounts
+    }
+
     /// Shows and changes what this protection remembers of addresses.
     #[must_use]
     pub fn with_protection(mut self, protection: Arc<Protection>) -> Self {

@@ -1,11 +1,12 @@
 //! The state behind all logins: the bounded pool for slow hashes, passwords verified a moment
-//! ago, failed logins, last logins. All in memory; a restart forgets it.
+//! ago, failed logins. All in memory; a restart forgets it.
 
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use angarium_objects::spelling::{Flow, Limit};
+use angarium_objects::value::Dictionary;
 use angarium_store::AccountId;
 use aws_lc_rs::{hmac, rand};
 use quick_cache::sync::Cache;
@@ -13,6 +14,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
 use super::hash;
+use super::last_logins::LastLogins;
 use super::memory::WorkingMemory;
 use crate::Secret;
 use crate::options::Hashing;
@@ -23,8 +25,6 @@ pub(crate) const REMEMBERED_SECONDS: i64 = 300;
 const REMEMBERED: usize = 10_000;
 /// Names and addresses whose failed logins are counted.
 const COUNTED: usize = 20_000;
-/// Accounts whose last login is known.
-const LAST_LOGINS: usize = 10_000;
 /// Logins waiting for a slow hash; more are sent away with "later".
 const MAX_WAITING: usize = 4_096;
 
@@ -38,14 +38,6 @@ struct Verified {
 struct Failures {
     count: u64,
     since: i64,
-}
-
-/// When and from where an account logged in last.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LastLogin {
-    pub(crate) time: i64,
-    pub(crate) peer: Option<IpAddr>,
-    pub(crate) logins: u64,
 }
 
 /// Why a slow hash was not computed.
@@ -64,7 +56,7 @@ pub(crate) struct Gate {
     verified: Cache<AccountId, Verified>,
     by_name: Cache<String, Failures>,
     by_address: Cache<IpAddr, Failures>,
-    last: Cache<AccountId, LastLogin>,
+    pub(super) last: LastLogins,
     /// Hears of logins that read mail.
     pub(super) reading: OnceLock<Arc<dyn super::ReadingWatcher>>,
     /// A hash nobody's password has, so that unknown names take as long as known ones.
@@ -91,7 +83,7 @@ impl Gate {
             verified: Cache::new(REMEMBERED),
             by_name: Cache::new(COUNTED),
             by_address: Cache::new(COUNTED),
-            last: Cache::new(LAST_LOGINS),
+            last: LastLogins::default(),
             reading: OnceLock::new(),
             dummy: hash::dummy_phc(hashing, &salt).into(),
         }
@@ -202,15 +194,14 @@ impl Gate {
         count(&self.by_address, network(ip), flow, now);
     }
 
-    /// Notes a login that succeeded: costs no write to the store.
+    /// Notes a login that succeeded: costs no write to the store now.
     pub(crate) fn entered(&self, id: AccountId, peer: Option<IpAddr>, now: i64) {
-        let before = self.last.get(&id).map_or(0, |last| last.logins);
-        self.last.insert(id, LastLogin { time: now, peer, logins: before.saturating_add(1) });
+        self.last.entered(id, peer, now);
     }
 
-    /// The last login since the start of the server.
-    pub(crate) fn last_login(&self, id: AccountId) -> Option<LastLogin> {
-        self.last.get(&id)
+    /// Lays the logins that are not written yet over an account's facts.
+    pub(crate) fn lay_logins_over(&self, id: AccountId, facts: &mut Dictionary) {
+        self.last.lay_over(id, facts);
     }
 }
 

@@ -56,7 +56,7 @@ impl Accounts {
         let Some(stored) = stored.filter(|_| enabled.unwrap_or(false)) else { return Ok(None) };
         Ok(match recognise(stored) {
             StoredPassword::Clear(clear) => Some(Secret::from(clear)),
-            StoredPassword::Sealed(sealed) => self.sealing_key().await?.open(sealed),
+            StoredPassword::Sealed(sealed) => self.open_sealed(sealed).await?,
             _ => None,
         })
     }

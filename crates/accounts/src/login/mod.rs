@@ -3,6 +3,7 @@
 mod digest_md5;
 pub(crate) mod gate;
 pub(crate) mod hash;
+mod last_logins;
 mod md5_methods;
 pub(crate) mod memory;
 mod methods;
@@ -13,6 +14,7 @@ pub mod sasl;
 mod schemes;
 mod scram;
 pub(crate) mod sealed;
+mod sealing_keys;
 mod upgrade;
 
 use std::net::IpAddr;
@@ -21,6 +23,7 @@ use thiserror::Error;
 
 use crate::Secret;
 
+pub use last_logins::WRITTEN_EVERY;
 pub use reading::ReadingWatcher;
 
 /// The service somebody logs in to, by its word in the access modes.

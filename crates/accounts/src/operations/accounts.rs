@@ -342,12 +342,7 @@ impl Accounts {
         let record = self.named_account(&authority, account).await?;
         let main = record.domain == self.main_domain().await?;
         allowed(if main { authority.rights.is_master() } else { authority.rights.all_domains() })?;
-        let sane =
-            |code: &String| (1..=128).contains(&code.len()) && !code.chars().any(char::is_control);
-        if rights.len() > MAX_RIGHTS || !rights.iter().all(sane) {
-            return Err(OperationError::Syntax("a list of rights codes is expected".to_owned()));
-        }
-        let codes: Vec<String> = Rights::new(rights, false).codes().map(str::to_owned).collect();
+        let codes = check_rights(rights)?;
         self.edit_account(record.id, |record| {
             record.rights.clone_from(&codes);
             Ok(())
@@ -356,8 +351,8 @@ impl Accounts {
         Ok(())
     }
 
-    /// Volatile facts: `StorageUsed` (octets, plain digits), `Messages`, and since the start of
-    /// the server `LastLogin`, `LastAddress`, `Logins`.
+    /// Volatile facts: `StorageUsed` (octets, plain digits), `Messages`, `MailboxesUsed`,
+    /// `LastLogin`, `LastAddress`, `Logins`.
     ///
     /// # Errors
     /// See [`OperationError`].
@@ -372,13 +367,10 @@ impl Accounts {
         let (size, messages) = self.store.mailboxes.usage(record.id).await?;
         info.insert("StorageUsed".to_owned(), Value::from(size.to_string()));
         info.insert("Messages".to_owned(), Value::from(messages.to_string()));
-        if let Some(last) = self.gate.last_login(record.id) {
-            info.insert("LastLogin".to_owned(), Value::Time(last.time));
-            info.insert("Logins".to_owned(), Value::from(last.logins.to_string()));
-            if let Some(peer) = last.peer {
-                info.insert("LastAddress".to_owned(), Value::from(peer.to_string()));
-            }
-        }
+        let mailboxes = self.store.mailboxes.list(record.id).await?;
+        let mailboxes = mailboxes.iter().filter(|mailbox| mailbox.selectable).count();
+        info.insert("MailboxesUsed".to_owned(), Value::from(mailboxes.to_string()));
+        self.gate.lay_logins_over(record.id, &mut info);
         Ok(info)
     }
 
@@ -466,6 +458,22 @@ impl Accounts {
         aliases: Dictionary,
     ) -> Result<(), OperationError> {
         let record = self.mailbox_owner(actor, account).await?;
+        self.check_mailbox_aliases(Some(record.id), &aliases).await?;
+        self.edit_account(record.id, |record| {
+            record.mailbox_aliases.clone_from(&aliases);
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Refuses mailbox aliases that lead nowhere, and those named as a mailbox that the account
+    /// has, if there is one.
+    pub(super) async fn check_mailbox_aliases(
+        &self,
+        id: Option<AccountId>,
+        aliases: &Dictionary,
+    ) -> Result<(), OperationError> {
         check_mailbox_names(aliases.keys())?;
         let targets: Option<Vec<&str>> = aliases.values().map(Value::as_str).collect();
         let targets = targets.ok_or_else(|| {
@@ -476,18 +484,29 @@ impl Accounts {
             if let Some(why) = alias_fault(alias, target) {
                 return Err(OperationError::Syntax(why.to_owned()));
             }
-            let there = self.has_mailbox(record.id, alias).await;
+            let Some(id) = id else { continue };
+            let there = self.has_mailbox(id, alias).await;
             if there.map_err(|error| OperationError::Later(error.to_string()))? {
                 return Err(OperationError::MailboxExists);
             }
         }
-        self.edit_account(record.id, |record| {
-            record.mailbox_aliases.clone_from(&aliases);
-            Ok(())
-        })
-        .await?;
         Ok(())
     }
+}
+
+/// Rights codes as they are stored.
+pub(super) fn check_rights(rights: Vec<String>) -> Result<Vec<String>, OperationError> {
+    let sane =
+        |code: &String| (1..=128).contains(&code.len()) && !code.chars().any(char::is_control);
+    if rights.len() > MAX_RIGHTS || !rights.iter().all(sane) {
+        return Err(OperationError::Syntax("a list of rights codes is expected".to_owned()));
+    }
+    Ok(Rights::new(rights, false).codes().map(str::to_owned).collect())
+}
+
+/// Refuses what is no list of subscribed mailboxes.
+pub(super) fn check_subscription(names: &[String]) -> Result<(), OperationError> {
+    check_mailbox_names(names.iter())
 }
 
 fn check_mailbox_names<S: AsRef<str>>(

@@ -231,7 +231,7 @@ impl Accounts {
     }
 
     /// An address of this machine belongs to at most one domain.
-    async fn check_addresses(
+    pub(super) async fn check_addresses(
         &self,
         domain: &str,
         settings: &Dictionary,

@@ -314,7 +314,7 @@ impl Accounts {
 }
 
 /// Group settings as they are stored.
-fn group_settings(mut settings: Dictionary) -> Result<Dictionary, OperationError> {
+pub(super) fn group_settings(mut settings: Dictionary) -> Result<Dictionary, OperationError> {
     let wrong = |text: &str| OperationError::Syntax(text.to_owned());
     for key in SWITCHES {
         if let Some(value) = settings.get_mut(key) {

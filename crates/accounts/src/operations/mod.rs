@@ -8,6 +8,8 @@ mod account_type;
 mod accounts;
 pub(crate) mod authority;
 mod beginnings;
+mod configuration;
+mod describing;
 mod domains;
 mod edit;
 mod error;
@@ -29,11 +31,16 @@ pub(crate) mod suspension;
 use angarium_objects::value::Dictionary;
 use angarium_store::AccountKind;
 
+pub(crate) use configuration::OTHER_SEALING;
+pub use configuration::{
+    ConfigurationChange, ConfigurationPage, ConfigurationParts, ConfigurationStep,
+};
+pub use describing::SettingsOf;
 pub use error::OperationError;
 pub(crate) use groups::MAX_MEMBERS;
 pub use import::{Imported, MAX_ROWS};
-pub use password_forms::PasswordForms;
 pub use kept::Kept;
+pub use password_forms::PasswordForms;
 pub use preferences::{PreferenceChange, PreferenceScope};
 pub use protection::PROTECTION_MODULE;
 pub use rules::RuleScope;

@@ -18,7 +18,7 @@ use crate::{Accounts, Actor, Secret};
 /// Longest name of a module, in bytes.
 const MAX_MODULE: usize = 64;
 
-fn module_key(module: &str) -> Result<SettingsKey, OperationError> {
+pub(super) fn module_key(module: &str) -> Result<SettingsKey, OperationError> {
     let plain = (1..=MAX_MODULE).contains(&module.len())
         && module.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     if !plain {

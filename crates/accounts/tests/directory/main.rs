@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod configuration;
 mod logins;
 mod old_methods;
 mod operations;

@@ -18,6 +18,21 @@ fn lay(over: &mut Dictionary, layer: &Dictionary) {
     }
 }
 
+/// The service class of an account with its name: the one that the account, or else the nearest
+/// level of its defaults, names, as the nearest level that defines it says.
+pub(super) fn service_class<'a>(
+    defaults: &[&'a Dictionary],
+    own: &Dictionary,
+) -> Option<(String, &'a Dictionary)> {
+    let named = |level: &Dictionary| level.get("ServiceClass").cloned();
+    let name = named(own).or_else(|| defaults.iter().rev().find_map(|level| named(level)))?;
+    let name = name.as_str()?;
+    let found = defaults.iter().rev().find_map(|level| {
+        level.get("ServiceClasses")?.as_dictionary()?.get(name)?.as_dictionary()
+    })?;
+    Some((name.to_owned(), found))
+}
+
 /// The settings of an account. `defaults` are the levels below it, the most general first (server
 /// defaults, then the domain's). The service class it names is found in their `ServiceClasses`
 /// and stands between them and the account's own.
@@ -27,16 +42,8 @@ pub fn effective_account(defaults: &[&Dictionary], own: &Dictionary) -> Dictiona
     for layer in defaults {
         lay(&mut all, layer);
     }
-    let class = own.get("ServiceClass").or_else(|| all.get("ServiceClass"));
-    let class = class.and_then(|name| name.as_str()).map(str::to_owned);
-    if let Some(class) = class {
-        // The nearest level that defines the class counts.
-        let found = defaults.iter().rev().find_map(|layer| {
-            layer.get("ServiceClasses")?.as_dictionary()?.get(&class)?.as_dictionary()
-        });
-        if let Some(found) = found {
-            lay(&mut all, found);
-        }
+    if let Some((_, class)) = service_class(defaults, own) {
+        lay(&mut all, class);
     }
     lay(&mut all, own);
     all

@@ -10,6 +10,7 @@ mod domain;
 mod effective;
 mod local;
 mod module;
+mod origin;
 mod parts;
 mod pipe;
 mod protection;
@@ -27,9 +28,11 @@ use crate::value::{Dictionary, Value};
 pub use account::ACCOUNT_SETTINGS;
 pub use authenticity::AUTHENTICITY_SETTINGS;
 pub use domain::DOMAIN_SETTINGS;
+use effective::service_class;
 pub use effective::{effective_account, effective_domain, effective_server};
 pub use local::LOCAL_SETTINGS;
 pub use module::{Listener, MAX_PORTS, MODULE_SETTINGS, Port, listener, module_name, module_names};
+pub use origin::{Described, Origin, described, described_account};
 pub use parts::{
     ACCOUNT_ACL, ACCOUNT_PARTS, DOMAIN_PARTS, PREFERENCES, REMOTE_POP, RULES, SERVER_PARTS,
     SUSPENDED,

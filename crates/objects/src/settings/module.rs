@@ -10,7 +10,12 @@ use crate::value::{Dictionary, Value};
 
 /// The modules of this server as they are spelled.
 const MODULES: &[&str] =
-    &["SMTP", "IMAP", "POP", "PWD", "LOCAL", "PIPE", "LIST", "Queue", "Protection"];
+    &["SMTP", "IMAP", "POP", "PWD", "HTTPA", "LOCAL", "PIPE", "LIST", "Queue", "Protection"];
+
+/// The names of this server's modules.
+pub fn module_names() -> impl Iterator<Item = &'static str> {
+    MODULES.iter().copied()
+}
 
 /// The spelling of a module's name; case does not count for those of this server.
 #[must_use]

@@ -1,49 +1,15 @@
-//! Backup, check, rebuild-index, compact.
+//! Check, rebuild-index, compact.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::output::{ask, put};
 use super::{WRONG, directory};
-use crate::administration::{Administrator, parameter};
+use crate::administration::Administrator;
 use crate::arguments::Base;
 
-pub(super) fn backup(base: &Base, to: &Path) -> io::Result<u8> {
-    let mut server = Administrator::reach(&directory(base)?)?;
-    // The server may run in another directory than this command.
-    let path = std::path::absolute(to)?;
-    let store = path.join("Store");
-    std::fs::create_dir_all(&path)?;
-    if store.exists() {
-        let message = format!("{} exists already; name an empty directory", store.display());
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
-    }
-    let line = format!("BACKUP {}", parameter(&store.display().to_string()));
-    let code = ask(&mut server, base, &line, &format!("backed up to {}", path.display()))?;
-    if code == 0 {
-        copy_settings(&directory(base)?.settings(), &path.join("Settings"))?;
-    }
-    Ok(code)
-}
-
-/// Certificates and keys belong to a base that is to be started somewhere else.
-fn copy_settings(from: &Path, to: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    if !from.is_dir() {
-        return Ok(());
-    }
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        if entry.file_type()?.is_file() {
-            std::fs::copy(entry.path(), to.join(entry.file_name()))?;
-        }
-    }
-    Ok(())
-}
-
 /// The store in a directory: a base or backup holds it in `Store`.
-fn store_in(directory: PathBuf) -> PathBuf {
+pub(super) fn store_in(directory: PathBuf) -> PathBuf {
     let inside = directory.join("Store");
     if inside.is_dir() { inside } else { directory }
 }

@@ -1,5 +1,7 @@
 //! What each command of `angarium` does, and the exit codes.
 
+mod backup;
+pub(crate) mod config;
 pub(crate) mod dkim;
 pub(crate) mod dns;
 pub(crate) mod import;
@@ -11,6 +13,7 @@ mod protection;
 mod queue;
 mod route;
 mod sessions;
+mod settings;
 
 use std::io;
 use std::path::Path;
@@ -18,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 
-use crate::arguments::{Arguments, Base, Command};
+use crate::arguments::{Arguments, Base, Command, SettingsAction};
 use crate::base::BaseDirectory;
 use crate::{logs, serve};
 
@@ -63,12 +66,26 @@ fn execute(command: Command) -> io::Result<u8> {
         Command::Route { base, address, kind, .. } => {
             route::show(&base, &address.unwrap_or_default(), &kind)
         }
+        Command::Settings {
+            base,
+            action: Some(SettingsAction::Set { scope, settings, value_file }),
+            ..
+        } => {
+            let changes = settings::Changes { words: &settings, value_file: value_file.as_deref() };
+            settings::set(&base, &scope, &changes)
+        }
+        Command::Settings { base, scope, key, set_only, action: None } => {
+            let shown = settings::Shown { scope: scope.as_deref(), key: key.as_deref(), set_only };
+            settings::run(&base, &shown)
+        }
+        Command::Config { base, action } => config::run(&base, action),
         Command::Cli { base, words } => objects::cli(&base, &words),
         Command::Exec { base, action } => sessions::exec(&base, action),
         Command::Protection { base, action } => protection::run(&base, &action),
         Command::Sessions { base, service } => sessions::list(&base, service.as_deref()),
         Command::Queue { base, action } => queue::run(&base, action),
-        Command::Backup { base, to } => maintenance::backup(&base, &to),
+        Command::Backup { base, to } => backup::backup(&base, &to),
+        Command::Restore { base, from, unchecked } => backup::restore(&base, &from, unchecked),
         Command::Check { base, directory } => maintenance::check(&base, directory.as_deref()),
         Command::RebuildIndex { base } => maintenance::rebuild_index(&base),
         Command::Compact { base } => maintenance::compact(&base),

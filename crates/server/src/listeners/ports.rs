@@ -63,6 +63,8 @@ pub(crate) const MODULES: &[Module] = &[
         ports: &[(kind("IMAP", "IMAP", false), 143), (kind("IMAP", "IMAP", true), 993)],
     },
     Module { name: "PWD", channels: 100, ports: &[(kind("PWD", "PWD", false), 106)] },
+    // Commands over HTTP: on the ports that its settings name, none of its own.
+    Module { name: "HTTPA", channels: 100, ports: &[] },
 ];
 
 impl ServiceKind {
@@ -71,6 +73,10 @@ impl ServiceKind {
         match self.module {
             "IMAP" => "* BYE [UNAVAILABLE] too many connections, try again later\r\n",
             "POP" => "-ERR [SYS/TEMP] too many connections, try again later\r\n",
+            "HTTPA" => {
+                "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nContent-Length: 0\r\n\
+                 Connection: close\r\n\r\n"
+            }
             "PWD" => "599 too many connections, try again later\r\n",
             _ => "421 4.7.0 too many connections, try again later\r\n",
         }

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use super::{all, misfit, one};
 use crate::record::code::{Decoded, Get};
+use crate::record::parts::MODULE_NAME;
 
 fn readable<T>(found: Option<Decoded<T>>, what: &'static str) -> Result<Option<T>, StoreError> {
     found.transpose().map_err(|_| misfit(what))
@@ -24,6 +25,24 @@ pub(crate) fn settings(db: &Connection, name: &str) -> Result<Versioned<Dictiona
     })?;
     Ok(readable(found, "unreadable settings")?
         .unwrap_or(Versioned { version: 0, value: Dictionary::new() }))
+}
+
+/// Names of the modules whose dictionary holds something, sorted.
+pub(crate) fn modules(db: &Connection) -> Result<Vec<String>, StoreError> {
+    let text = "SELECT name, value FROM settings WHERE name >= ?1 ORDER BY name";
+    let found: Vec<Option<Decoded<Option<String>>>> = all(db, text, [MODULE_NAME], |row| {
+        let name: String = row.get(0)?;
+        let Some(name) = name.strip_prefix(MODULE_NAME).map(str::to_owned) else {
+            return Ok(None);
+        };
+        let value = Get::new(row.get_ref(1)?.as_blob()?).dictionary();
+        Ok(Some(value.map(|value| (!value.is_empty()).then_some(name))))
+    })?;
+    let mut names = Vec::new();
+    for one in found.into_iter().flatten() {
+        names.extend(readable(Some(one), "unreadable settings")?.flatten());
+    }
+    Ok(names)
 }
 
 /// A domain by its own name.

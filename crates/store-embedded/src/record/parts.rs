@@ -306,6 +306,9 @@ impl Get<'_> {
     }
 }
 
+/// What the stored names of the modules' dictionaries begin with.
+pub(crate) const MODULE_NAME: &str = "Module/";
+
 /// The stored name of a server-wide dictionary.
 pub(crate) fn settings_name(key: &SettingsKey) -> String {
     match key {
@@ -313,6 +316,6 @@ pub(crate) fn settings_name(key: &SettingsKey) -> String {
         SettingsKey::DomainDefaults => "DomainDefaults".to_owned(),
         SettingsKey::AccountDefaults => "AccountDefaults".to_owned(),
         SettingsKey::Router => "Router".to_owned(),
-        SettingsKey::Module(name) => format!("Module/{name}"),
+        SettingsKey::Module(name) => format!("{MODULE_NAME}{name}"),
     }
 }

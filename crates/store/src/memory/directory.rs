@@ -192,6 +192,20 @@ impl Directory for Memory {
         })
     }
 
+    async fn modules(&self) -> Result<Vec<String>> {
+        self.read(|state| {
+            let set = state.settings.iter().filter(|(_, stored)| !stored.value.is_empty());
+            let mut names: Vec<String> = set
+                .filter_map(|(key, _)| match key {
+                    SettingsKey::Module(name) => Some(name.clone()),
+                    _ => None,
+                })
+                .collect();
+            names.sort_unstable();
+            Ok(names)
+        })
+    }
+
     async fn domains(&self) -> Result<Vec<String>> {
         self.read(|state| Ok(state.domains.keys().cloned().collect()))
     }

@@ -76,6 +76,20 @@ pub async fn settings_keys_do_not_disturb_each_other(store: Store) {
     }
 }
 
+pub async fn modules_with_settings_are_listed_sorted(store: Store) {
+    let d = &store.directory;
+    assert!(d.modules().await.unwrap().is_empty());
+    d.set_settings(&SettingsKey::Server, words("A", "1"), None).await.unwrap();
+    for name in ["SMTP", "Module", "IMAP", "Other/Name"] {
+        let key = SettingsKey::Module(name.to_owned());
+        d.set_settings(&key, words("A", "1"), None).await.unwrap();
+    }
+    let key = SettingsKey::Module("SMTP".to_owned());
+    assert_eq!(d.modules().await.unwrap(), ["IMAP", "Module", "Other/Name", "SMTP"]);
+    d.set_settings(&key, Dictionary::new(), None).await.unwrap();
+    assert_eq!(d.modules().await.unwrap(), ["IMAP", "Module", "Other/Name"]);
+}
+
 pub async fn a_domain_is_found_by_its_name_and_its_aliases(store: Store) {
     let record = DomainRecord {
         aliases: vec!["b.example".to_owned(), "c.example".to_owned()],

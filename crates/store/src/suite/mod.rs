@@ -211,6 +211,7 @@ macro_rules! every_promise {
                 settings_are_replaced_and_their_version_grows_by_one,
                 settings_of_an_old_version_are_refused,
                 settings_keys_do_not_disturb_each_other,
+                modules_with_settings_are_listed_sorted,
                 a_domain_is_found_by_its_name_and_its_aliases,
                 domains_are_listed_sorted_without_aliases,
                 a_domain_name_is_unique_over_names_and_aliases,
