@@ -116,7 +116,7 @@ impl Accounts {
             SettingsOf::Accounts => own(scope, &self.server_account_defaults(actor).await?),
             SettingsOf::Module(name) => {
                 let set = self.read_as(actor, Some(SETTINGS), module_key(name)?).await?;
-                let known = module_names().any(|known| known.eq_ignore_ascii_case(name));
+                let known = module_names().iter().any(|known| known.eq_ignore_ascii_case(name));
                 if set.is_empty() && !known {
                     let what = format!("\"{name}\" is neither a module nor anything else here");
                     return Err(OperationError::General(what));

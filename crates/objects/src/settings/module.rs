@@ -12,11 +12,6 @@ use crate::value::{Dictionary, Value};
 const MODULES: &[&str] =
     &["SMTP", "IMAP", "POP", "PWD", "HTTPA", "LOCAL", "PIPE", "LIST", "Queue", "Protection"];
 
-/// The names of this server's modules.
-pub fn module_names() -> impl Iterator<Item = &'static str> {
-    MODULES.iter().copied()
-}
-
 /// The spelling of a module's name; case does not count for those of this server.
 #[must_use]
 pub fn module_name(given: &str) -> &str {

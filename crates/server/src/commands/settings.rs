@@ -30,7 +30,7 @@ pub(crate) struct Shown<'a> {
 /// The scopes that are shown when none is named.
 fn server_wide() -> Vec<String> {
     let fixed = ["server", "router", "domains", "accounts"];
-    let modules = module_names().map(|name| format!("module:{name}"));
+    let modules = module_names().iter().map(|name| format!("module:{name}"));
     fixed.iter().map(|name| (*name).to_owned()).chain(modules).collect()
 }
 
