@@ -416,6 +416,25 @@ async fn the_forwarding_server_is_logged_into_under_tls_only() {
 }
 
 #[tokio::test]
+async fn a_forwarding_server_that_is_not_to_be_found_sends_no_mail_back() {
+    let names = Names::new().await;
+    names.mx("loop.example", 10, "main.example");
+    for (server, why) in [
+        ("misspelt.example", "there is no domain misspelt.example"),
+        ("misspelt.example:587", "has no address"),
+        ("loop.example", "DNS loop"),
+    ] {
+        let house =
+            house_with(set(names.settings(), "ForwardTo", server), SendingOptions::default()).await;
+        submit(&house, &["x@anywhere.example"]).await;
+        house.tried(1).await;
+        let said = last_error(&house).await;
+        assert!(said.contains("the forwarding server: ") && said.contains(why), "{said}");
+        assert!(house.inbox("alice@main.example").await.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn forwarded_mail_goes_out_with_a_return_path_that_leads_back() {
     let (names, far) = (Names::with_far().await, Far::new(Script::default()).await);
     names.mx("outside.example", 10, "mx.far.example");

@@ -19,7 +19,7 @@ use super::target::{Own, Place, Target, locate, policy_domain};
 use super::tls::Check;
 use super::tls_reports::{Applied, PolicyKind, Wrong};
 use super::told::Verdict;
-use super::verdict::{Next, Trouble, ends, next};
+use super::verdict::{Next, Trouble, ends, next, not_set_well};
 use super::{Identity, MAX_RECIPIENTS, Sending};
 use crate::deliver::{Outcome, Reach};
 use crate::dns::DnsError;
@@ -83,6 +83,7 @@ impl Attempt<'_> {
         let mut places = match locate(&self.sending.dns, &self.target, &own).await {
             Ok(places) => places,
             Err(outcome) => {
+                let outcome = if self.smart { not_set_well(outcome) } else { outcome };
                 return to.into_iter().map(|one| (one.index, outcome.clone())).collect();
             }
         };

@@ -66,6 +66,20 @@ pub(crate) fn next(verdict: Verdict, host: &str, reports: bool, taken: bool) -> 
     }
 }
 
+/// What it means that the forwarding server is nowhere: the fault is in our settings or our DNS, and
+/// no mail goes back for that.
+pub(crate) fn not_set_well(nowhere: Outcome) -> Outcome {
+    match nowhere {
+        Outcome::Failed { text, .. } => Outcome::Later {
+            status: "4.3.5".to_owned(),
+            text: format!("the forwarding server: {text}"),
+            host: None,
+            reach: Reach::Queue,
+        },
+        other => other,
+    }
+}
+
 /// Why a host could not be spoken to.
 #[derive(Clone, Debug)]
 pub(crate) struct Trouble {
