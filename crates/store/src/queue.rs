@@ -51,7 +51,8 @@ pub struct QueueFacts {
     pub oldest: i64,
     /// When the next is due; `None` when all are held or under way.
     pub next_due: Option<i64>,
-    /// What the last try that failed said, empty if none did since the start.
+    /// What the last try said after which something is tried again; empty if there was none
+    /// since the start.
     pub last_error: String,
 }
 

@@ -13,6 +13,7 @@ pub mod desk;
 pub mod dns;
 pub mod envelope;
 pub mod filters;
+mod following;
 pub mod imap_url;
 pub mod inspect;
 mod ondemand;
@@ -26,6 +27,7 @@ pub mod submit;
 pub mod trace;
 pub mod wire;
 
+mod rates;
 mod recipients;
 
 use std::path::Path;
@@ -109,7 +111,7 @@ impl Transfer {
         let mut modules = Modules::default()
             .with(Arc::new(here::System { wake_up: Arc::clone(&wake_up) }))
             .with(Arc::new(here::Errors))
-            .with(Arc::new(local::Local { accounts: Arc::clone(&accounts) }))
+            .with(Arc::new(local::Local::new(Arc::clone(&accounts))))
             .with(Arc::new(pipe::Pipe::new(Arc::clone(&accounts))));
         if let Some(sending) = &sending {
             sending.start(stopped.clone());

@@ -3,6 +3,10 @@
 
 mod house;
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use angarium_accounts::Value;
 use angarium_smtp::Protocol;
 use angarium_transfer::{ReceiverSettings, Source, Submit};
 use house::{House, MAIN};
@@ -131,6 +135,81 @@ async fn lmtp_answers_for_every_recipient() {
     client.expect("250 2.0.0").await;
     house.settled().await;
     assert!(house.inbox(to[1]).await[0].contains("with LMTP id"));
+}
+
+// RFC 2033 section 4.2
+#[tokio::test]
+async fn lmtp_tells_each_recipient_whether_there_is_room_for_it() {
+    let house = House::new().await;
+    house.set("alice@main.example", "MaxAccountSize", "1K").await;
+    house.set("carol@other.example", "MaxMessageSize", "1K").await;
+    let settings = ReceiverSettings { protocol: Protocol::Lmtp, ..ReceiverSettings::default() };
+    let mut client = house.connect(settings, None, false);
+    client.expect("220").await;
+    client.say("LHLO x.example", "250").await;
+    // No size is declared, so that only the message itself tells.
+    let large = format!("Subject: large\r\n\r\n{}", "0123456789\r\n".repeat(200));
+    let to = ["alice@main.example", "bob@main.example", "carol@other.example"];
+    assert!(client.mail("x@far.example", &to, &large).await.starts_with("452 4.2.2 <alice@"));
+    client.expect("250 2.0.0").await;
+    client.expect("552 5.2.3 <carol@").await;
+    // Nobody has room: nothing is taken.
+    let to = ["carol@other.example", "alice@main.example"];
+    assert!(client.mail("x@far.example", &to, &large).await.starts_with("552 5.2.3"));
+    client.expect("452 4.2.2").await;
+    let first = client.mail("x@far.example", &to, "Subject: small\r\n\r\n").await;
+    assert!(first.starts_with("250"), "{first}");
+    client.expect("250").await;
+    house.settled().await;
+    assert_eq!(house.inbox("bob@main.example").await.len(), 1);
+    for (who, count) in [("alice@main.example", 1), ("carol@other.example", 1)] {
+        let inbox = house.inbox(who).await;
+        assert!(inbox.len() == count && inbox[0].contains("Subject: small"), "{who}: {inbox:?}");
+    }
+}
+
+#[tokio::test]
+async fn mail_that_comes_too_fast_for_an_account_waits_its_turn_and_is_not_refused() {
+    let house = House::new().await;
+    let flow = Value::Array(vec![Value::from("2"), Value::from("10")]);
+    house.set_value("bob@main.example", "MailInpFlow", flow).await;
+    let mut client = house.client().await;
+    client.hello().await;
+    for n in 0..6 {
+        let text = format!("Subject: n{n}\r\n\r\n");
+        client.mail("x@far.example", &["bob@main.example", "carol@other.example"], &text).await;
+    }
+    // Everybody else has all of it at once, and nobody hears of a delay.
+    for (seconds, wanted) in [(0, 2), (5, 3), (5, 4), (10, 6)] {
+        house.clock.0.fetch_add(seconds, Ordering::SeqCst);
+        house.transfer.wake();
+        for _ in 0..500 {
+            if house.inbox("bob@main.example").await.len() >= wanted {
+                break;
+            }
+            house.transfer.wake();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(house.inbox("bob@main.example").await.len(), wanted);
+    }
+    house.settled().await;
+    assert_eq!(house.inbox("carol@other.example").await.len(), 6);
+}
+
+#[tokio::test]
+async fn mail_for_an_account_without_mail_service_waits() {
+    let house = House::new().await;
+    house.set("bob@main.example", "AccessModes", "None").await;
+    let mut client = house.client().await;
+    client.hello().await;
+    client.mail("x@far.example", &["bob@main.example"], "Subject: x\r\n\r\n").await;
+    house.tried(1).await;
+    house.set("bob@main.example", "AccessModes", "All").await;
+    // By the setting DisabledRetryEvery: an hour.
+    house.clock.0.fetch_add(3_600, Ordering::SeqCst);
+    house.transfer.wake();
+    house.settled().await;
+    assert_eq!(house.inbox("bob@main.example").await.len(), 1);
 }
 
 #[tokio::test]

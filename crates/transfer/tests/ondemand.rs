@@ -2,14 +2,20 @@
 //! real sockets. ABU-18.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+mod far;
 mod house;
 
 use std::time::Duration;
 
 use angarium_accounts::{Dictionary, SettingsKey, Value};
+use angarium_transfer::dns::{Dns, DnsOptions};
 use angarium_transfer::send::TlsClient;
-use angarium_transfer::{ConnectionInfo, ReceiverSettings, Source, Submit, serve};
+use angarium_transfer::{
+    ConnectionInfo, DequeuerOptions, ReceiverSettings, Sending, SendingOptions, Source, Submit,
+    Transfer, serve,
+};
 use base64::Engine as _;
+use far::{Far, Names, Script};
 use house::{Client, House};
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::net::TcpListener;
@@ -23,7 +29,10 @@ async fn wait_for(house: &House, to: &str, subject: &str) {
 
 /// A house whose queue of this domain is held.
 async fn holding(domain: &str) -> House {
-    let house = House::new().await;
+    hold(House::new().await, domain).await
+}
+
+async fn hold(house: House, domain: &str) -> House {
     let held = vec![Value::from(domain), Value::from("probe.example")];
     let settings = Dictionary::from([("HoldMailForDomains".to_owned(), Value::Array(held))]);
     let key = SettingsKey::Module("Queue".into());
@@ -56,6 +65,127 @@ async fn alice(house: &House, domains: &str) -> Client<DuplexStream> {
     let plain = base64::engine::general_purpose::STANDARD.encode("\0alice@main.example\0secret");
     client.say(&format!("AUTH PLAIN {plain}"), "235").await;
     client
+}
+
+/// A house that sends to `far`, the host of `far.example`, and keeps its mail.
+async fn sending_to(far: &Far, names: &Names) -> House {
+    let options = SendingOptions { port: Some(far.port), ..SendingOptions::default() };
+    let house = House::started(names.settings(), |accounts| {
+        let nowhere = vec!["127.0.0.1:9".parse().unwrap()];
+        let dns = Dns::new(&DnsOptions { servers: nowhere, ..DnsOptions::default() }).unwrap();
+        let sending = Sending::new(accounts.clone(), dns, &options).unwrap();
+        Transfer::start_sending(accounts, DequeuerOptions::default(), Some(sending))
+    })
+    .await;
+    hold(house, "far.example").await
+}
+
+/// Waits until so many messages are left in a queue.
+async fn left(house: &House, queue: &str, count: u64) {
+    for _ in 0..500 {
+        if queued(house, queue).await == count {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{} messages are left in {queue}", queued(house, queue).await);
+}
+
+#[tokio::test]
+async fn rte_10_etrn_releases_all_mail_of_one_queue_and_says_how_much_there_was() {
+    let (names, far) = (Names::with_far().await, Far::new(Script::default()).await);
+    let house = sending_to(&far, &names).await;
+    // A second domain of the same client is kept in the queue of the first.
+    router(&house, "second.example = second.example@far.example._via").await;
+    wait_for(&house, "a@far.example", "one").await;
+    wait_for(&house, "b@second.example", "two").await;
+    left(&house, "far.example", 2).await;
+    house.transfer.wake();
+    let mut client = house.client().await;
+    client.hello().await;
+    client.say("ETRN second.example", "251 2.0.0").await;
+    assert!(far.got().is_empty());
+    client.say("ETRN FAR.example", "253 2.0.0 2 pending messages").await;
+    let mut to: Vec<String> = far.has(2).await.into_iter().flat_map(|mail| mail.to).collect();
+    to.sort();
+    assert_eq!(to, ["a@far.example", "b@second.example"]);
+    left(&house, "far.example", 0).await;
+    // What comes later is kept again; the domains below are released with `@`, names with `#`.
+    for (word, answer) in [("@far.example", "252 2.0.0"), ("#far.example", "253 2.0.0 1")] {
+        let before = far.got().len();
+        wait_for(&house, "c@far.example", "three").await;
+        left(&house, "far.example", 1).await;
+        client.say(&format!("ETRN {word}"), answer).await;
+        far.has(before + 1).await;
+        left(&house, "far.example", 0).await;
+    }
+    client.say("ETRN far.example", "251 2.0.0").await;
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_to_wait() {
+    let house = House::new().await;
+    let few = house::own("ETRNFlow", "(2,10m)");
+    let mut client = house.connect(few, None, false);
+    client.expect("220").await;
+    client.hello().await;
+    client.say("ETRN client.example", "251").await;
+    client.say("ETRN client.example", "251").await;
+    client.say("ETRN client.example", "458 4.7.0").await;
+    house.clock.0.fetch_add(300, std::sync::atomic::Ordering::SeqCst);
+    client.say("ETRN client.example", "251").await;
+    client.say("ETRN client.example", "458 4.7.0").await;
+}
+
+#[tokio::test]
+async fn rte_10_a_wake_up_message_releases_a_queue_if_its_word_is_right() {
+    let (names, far) = (Names::with_far().await, Far::new(Script::default()).await);
+    let house = sending_to(&far, &names).await;
+    let key = SettingsKey::Module("SMTP".into());
+    let wake = async |to: &str, subject: &str| {
+        let text = format!("Subject: {subject}\r\n\r\nwake up\r\n");
+        // Anybody may: what is released goes only to whom it belongs.
+        let submit = Submit::new(Source::Smtp, "anybody@elsewhere.example", &[to]);
+        house.transfer.submitter().submit_message(submit, text.as_bytes()).await.unwrap();
+    };
+    let mut sent = 0;
+    for to in ["far.example@wakeup", "far.example-wakeup@main.example"] {
+        wait_for(&house, "a@far.example", "one").await;
+        left(&house, "far.example", 1).await;
+        wake(to, "hello").await;
+        sent += 1;
+        far.has(sent).await;
+        left(&house, "far.example", 0).await;
+    }
+    // A friendlier name by the Router, and now a word is asked for.
+    router(&house, "<client1-wake> = far.example@wakeup").await;
+    let mut settings = names.settings();
+    settings.insert("WakeUpPassword".to_owned(), Value::from("open sesame"));
+    house.store.directory.set_settings(&key, settings, None).await.unwrap();
+    wait_for(&house, "a@far.example", "two").await;
+    left(&house, "far.example", 1).await;
+    for wrong in ["", "open", "Open Sesame", "open  sesame!"] {
+        wake("client1-wake@main.example", wrong).await;
+    }
+    // All of them are gone without effect and without a word to anybody.
+    left_in_all(&house, 1).await;
+    assert_eq!(far.got().len(), sent);
+    wake("client1-wake@main.example", "open sesame").await;
+    far.has(sent + 1).await;
+    left_in_all(&house, 0).await;
+    assert!(house.inbox("postmaster@main.example").await.is_empty());
+}
+
+/// Waits until so many messages are left, beside the one that shows that a queue is held.
+async fn left_in_all(house: &House, count: u64) {
+    for _ in 0..500 {
+        let probes = queued(house, "probe.example").await;
+        if house.store.queue.count().await.unwrap() == count + probes {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the queue holds other messages");
 }
 
 #[tokio::test]

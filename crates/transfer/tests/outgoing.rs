@@ -491,3 +491,54 @@ async fn notify_is_passed_on_or_answered_here() {
     let report = house.inbox("alice@main.example").await.concat();
     assert!(report.contains("Action: relayed"), "{report}");
 }
+
+/// Submits for one recipient with these wishes in MAIL.
+async fn submit_with(house: &House, wishes: &str) {
+    use angarium_smtp::parameters::MailParameters;
+    use angarium_transfer::envelope::MessageFacts;
+    let parameters = MailParameters::parse(wishes).unwrap();
+    let now = house.accounts.now();
+    let mut new = Submit::new(Source::Pop, "alice@main.example", &["x@far.example"]);
+    new.facts = MessageFacts::of("POP", &parameters, now);
+    house.transfer.submitter().submit_message(new, MESSAGE.as_bytes()).await.unwrap();
+}
+
+/// The only MAIL that a server heard.
+fn mail_command(far: &Far) -> String {
+    let all: Vec<String> = far.commands().into_iter().filter(|c| c.starts_with("MAIL")).collect();
+    assert_eq!(all.len(), 1, "{all:?}");
+    all.concat()
+}
+
+// RFC 2852, RFC 6710
+#[tokio::test]
+async fn deadline_and_priority_are_passed_on_where_they_are_kept() {
+    let able = vec!["DELIVERBY 60", "MT-PRIORITY MIXER"];
+    let (names, far) =
+        (Names::with_far().await, Far::new(Script { able, ..Script::default() }).await);
+    let house = house(&names, far.port).await;
+    submit_with(&house, " BY=600;N MT-PRIORITY=3").await;
+    far.has(1).await;
+    house.settled().await;
+    assert_eq!(mail_command(&far), "MAIL FROM:<alice@main.example> BY=600;N MT-PRIORITY=3");
+    assert!(house.inbox("alice@main.example").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_server_without_deadlines_is_given_only_what_need_not_come_back() {
+    let (names, far) = (Names::with_far().await, Far::new(Script::default()).await);
+    let house = house(&names, far.port).await;
+    // N and a trace: it goes, and the sender hears that nobody keeps its time from here on.
+    submit_with(&house, " BY=600;NT MT-PRIORITY=-4").await;
+    far.has(1).await;
+    house.settled().await;
+    assert_eq!(mail_command(&far), "MAIL FROM:<alice@main.example>");
+    let report = house.inbox("alice@main.example").await.concat();
+    assert!(report.contains("Action: relayed"), "{report}");
+    // R: nobody would give it back in time.
+    submit_with(&house, " BY=600;R").await;
+    house.settled().await;
+    let report = house.inbox("alice@main.example").await.concat();
+    assert!(report.contains("Action: failed") && report.contains("DELIVERBY"), "{report}");
+    assert_eq!(far.got().len(), 1);
+}

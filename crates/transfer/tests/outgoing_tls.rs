@@ -268,3 +268,37 @@ async fn two_servers_of_ours_exchange_mail_under_tls() {
     }
     assert!(here.inbox("alice@main.example").await.is_empty());
 }
+
+// RFC 8689
+#[tokio::test]
+async fn a_message_that_requires_tls_goes_where_it_is_kept_and_comes_back_from_elsewhere() {
+    let (names, authority) = (Names::with_far().await, Authority::new());
+    // Without DANE a policy of the administrator proves the host.
+    let settings = policy(&names, "Verify");
+    let keeps = Script {
+        able: vec!["REQUIRETLS"],
+        tls: Some(authority.acceptor("far.example")),
+        ..Script::default()
+    };
+    let far = Far::new(keeps).await;
+    let good = house(settings.clone(), options(far.port, &authority)).await;
+    let send = async |house: &House| {
+        let mut new = Submit::new(Source::Pop, "alice@main.example", &["x@far.example"]);
+        new.facts.require_tls = true;
+        house.transfer.submitter().submit_message(new, MESSAGE.as_bytes()).await.unwrap();
+    };
+    send(&good).await;
+    assert!(far.has(1).await[0].tls);
+    good.settled().await;
+    let commands = far.commands();
+    let mail = "MAIL FROM:<alice@main.example> REQUIRETLS";
+    assert!(commands.iter().any(|c| c == mail), "{commands:?}");
+    // TLS, and no promise to keep it.
+    let far = far_with(authority.acceptor("far.example")).await;
+    let house = house(settings, options(far.port, &authority)).await;
+    send(&house).await;
+    house.settled().await;
+    let report = house.inbox("alice@main.example").await.concat();
+    assert!(report.contains("Status: 5.7.30") && report.contains("REQUIRETLS"), "{report}");
+    assert!(far.got().is_empty() && !far.commands().iter().any(|c| c.starts_with("MAIL")));
+}

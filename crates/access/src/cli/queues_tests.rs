@@ -55,7 +55,7 @@ async fn queues_are_told_of_and_messages_rejected_in_the_form_of_the_field() {
                 ("RejectQueueMessages SENDER \"<spam@far.example>\" REPORT NONDN", "200 OK"),
                 (
                     "GetMessageQueueInfo SMTP QUEUE far.example",
-                    "200 {lastError=\"the message was rejected by an administrator\";nTotal=#1;size=#20;}",
+                    "200 {lastError=\"no answer\";nTotal=#1;size=#20;}",
                 ),
                 ("SetQueueSettings {RetryAfter=(1m,1h);GiveUpAfter=2d;}", "200 OK"),
                 ("GetQueueSettings", "200 {GiveUpAfter=2d;RetryAfter=(1m,1h);}"),

@@ -142,10 +142,10 @@ pub const ACCOUNT_SETTINGS: &[Setting] = &[
     Setting {
         key: "MailInpFlow",
         kind: Kind::Flow,
-        default: Some("(20, 15)"),
+        default: Some("(\"-1\", 15)"),
         who: Who::Named,
-        effect: Effect::Kept,
-        text: "Rate limit of incoming mail.",
+        effect: Effect::Now,
+        text: "Messages the account gets in a period; more wait their turn in the queue.",
         since: "0.1",
     },
     Setting {

@@ -9,9 +9,11 @@ pub mod lists;
 pub mod names;
 pub mod rates;
 pub mod standing;
+pub mod turns;
 
 pub use banned::Banned;
 pub use lists::{AddressList, ListError, Match};
 pub use names::NameList;
 pub use rates::Meter;
 pub use standing::{Facts, Standing, Whom};
+pub use turns::Turns;

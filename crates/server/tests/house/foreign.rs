@@ -162,6 +162,11 @@ impl Foreign {
         let _ = child.wait();
     }
 
+    /// The directory of Postfix's configuration, for its own programs.
+    pub(crate) fn configuration(&self) -> String {
+        self.directory.path().join("etc").display().to_string()
+    }
+
     /// Every letter delivered here, as its file says.
     pub(crate) fn letters(&self) -> Vec<String> {
         let below = if self.kind == Kind::Postfix { "mail/all" } else { "mail" };

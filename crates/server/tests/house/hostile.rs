@@ -15,7 +15,7 @@ pub(crate) fn connect(house: &House, port: u16) -> TcpStream {
     stream
 }
 
-/// Waits for the greeting, says EHLO on SMTP ports and waits for its answer (what is sent ahead of
+/// Waits for the greeting, says EHLO or LHLO on ports 25 and 24 and waits for its answer (what is sent ahead of
 /// it would be refused for that alone), then sends bytes until all are taken or the server closes;
 /// gives everything it said after that, at most 1 MiB.
 pub(crate) fn shout(house: &House, port: u16, bytes: &[u8]) -> String {
@@ -23,8 +23,9 @@ pub(crate) fn shout(house: &House, port: u16, bytes: &[u8]) -> String {
     if port != 993 {
         hear(&mut stream, "\r\n");
     }
-    if port == 25 {
-        stream.write_all(b"EHLO x\r\n").unwrap();
+    if port == 25 || port == 24 {
+        let hello = if port == 24 { b"LHLO x\r\n" } else { b"EHLO x\r\n" };
+        stream.write_all(hello).unwrap();
         hear(&mut stream, "\r\n250 ");
     }
     let mut hearing = stream.try_clone().unwrap();

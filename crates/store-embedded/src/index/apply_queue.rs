@@ -57,9 +57,10 @@ impl Moving {
 
     fn standing(&self) -> Standing {
         let error = match &self.state {
-            RecipientState::Waiting { last_error: error, .. }
-            | RecipientState::Failed { error } => (!error.is_empty()).then(|| error.clone()),
-            RecipientState::Done => None,
+            RecipientState::Waiting { last_error: error, .. } => {
+                (!error.is_empty()).then(|| error.clone())
+            }
+            RecipientState::Done | RecipientState::Failed { .. } => None,
         };
         Standing { queue: QueueName::new(&self.module, &self.queue), due: self.due(), error }
     }

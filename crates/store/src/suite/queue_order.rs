@@ -214,6 +214,10 @@ pub async fn the_facts_of_a_queue_are_kept(store: Store) {
     let facts = q.queue_facts(&a).await.unwrap().unwrap();
     assert_eq!((facts.messages, facts.recipients, facts.size), (2, 2, 20));
     assert_eq!((facts.next_due, facts.last_error.as_str()), (Some(NOW + 5), "busy"));
+    let third = one(&store, "a.example").await;
+    settle(&store, third, 0, Step::Failed { error: "never".into() }).await;
+    let facts = q.queue_facts(&a).await.unwrap().unwrap();
+    assert_eq!(facts.last_error, "busy", "a failure for ever is one message's own");
     let (module, queue) = ("SMTP".to_owned(), "b.example".to_owned());
     settle(&store, first, 0, Step::Rerouted { module, queue }).await;
     let facts = q.queue_facts(&a).await.unwrap().unwrap();

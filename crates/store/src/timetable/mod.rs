@@ -49,7 +49,7 @@ pub struct Standing {
     pub queue: QueueName,
     /// When it is due; `None` when it is settled.
     pub due: Option<i64>,
-    /// What the last try said, if it said something.
+    /// What the last try said, if it is to be tried again.
     pub error: Option<String>,
 }
 
@@ -63,8 +63,8 @@ impl Standing {
                 let error = (!last_error.is_empty()).then(|| last_error.clone());
                 (Some(*not_before), error)
             }
-            RecipientState::Done => (None, None),
-            RecipientState::Failed { error } => (None, Some(error.clone())),
+            // What was said of a recipient that is settled is not said of its queue.
+            RecipientState::Done | RecipientState::Failed { .. } => (None, None),
         };
         Self { queue, due, error }
     }

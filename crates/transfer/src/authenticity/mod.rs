@@ -17,13 +17,13 @@ mod sign;
 mod spf_syntax;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
-use angarium_accounts::{Accounts, Change, ChangeListener, RouteOutcome, StoreError};
+use angarium_accounts::{Accounts, RouteOutcome, StoreError};
 use async_trait::async_trait;
 
 use crate::dns::Dns;
+use crate::following::{Following, Made};
 use crate::inspect::{Arrived, Findings, Inspector, Inspectors, Outline, Turn};
 use crate::submit::{Recipient, Source};
 use check::Letter;
@@ -31,56 +31,14 @@ use feedback::Feedback;
 use keyring::Ring;
 use settings::Settings;
 
-/// A value made from settings, made again after they have changed.
-struct Made<T> {
-    value: RwLock<Option<Arc<T>>>,
-    stale: AtomicBool,
-}
-
-impl<T> Default for Made<T> {
-    fn default() -> Self {
-        Self { value: RwLock::new(None), stale: AtomicBool::new(true) }
-    }
-}
-
-impl<T> Made<T> {
-    /// The value, if it is up to date.
-    fn fresh(&self) -> Option<Arc<T>> {
-        if self.stale.load(Ordering::Acquire) { None } else { self.last() }
-    }
-
-    fn last(&self) -> Option<Arc<T>> {
-        self.value.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn keep(&self, value: T) -> Arc<T> {
-        let value = Arc::new(value);
-        *self.value.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&value));
-        value
-    }
-}
-
 /// Checks and signs for one server.
 pub struct Authenticity {
     accounts: Arc<Accounts>,
     dns: Dns,
+    changes: Arc<Following>,
     settings: Made<Settings>,
     ring: Made<Ring>,
     feedback: RwLock<Weak<Feedback>>,
-}
-
-/// Hears that settings have changed.
-struct Ear(Weak<Authenticity>);
-
-impl ChangeListener for Ear {
-    fn changed(&self, change: &Change) {
-        if matches!(change, Change::Settings)
-            && let Some(own) = self.0.upgrade()
-        {
-            own.settings.stale.store(true, Ordering::Release);
-            own.ring.stale.store(true, Ordering::Release);
-        }
-    }
 }
 
 impl Authenticity {
@@ -90,13 +48,11 @@ impl Authenticity {
         let own = Arc::new(Self {
             accounts: Arc::clone(&accounts),
             dns,
+            changes: Following::of(&accounts, "authenticity"),
             settings: Made::default(),
             ring: Made::default(),
             feedback: RwLock::default(),
         });
-        if !accounts.add_listener(Arc::new(Ear(Arc::downgrade(&own)))) {
-            tracing::error!(target: "SMTP", "settings of authenticity cannot be followed");
-        }
         inspectors.add(Turn::Authenticity, Arc::new(Checks(Arc::clone(&own))));
         inspectors.add(Turn::Sign, Arc::new(sign::Signer(Arc::clone(&own))));
         own
@@ -115,39 +71,20 @@ impl Authenticity {
         &self.accounts
     }
 
-    /// The settings of this moment; the last ones if the store does not answer.
+    /// The settings of this moment.
     async fn settings(&self) -> Arc<Settings> {
-        if let Some(settings) = self.settings.fresh() {
-            return settings;
-        }
-        self.settings.stale.store(false, Ordering::Release);
-        match self.accounts.read_module_effective("SMTP").await {
-            Ok(all) => self.settings.keep(Settings::of(&all)),
-            Err(error) => {
-                self.settings.stale.store(true, Ordering::Release);
-                tracing::error!(target: "SMTP", "settings cannot be read: {error}");
-                let last = self.settings.last();
-                last.unwrap_or_else(|| {
-                    Arc::new(Settings::of(&angarium_objects::value::Dictionary::new()))
-                })
-            }
-        }
+        let read = async {
+            let all = self.accounts.read_module_effective("SMTP").await?;
+            Ok(Arc::new(Settings::of(&all)))
+        };
+        let otherwise = || Settings::of(&angarium_objects::value::Dictionary::new());
+        self.settings.get(&self.changes, read, otherwise).await
     }
 
     /// The keys that sign.
     async fn ring(&self) -> Arc<Ring> {
-        if let Some(ring) = self.ring.fresh() {
-            return ring;
-        }
-        self.ring.stale.store(false, Ordering::Release);
-        match self.kept_keys().await {
-            Ok(ring) => self.ring.keep(ring),
-            Err(error) => {
-                self.ring.stale.store(true, Ordering::Release);
-                tracing::error!(target: "SMTP", "signing keys cannot be read: {error}");
-                self.ring.last().unwrap_or_default()
-            }
-        }
+        let read = async { Ok(Arc::new(self.kept_keys().await?)) };
+        self.ring.get(&self.changes, read, Ring::default).await
     }
 
     async fn kept_keys(&self) -> Result<Ring, StoreError> {
@@ -157,7 +94,7 @@ impl Authenticity {
 
     /// False only if it is known that no domain signs.
     fn may_sign(&self) -> bool {
-        self.ring.fresh().is_none_or(|ring| !ring.is_empty())
+        self.ring.fresh(&self.changes).is_none_or(|ring| !ring.is_empty())
     }
 }
 
@@ -185,7 +122,7 @@ impl Inspector for Checks {
         outline.source == Source::Smtp
             && !outline.trusted
             && outline.peer.is_some_and(|peer| !is_this_machine(peer))
-            && self.0.settings.fresh().is_none_or(|settings| settings.checks())
+            && self.0.settings.fresh(&self.0.changes).is_none_or(|settings| settings.checks())
     }
 
     async fn inspect(&self, arrived: &Arrived<'_>) -> Findings {

@@ -7,10 +7,11 @@ use angarium_accounts::{
     AccountId, Accounts, Appended, Flags, InternalDate, MessageBody, NewMessage, Origin, RouteKind,
     RouteOutcome, StoreError,
 };
-use angarium_store::{QueuedMessage, QueuedRecipient};
+use angarium_store::{QueuedMessage, QueuedRecipient, RecipientState};
 use async_trait::async_trait;
 use tokio::task::JoinSet;
 
+use super::inflow::Inflow;
 use super::{Channels, Module, Outcome};
 use crate::envelope::RecipientFacts;
 use crate::recipients::LOCAL;
@@ -20,7 +21,14 @@ const AT_ONCE: usize = 32;
 
 /// The module LOCAL.
 pub(crate) struct Local {
-    pub(crate) accounts: Arc<Accounts>,
+    accounts: Arc<Accounts>,
+    inflow: Arc<Inflow>,
+}
+
+impl Local {
+    pub(crate) fn new(accounts: Arc<Accounts>) -> Self {
+        Self { accounts, inflow: Arc::new(Inflow::new()) }
+    }
 }
 
 #[async_trait]
@@ -39,7 +47,7 @@ impl Module for Local {
         recipients: &[u32],
     ) -> Vec<(u32, Outcome)> {
         if let [only] = recipients {
-            return vec![(*only, one(&self.accounts, message, *only).await)];
+            return vec![(*only, one(&self.accounts, &self.inflow, message, *only).await)];
         }
         // At once, so that their appends share the store's sync.
         let mut ended = Vec::with_capacity(recipients.len());
@@ -51,7 +59,8 @@ impl Module for Local {
                 ended.push(done);
             }
             let (accounts, message) = (Arc::clone(&self.accounts), Arc::clone(message));
-            running.spawn(async move { (index, one(&accounts, &message, index).await) });
+            let inflow = Arc::clone(&self.inflow);
+            running.spawn(async move { (index, one(&accounts, &inflow, &message, index).await) });
         }
         while let Some(done) = running.join_next().await {
             ended.extend(done.ok());
@@ -60,10 +69,10 @@ impl Module for Local {
     }
 }
 
-async fn one(accounts: &Accounts, message: &QueuedMessage, index: u32) -> Outcome {
+async fn one(accounts: &Accounts, inflow: &Inflow, message: &QueuedMessage, index: u32) -> Outcome {
     let place = usize::try_from(index).ok();
     match place.and_then(|place| message.recipients.get(place)) {
-        Some(recipient) => deliver(accounts, message, index, recipient).await,
+        Some(recipient) => deliver(accounts, inflow, message, index, recipient).await,
         None => Outcome::failed("5.3.0", "no such recipient"),
     }
 }
@@ -72,6 +81,7 @@ async fn one(accounts: &Accounts, message: &QueuedMessage, index: u32) -> Outcom
 /// the one its address means now.
 async fn deliver(
     accounts: &Accounts,
+    inflow: &Inflow,
     message: &QueuedMessage,
     index: u32,
     recipient: &QueuedRecipient,
@@ -93,12 +103,23 @@ async fn deliver(
         },
         Err(error) => return Outcome::later("4.3.0", error.to_string()),
     };
+    let settings = match accounts.effective_settings(account).await {
+        Ok(settings) => settings,
+        Err(error) => return Outcome::later("4.3.0", error.to_string()),
+    };
+    let now = accounts.now();
+    // Only who was told to wait is due later than the message came.
+    let waited = matches!(&recipient.state,
+        RecipientState::Waiting { not_before, .. } if *not_before > message.accepted);
+    if let Err(outcome) = inflow.pass(account, &settings, now, waited) {
+        return outcome;
+    }
     let new = NewMessage {
         body: MessageBody::Existing(message.body),
         summary: message.summary.clone(),
         flags: Flags::default(),
         internal_date: InternalDate { seconds: message.accepted, zone_minutes: 0 },
-        save_date: accounts.now(),
+        save_date: now,
         uid: None,
         original_uid: None,
         origin: Some(Origin { queue: message.id, recipient: index }),

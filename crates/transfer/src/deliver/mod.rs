@@ -1,6 +1,7 @@
 //! The last step of a message for one recipient, by the module it was routed to.
 
 pub mod here;
+mod inflow;
 pub mod local;
 pub mod module;
 pub mod pipe;
@@ -32,6 +33,13 @@ pub enum Outcome {
         host: Option<String>,
         /// What else is not worth trying now.
         reach: Reach,
+    },
+    /// Not tried: its turn comes later, and that is no failure.
+    Postponed {
+        /// Seconds since 1970.
+        until: i64,
+        /// Why, for the log.
+        text: String,
     },
     /// Never.
     Failed {

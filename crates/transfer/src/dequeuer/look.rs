@@ -2,7 +2,6 @@
 //! is done from time to time for queues that wait.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use angarium_store::{HELD, QueueName};
@@ -29,9 +28,11 @@ impl Work {
     /// Looks until it is told to stop.
     pub(super) async fn look_on(self: Arc<Self>) {
         let mut stop = self.stop.clone();
+        let mut changes = self.changes.watch();
         let mut aged_at = self.accounts.now().saturating_add(AGED);
         while !self.is_stopping() {
-            if self.settings_changed.swap(false, Ordering::AcqRel) {
+            changes.mark_unchanged();
+            if self.settings.fresh(&self.changes).is_none() {
                 self.read_settings().await;
             }
             let now = self.accounts.now();
@@ -44,6 +45,7 @@ impl Work {
                 biased;
                 _ = stop.changed() => {}
                 () = self.wake.notified() => {}
+                _ = changes.changed() => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -53,17 +55,9 @@ impl Work {
         let read = async {
             let queue = self.accounts.read_module_effective("Queue").await?;
             let local = self.accounts.read_module_effective("LOCAL").await?;
-            Ok::<_, angarium_accounts::StoreError>(QueueSettings::of(&queue, &local))
+            Ok(QueueSettings::of(&queue, &local))
         };
-        match read.await {
-            Ok(settings) => *locked(&self.settings) = settings,
-            Err(error) => {
-                self.settings_changed.store(true, Ordering::Release);
-                tracing::error!(target: "DEQUEUER", "the settings cannot be read: {error}");
-                return;
-            }
-        }
-        let settings = self.settings();
+        let settings = self.settings.get(&self.changes, read, QueueSettings::default).await;
         let let_go: Vec<QueueName> = {
             let mut kept = locked(&self.kept);
             let (still, gone) =

@@ -16,7 +16,7 @@ mod settings;
 mod settle;
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use angarium_accounts::{Accounts, Change, ChangeListener};
@@ -29,6 +29,7 @@ pub use lanes::LaneState;
 pub(crate) use settings::QueueSettings;
 
 use crate::deliver::{Channels, Modules};
+use crate::following::{Following, Made};
 use crate::recipients::LOCAL;
 use crate::submit::Submitter;
 use lanes::Lanes;
@@ -77,10 +78,6 @@ impl ChangeListener for Ear {
             }
             // When it falls due must be known.
             Change::Queued { .. } => work.wake.notify_one(),
-            Change::Settings => {
-                work.settings_changed.store(true, Ordering::Release);
-                work.wake.notify_one();
-            }
             _ => {}
         }
     }
@@ -93,8 +90,8 @@ struct Work {
     modules: Modules,
     options: DequeuerOptions,
     lanes: Mutex<Lanes>,
-    settings: Mutex<Arc<QueueSettings>>,
-    settings_changed: AtomicBool,
+    changes: Arc<Following>,
+    settings: Made<QueueSettings>,
     /// Queues the store keeps because they are on the list of those to be held.
     kept: Mutex<HashSet<QueueName>>,
     /// Queues that are being sent although they are held.
@@ -131,7 +128,7 @@ impl Work {
     }
 
     fn settings(&self) -> Arc<QueueSettings> {
-        Arc::clone(&self.settings.lock().unwrap_or_else(PoisonError::into_inner))
+        self.settings.last().unwrap_or_default()
     }
 
     /// What may go on at a time in a queue.
@@ -164,8 +161,8 @@ impl Dequeuer {
             modules,
             options,
             lanes: Mutex::default(),
-            settings: Mutex::default(),
-            settings_changed: AtomicBool::new(true),
+            changes: Following::of(&accounts, "queue"),
+            settings: Made::default(),
             kept: Mutex::default(),
             released: Mutex::default(),
             wake: Notify::new(),

@@ -86,6 +86,11 @@ pub(super) fn decide(
                 decision.queue_answered = true;
                 Step::Done
             }
+            Outcome::Postponed { until, text } => {
+                tracing::debug!(target: "DEQUEUER", "[{id}] {name} waits: {text}");
+                let until = facts.by.map_or(until, |by| until.min(by.at));
+                Step::Postponed { not_before: until.max(when.now.saturating_add(1)) }
+            }
             Outcome::Failed { status, text, host } => {
                 let text = clean(&text);
                 tracing::error!(target: "DEQUEUER", "[{id}] {name} failed: {text}");

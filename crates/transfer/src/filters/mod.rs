@@ -14,13 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use angarium_accounts::{Accounts, Change, ChangeListener, QueueId};
+use angarium_accounts::{Accounts, QueueId};
 use angarium_objects::spelling;
 use angarium_objects::value::{Dictionary, Value};
 use angarium_routing::protection::Whom;
 use async_trait::async_trait;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
+use crate::following::Following;
 use crate::inspect::{Arrived, Changed, Findings, Inspector, Inspectors, Outline, Turn, Verdict};
 use crate::protection::Protection;
 use crate::submit::{Recipient, Source};
@@ -179,17 +180,7 @@ pub struct Filters {
     protection: Arc<Protection>,
     base: OnceLock<PathBuf>,
     in_use: RwLock<Arc<InUse>>,
-    changed: Arc<Notify>,
-}
-
-struct Ear(Arc<Notify>);
-
-impl ChangeListener for Ear {
-    fn changed(&self, change: &Change) {
-        if matches!(change, Change::Settings) {
-            self.0.notify_one();
-        }
-    }
+    changes: Arc<Following>,
 }
 
 impl Filters {
@@ -200,16 +191,12 @@ impl Filters {
         protection: Arc<Protection>,
         inspectors: &Inspectors,
     ) -> Arc<Self> {
-        let changed = Arc::new(Notify::new());
-        if !accounts.add_listener(Arc::new(Ear(changed.clone()))) {
-            tracing::error!(target: "EXTFILTER", "changed settings of filters are not heard of");
-        }
-        changed.notify_one();
+        let changes = Following::of(&accounts, "filters");
         let (base, in_use) = (OnceLock::new(), RwLock::default());
         let filters =
-            Arc::new(Self { accounts, protection, base, in_use, changed: changed.clone() });
+            Arc::new(Self { accounts, protection, base, in_use, changes: changes.clone() });
         inspectors.add(Turn::Filter, filters.clone());
-        tokio::spawn(follow(Arc::downgrade(&filters), changed));
+        tokio::spawn(follow(Arc::downgrade(&filters), changes.watch()));
         filters
     }
 
@@ -217,7 +204,7 @@ impl Filters {
     pub fn use_base(&self, base: PathBuf) {
         // It is told once.
         let _ = self.base.set(base);
-        self.changed.notify_one();
+        self.changes.note();
     }
 
     /// How many are in use.
@@ -272,12 +259,13 @@ impl Filters {
     }
 }
 
-async fn follow(filters: Weak<Filters>, changed: Arc<Notify>) {
+async fn follow(filters: Weak<Filters>, mut changes: watch::Receiver<u64>) {
     loop {
+        let Some(known) = filters.upgrade() else { return };
+        known.load().await;
+        drop(known);
         // The filters of a server that is gone are followed no more than this long.
-        let _ = tokio::time::timeout(Duration::from_secs(60), changed.notified()).await;
-        let Some(filters) = filters.upgrade() else { return };
-        filters.load().await;
+        let _ = tokio::time::timeout(Duration::from_secs(60), changes.changed()).await;
     }
 }
 

@@ -18,22 +18,19 @@ mod senders;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
-use angarium_accounts::{
-    AccountId, Accounts, Change, ChangeListener, PROTECTION_MODULE, ReadingWatcher,
-};
+use angarium_accounts::{AccountId, Accounts, PROTECTION_MODULE, ReadingWatcher};
 use angarium_objects::settings::Scope;
 use angarium_objects::spelling;
-use angarium_routing::protection::Meter;
-use quick_cache::sync::Cache;
 
 pub use addresses::{BlockedAddress, MAX_BLOCKED};
 pub use guard::{Guard, Permit, Why};
 pub use lines::BannedLines;
 
 use crate::dns::Dns;
+use crate::following::{Following, Made};
+use crate::rates::Rates;
 use addresses::Addresses;
 use backup::Backup;
 use greylist::Greylist;
@@ -46,24 +43,16 @@ const OUTGOING: usize = 20_000;
 pub struct Protection {
     accounts: Arc<Accounts>,
     dns: RwLock<Option<Dns>>,
-    rules: RwLock<Arc<Rules>>,
-    stale: AtomicBool,
+    changes: Arc<Following>,
+    rules: Made<Rules>,
     addresses: Addresses,
     greylist: Greylist,
     backup: Backup,
-    outgoing: Cache<AccountId, Arc<Mutex<Meter>>>,
+    outgoing: Rates<AccountId>,
 }
 
-/// Hears of changed settings and of people who read mail, without keeping the protection alive.
+/// Hears of people who read mail, without keeping the protection alive.
 struct Ear(Weak<Protection>);
-
-impl ChangeListener for Ear {
-    fn changed(&self, change: &Change) {
-        if let (Change::Settings, Some(protection)) = (change, self.0.upgrade()) {
-            protection.stale.store(true, Ordering::SeqCst);
-        }
-    }
-}
 
 impl ReadingWatcher for Ear {
     fn reading(&self, peer: IpAddr) {
@@ -83,17 +72,14 @@ impl Protection {
         let protection = Arc::new(Self {
             accounts: Arc::clone(&accounts),
             dns: RwLock::new(None),
-            rules: RwLock::default(),
-            stale: AtomicBool::new(true),
+            changes: Following::of(&accounts, "protection"),
+            rules: Made::default(),
             addresses: Addresses::new(),
             greylist: Greylist::new(),
             backup: Backup::new(),
-            outgoing: Cache::new(OUTGOING),
+            outgoing: Rates::new(OUTGOING),
         });
         let ear = Arc::new(Ear(Arc::downgrade(&protection)));
-        if !accounts.add_listener(ear.clone()) {
-            tracing::error!(target: "SMTPI", "changed settings of the protection are not heard of");
-        }
         // A second protection over the same accounts (in tests) does without.
         let _ = accounts.watch_reading(ear);
         protection
@@ -120,28 +106,18 @@ impl Protection {
     }
 
     fn known_rules(&self) -> Arc<Rules> {
-        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+        self.rules.last().unwrap_or_default()
     }
 
     /// The rules of this moment: read anew after a change of settings, else from memory.
     pub(crate) async fn rules(&self) -> Arc<Rules> {
-        let known = self.known_rules();
-        if !self.stale.swap(false, Ordering::SeqCst) {
-            return known;
-        }
-        match self.accounts.read_module(PROTECTION_MODULE).await {
-            Ok(own) if known.is_of(&own) => known,
-            Ok(own) => {
-                let new = Arc::new(Rules::read(&own));
-                *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
-                new
-            }
-            Err(error) => {
-                tracing::error!(target: "SMTPI", "the protection's settings cannot be read: {error}");
-                self.stale.store(true, Ordering::SeqCst);
-                known
-            }
-        }
+        let read = async {
+            let own = self.accounts.read_module(PROTECTION_MODULE).await?;
+            // Long lists are not read again because something else has changed.
+            let known = self.rules.last().filter(|known| known.is_of(&own));
+            Ok(known.unwrap_or_else(|| Arc::new(Rules::read(&own))))
+        };
+        self.rules.get(&self.changes, read, Rules::default).await
     }
 
     /// Counts a message an account sends (`MailOutFlow`).
@@ -154,10 +130,7 @@ impl Protection {
         let flow = settings.get("MailOutFlow").and_then(spelling::flow);
         let flow = flow.filter(|flow| flow.count != spelling::Limit::Unlimited);
         let Some(flow) = flow else { return Ok(()) };
-        let made = self.outgoing.get_or_insert_with::<_, ()>(&account, || Ok(Arc::default()));
-        let Ok(meter) = made else { return Ok(()) };
-        let mut meter = meter.lock().unwrap_or_else(PoisonError::into_inner);
-        meter.take(flow, self.accounts.now())
+        self.outgoing.take(&account, flow, self.accounts.now())
     }
 
     /// Keeps an address (of IPv6, its network of 64 bits) out for so many seconds; `None` until

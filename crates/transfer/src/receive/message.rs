@@ -13,6 +13,7 @@ use angarium_smtp::reply::Reply;
 use super::answers;
 use super::content::{Intake, Prepare, Refused};
 use super::dialogue::{Dialogue, Envelope};
+use super::rcpt::room;
 use super::submission::{self, Author};
 use crate::inspect::{Context, Outline};
 use crate::submit::{self, Submit};
@@ -135,16 +136,41 @@ impl Dialogue {
         let Some(envelope) = self.envelope.take() else {
             return machine.answer(answers::later());
         };
-        let count = envelope.recipients.len();
-        let reply = self.submit(envelope, size).await;
         if self.receiver.settings.protocol == Protocol::Lmtp {
-            machine.answer_each(&vec![reply; count]);
+            let replies = self.submit_each(envelope, size).await;
+            machine.answer_each(&replies);
         } else {
+            let reply = self.submit(envelope, &[], size).await;
             machine.answer(reply);
         }
     }
 
-    async fn submit(&mut self, envelope: Envelope, size: u64) -> Reply {
+    /// LMTP: an answer for each recipient, in their order (RFC 2033 section 4.2). Now that the
+    /// size is known, those who have no room for it hear so, and the message goes to the others.
+    async fn submit_each(&mut self, envelope: Envelope, size: u64) -> Vec<Reply> {
+        let mut refused: Vec<Option<Reply>> = Vec::with_capacity(envelope.recipients.len());
+        let mut without = Vec::new();
+        for recipient in &envelope.recipients {
+            let (address, accounts) = (&recipient.address, &self.receiver.accounts);
+            let no_room = match &recipient.route {
+                Some(route) => room(accounts, address, route, size).await,
+                None => None,
+            };
+            if let Some(reply) = &no_room {
+                tracing::warn!(target: "SMTPI", session = %self.tag(), "recipient refused: {reply}");
+                without.push(address.clone());
+            }
+            refused.push(no_room);
+        }
+        if without.len() == refused.len() {
+            return refused.into_iter().flatten().collect();
+        }
+        let reply = self.submit(envelope, &without, size).await;
+        refused.into_iter().map(|own| own.unwrap_or_else(|| reply.clone())).collect()
+    }
+
+    /// Submits what has come to its recipients, but those named in `without`.
+    async fn submit(&mut self, envelope: Envelope, without: &[String], size: u64) -> Reply {
         let Some((id, intake)) = envelope.content else { return answers::later() };
         let whole = match intake.finish().await {
             Ok(whole) => whole,
@@ -157,6 +183,9 @@ impl Dialogue {
         let (mut return_path, mut recipients) = (envelope.return_path, envelope.recipients);
         if let Some(changed) = whole.changed {
             changed.envelope(&mut return_path, &mut recipients);
+        }
+        if !without.is_empty() {
+            recipients.retain(|recipient| !without.contains(&recipient.address));
         }
         submit::into_mailbox(&mut recipients, whole.mailbox.as_deref());
         let submit = Submit {

@@ -31,6 +31,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use crate::following::Made;
 use crate::protection::Protection;
 use crate::submit::Submitter;
 use crate::wire::Wire;
@@ -76,7 +77,7 @@ pub struct Receiver {
     pub(crate) protection: Arc<Protection>,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) reception: Arc<Reception>,
-    known: rules::Known,
+    known: Made<rules::Rules>,
 }
 
 impl Receiver {
@@ -89,7 +90,7 @@ impl Receiver {
         tls: Option<TlsAcceptor>,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        let known = rules::Known::default();
+        let known = Made::default();
         Self { accounts, submitter, settings, tls, protection, stop, reception, known }
     }
 }

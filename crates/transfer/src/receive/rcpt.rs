@@ -85,9 +85,9 @@ impl Dialogue {
     }
 }
 
-/// The refusal if an account cannot hold a message of the declared size. Asked only of accounts
+/// The refusal if an account cannot hold a message of this size. Asked only of accounts
 /// with limits, so that it costs nothing for the others.
-async fn room(
+pub(super) async fn room(
     accounts: &Accounts,
     address: &str,
     route: &RouteOutcome,

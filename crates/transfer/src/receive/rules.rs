@@ -3,11 +3,9 @@
 //!
 //! It must never know what a client says.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use angarium_accounts::{Change, ChangeListener};
 use angarium_objects::network::{Network, networks};
 use angarium_objects::settings::Scope;
 use angarium_objects::spelling::{self, Flow, Limit};
@@ -124,48 +122,19 @@ impl Rules {
     }
 }
 
-/// Counts the changes of settings.
-#[derive(Debug, Default)]
-pub(super) struct Changes(AtomicU64);
-
-impl ChangeListener for Changes {
-    fn changed(&self, change: &Change) {
-        if matches!(change, Change::Settings) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-}
-
-/// The rules as they were read last, and after which change.
-#[derive(Debug, Default)]
-pub(super) struct Known(RwLock<Option<(u64, Arc<Rules>)>>);
-
 impl Receiver {
     /// The rules of this moment: read anew after a change of settings, else from memory.
     pub(super) async fn rules(&self) -> Arc<Rules> {
-        let changes = self.reception.changes.0.load(Ordering::SeqCst);
-        let known = self.known.0.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((of, rules)) = &known
-            && *of == changes
-        {
-            return Arc::clone(rules);
-        }
-        match self.accounts.read_module_effective(MODULE).await {
-            Ok(mut all) => {
-                all.extend(self.settings.own.iter().map(|(k, v)| (k.clone(), v.clone())));
-                let mut rules = Rules::read(&all);
-                rules.silence = self.settings.silence.unwrap_or(rules.silence);
-                rules.greeting_delay = self.settings.greeting_delay.unwrap_or(rules.greeting_delay);
-                let rules = Arc::new(rules);
-                let new = Some((changes, Arc::clone(&rules)));
-                *self.known.0.write().unwrap_or_else(PoisonError::into_inner) = new;
-                rules
-            }
-            Err(error) => {
-                tracing::error!(target: "SMTPI", "settings cannot be read, all stays: {error}");
-                known.map_or_else(|| Arc::new(Rules::read(&Dictionary::new())), |(_, rules)| rules)
-            }
-        }
+        let read = async {
+            let mut all = self.accounts.read_module_effective(MODULE).await?;
+            all.extend(self.settings.own.iter().map(|(k, v)| (k.clone(), v.clone())));
+            let mut rules = Rules::read(&all);
+            rules.silence = self.settings.silence.unwrap_or(rules.silence);
+            rules.greeting_delay = self.settings.greeting_delay.unwrap_or(rules.greeting_delay);
+            Ok(Arc::new(rules))
+        };
+        let otherwise = || Rules::read(&Dictionary::new());
+        self.known.get(&self.reception.changes, read, otherwise).await
     }
 }
 

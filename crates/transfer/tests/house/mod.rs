@@ -124,9 +124,13 @@ impl House {
 
     /// Changes one setting of an account.
     pub async fn set(&self, address: &str, key: &str, value: &str) {
+        self.set_value(address, key, Value::from(value)).await;
+    }
+
+    pub async fn set_value(&self, address: &str, key: &str, value: Value) {
         let id = self.account(address).await;
         let mut record = self.store.directory.account(id).await.unwrap().unwrap();
-        record.settings.insert(key.into(), Value::from(value));
+        record.settings.insert(key.into(), value);
         self.store.directory.update_account(record, None).await.unwrap();
     }
 
