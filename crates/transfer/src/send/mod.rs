@@ -17,6 +17,7 @@ mod random;
 mod settings;
 mod state_file;
 mod sts;
+mod table;
 mod target;
 mod tls;
 mod tls_reports;
@@ -49,6 +50,7 @@ pub(crate) use hand_over::hand_over;
 pub use letter::Content;
 pub use phases::Phases;
 pub use sts::{Mode as StsMode, Policy as StsPolicy, record_id as sts_record_id};
+pub use table::OutgoingRow;
 pub(crate) use tls::Check;
 pub use tls::TlsClient;
 pub use tls_reports::{FailureDetails, PolicyKind, PolicyResult, TlsReports};
@@ -95,6 +97,7 @@ pub struct Sending {
     policies: sts::Policies,
     reports: Arc<TlsReports>,
     pool: pool::Pool,
+    table: table::Table,
     phases: Phases,
     port: u16,
     numbers: AtomicU64,
@@ -123,6 +126,7 @@ impl Sending {
             policies,
             reports: Arc::new(TlsReports::new(file("tls-reports.json"))),
             pool: pool::Pool::default(),
+            table: table::Table::default(),
             phases: options.phases,
             port: options.port.unwrap_or(25),
             numbers: AtomicU64::new(1),
@@ -157,6 +161,12 @@ impl Sending {
     #[must_use]
     pub fn tls_reports(&self) -> &Arc<TlsReports> {
         &self.reports
+    }
+
+    /// The connections that mail goes out on, by number.
+    #[must_use]
+    pub fn connections(&self) -> Vec<OutgoingRow> {
+        self.table.list()
     }
 
     /// Where other servers are looked up.
