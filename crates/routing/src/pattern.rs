@@ -101,6 +101,22 @@ impl Pattern {
         first.starts_with(&start.to_ascii_lowercase()) && last.ends_with(&end.to_ascii_lowercase())
     }
 
+    /// A text that it matches.
+    pub(crate) fn sample(&self) -> String {
+        let mut text = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(literal) => text.push_str(literal),
+                Piece::Star => text.push('x'),
+                Piece::Group { class, least, .. } => {
+                    let one = if *class == b'l' { 'a' } else { '1' };
+                    text.extend(std::iter::repeat_n(one, *least));
+                }
+            }
+        }
+        text
+    }
+
     fn same(&self, other: &Self) -> bool {
         self.0.len() == other.0.len()
             && self.0.iter().zip(&other.0).all(|pair| match pair {

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use angarium_access::cli::{Cli, CliAnswer, describe_session};
+use angarium_access::cli::{Cli, CliAnswer, describe_outgoing, describe_session};
 use angarium_access::connection::ConnectionInfo;
 use angarium_access::imap::{self, ImapContext};
 use angarium_accounts::{Accounts, Actor, Dictionary, RouteAccount, RouteKind, Value};
@@ -141,13 +141,19 @@ impl Administration {
         Box::pin(imap::serve_preauthenticated(stream, info, self.imap.clone(), actor)).await;
     }
 
-    /// The sessions of all services, or of one.
+    /// The sessions of all services, or of one; `SMTP` are the connections that mail goes out on.
     fn sessions(&self, protocol: &[u8]) -> String {
         let protocol = protocol.trim_ascii();
-        let rows = self.imap.sessions.list().into_iter().filter(|row| {
-            protocol.is_empty() || protocol.eq_ignore_ascii_case(row.service.as_bytes())
-        });
-        let rows = rows.map(|row| Value::Dictionary(describe_session(&row))).collect();
+        let wanted = |service: &str| {
+            protocol.is_empty() || protocol.eq_ignore_ascii_case(service.as_bytes())
+        };
+        let rows = self.imap.sessions.list().into_iter().filter(|row| wanted(row.service));
+        let mut rows: Vec<Value> =
+            rows.map(|row| Value::Dictionary(describe_session(&row))).collect();
+        if wanted("SMTP") {
+            let outgoing = self.cli.desk().outgoing();
+            rows.extend(outgoing.iter().map(|row| Value::Dictionary(describe_outgoing(row))));
+        }
         format!("201 {}", text::line_text(&Value::Array(rows)))
     }
 

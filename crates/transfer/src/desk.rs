@@ -13,6 +13,7 @@ use crate::Transfer;
 use crate::dequeuer::{LaneState, Release};
 use crate::envelope::{MessageFacts, RecipientFacts};
 use crate::report::{self, Action, Told};
+use crate::send::OutgoingRow;
 use crate::submit::{Recipient, Source, Submit, SubmitError, Submitter};
 
 /// Messages looked at in one page.
@@ -89,6 +90,13 @@ impl Desk {
             None => Submitter::new(Arc::clone(&accounts)),
         };
         Self { accounts, submitter, running }
+    }
+
+    /// The connections that mail goes out on; none without a running transfer.
+    #[must_use]
+    pub fn outgoing(&self) -> Vec<OutgoingRow> {
+        let sending = self.running.as_ref().and_then(|transfer| transfer.sending());
+        sending.map(|sending| sending.connections()).unwrap_or_default()
     }
 
     /// Number of messages.

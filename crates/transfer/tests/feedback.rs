@@ -12,7 +12,7 @@ use std::sync::Arc;
 use angarium_transfer::authenticity::feedback::tls_types::{
     FailureDetails, Policy, PolicyDetails, PolicyType, ResultType, Summary,
 };
-use angarium_transfer::authenticity::feedback::{Feedback, TlsCounts, read};
+use angarium_transfer::authenticity::feedback::{Feedback, TlsCounts, read, received};
 use angarium_transfer::authenticity::keys::{Algorithm, Key};
 use angarium_transfer::authenticity::publish::{MailDomain, compare, entries};
 use checked::Checked;
@@ -64,6 +64,59 @@ async fn what_was_seen_in_a_day_is_reported_to_those_who_want_it_and_may_have_it
     feedback.report().await;
     checked.house.settled().await;
     assert_eq!(checked.house.inbox("postmaster@main.example").await.len(), 1, "told once");
+}
+
+#[tokio::test]
+async fn a_report_that_comes_to_the_address_we_publish_is_read_and_kept() {
+    let checked = Checked::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    let submitter = checked.house.transfer.submitter().clone();
+    let (_stop, stopping) = tokio::sync::watch::channel(true);
+    let place = dir.path().to_owned();
+    let _feedback = Feedback::start(&checked.own, place.clone(), submitter, stopping).unwrap();
+    let xml = "<?xml version=\"1.0\"?><feedback><report_metadata><org_name>big.example</org_name>\
+        <email>d@big.example</email><report_id>7</report_id><date_range><begin>1728000000</begin>\
+        <end>1728086399</end></date_range></report_metadata><policy_published><domain>main.example\
+        </domain><p>reject</p></policy_published><record><row><source_ip>192.0.2.9</source_ip>\
+        <count>12</count><policy_evaluated><disposition>none</disposition><dkim>fail</dkim>\
+        <spf>fail</spf></policy_evaluated></row><identifiers><header_from>main.example\
+        </header_from></identifiers><auth_results><spf><domain>main.example</domain><result>fail\
+        </result></spf></auth_results></record></feedback>";
+    let text = |subject: &str| {
+        format!(
+            "From: d@big.example\r\nSubject: {subject}\r\nMIME-Version: 1.0\r\n\
+             Content-Type: text/xml; name=\"big.example!main.example!1!2.xml\"\r\n\
+             Content-Disposition: attachment\r\n\r\n{xml}\r\n"
+        )
+    };
+    let subject = "Report Domain: main.example Submitter: big.example Report-ID: <7>";
+    let mut client = checked.house.client().await;
+    client.hello().await;
+    // To somebody else, or with another subject, it is a message as any.
+    for (to, subject) in [
+        ("alice@main.example", subject),
+        ("postmaster@main.example", "hello"),
+        ("postmaster@main.example", subject),
+    ] {
+        let reply = client.mail("d@big.example", &[to], &text(subject)).await;
+        assert!(reply.starts_with("250"), "{reply}");
+    }
+    for _ in 0..500 {
+        if !received(&place, false).unwrap().is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let all = received(&place, false).unwrap();
+    let [one] = &all[..] else { panic!("{all:?}") };
+    assert_eq!(
+        (&one["organization"], &one["domain"]),
+        (&"big.example".into(), &"main.example".into())
+    );
+    assert_eq!((&one["messages"], &one["pass"]), (&12.into(), &0.into()));
+    assert_eq!((&one["failing"][0]["count"], &one["verified"]), (&12.into(), &false.into()));
+    checked.house.settled().await;
+    assert_eq!(checked.house.inbox("postmaster@main.example").await.len(), 2, "both are delivered");
 }
 
 /// Counts of two days to one domain.

@@ -125,7 +125,9 @@ async fn rte_10_etrn_releases_all_mail_of_one_queue_and_says_how_much_there_was(
 #[tokio::test]
 async fn who_asks_too_often_is_told_to_wait() {
     let house = House::new().await;
-    let few = house::own("ETRNFlow", "(2,10m)");
+    let flow = Value::Array(vec![Value::from("2"), Value::from("10m")]);
+    let own = Dictionary::from([("ETRNFlow".to_owned(), flow)]);
+    let few = ReceiverSettings { own, ..ReceiverSettings::default() };
     let mut client = house.connect(few, None, false);
     client.expect("220").await;
     client.hello().await;

@@ -261,6 +261,34 @@ async fn a_connection_is_used_again_and_not_for_ever() {
 }
 
 #[tokio::test]
+async fn the_connections_that_mail_goes_out_on_are_listed_while_they_live() {
+    let script = Script { answers: vec![("DATA", "STALL")], ..Script::default() };
+    let (names, far) = (Names::with_far().await, Far::new(script).await);
+    let house = house(&names, far.port).await;
+    let desk = house.transfer.desk();
+    assert!(desk.outgoing().is_empty());
+    submit(&house, &["x@far.example"]).await;
+    for _ in 0..500 {
+        if desk.outgoing().iter().any(|row| row.status == "Sending") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let row = desk.outgoing().remove(0);
+    assert_eq!((row.queue.as_str(), row.host.as_str()), ("far.example", "mx.far.example"));
+    assert_eq!((row.remote.port(), row.status), (far.port, "Sending"));
+    assert!(row.running.is_some());
+    house.tried(1).await;
+    for _ in 0..500 {
+        if desk.outgoing().is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{:?}", desk.outgoing());
+}
+
+#[tokio::test]
 async fn a_waiting_connection_that_died_is_no_failure() {
     let (names, far) = (Names::with_far().await, Far::new(Script::default()).await);
     let settings = set(names.settings(), "IdleChannel", "1m");

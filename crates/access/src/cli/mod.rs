@@ -39,7 +39,7 @@ use angarium_transfer::{Desk, Protection};
 
 use crate::sessions::SessionTable;
 pub use ending::{EndSignal, SessionEnder};
-pub use sessions::describe as describe_session;
+pub use sessions::{describe as describe_session, describe_outgoing};
 use table::{Family, Known};
 
 /// What commands ask of the running server.

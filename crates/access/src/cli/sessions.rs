@@ -3,6 +3,7 @@
 
 use angarium_accounts::{Actor, Dictionary, OperationError, Value};
 use angarium_objects::rights::CAN_CREATE_WEB_USER_SESSIONS;
+use angarium_transfer::send::OutgoingRow;
 
 use super::arguments::Arguments;
 use super::{Cli, Outcome, dictionary, strings};
@@ -22,6 +23,26 @@ pub fn describe(row: &SessionRow) -> Dictionary {
         ("Protocol".to_owned(), Value::from(row.service)),
         ("IPAddress".to_owned(), Value::from(format!("[{}]", row.peer.ip()))),
         ("Account".to_owned(), Value::from(row.account.as_str())),
+        ("Connected".to_owned(), Value::from(row.connected.elapsed().as_secs().to_string())),
+        ("Status".to_owned(), Value::from(row.status)),
+    ]);
+    if let Some(since) = row.running {
+        all.insert("Running".to_owned(), Value::from(since.elapsed().as_secs().to_string()));
+    }
+    all
+}
+
+/// A connection that mail goes out on, in the same form: `ID` as in its log tag, the queue as
+/// `Queue`, the host as `Host`; it has no `Account`.
+#[must_use]
+pub fn describe_outgoing(row: &OutgoingRow) -> Dictionary {
+    let mut all = Dictionary::from([
+        ("ID".to_owned(), Value::from(format!("SMTP-{:06}", row.number))),
+        ("Protocol".to_owned(), Value::from("SMTP")),
+        ("IPAddress".to_owned(), Value::from(format!("[{}]", row.remote.ip()))),
+        ("Account".to_owned(), Value::from("")),
+        ("Queue".to_owned(), Value::from(row.queue.as_str())),
+        ("Host".to_owned(), Value::from(row.host.as_str())),
         ("Connected".to_owned(), Value::from(row.connected.elapsed().as_secs().to_string())),
         ("Status".to_owned(), Value::from(row.status)),
     ]);

@@ -1,8 +1,11 @@
-//! What is odd in a table that is well formed: records that can never be reached, and records that
-//! give nobody the right to relay although they look as if they did. Advice only: it must never
+//! What is odd in a table that is well formed: records that can never be reached, records that lead
+//! round in a circle, and records that give nobody the right to relay although they look as if they
+//! did. Advice only: it must never
 //! change what a table does.
 
 use crate::address::Address;
+use crate::facts::RouteKind;
+use crate::router::MAX_REWRITES;
 
 use super::{Left, Record, Table};
 
@@ -26,6 +29,7 @@ impl Table {
     pub fn review(&self, main_domain: &str) -> Vec<Remark> {
         let mut remarks = Vec::new();
         let mut compared = 0usize;
+        let mut walked = 0usize;
         for (index, later) in self.records.iter().enumerate() {
             compared = compared.saturating_add(index);
             let before = if compared > MAX_COMPARED { 0 } else { index };
@@ -36,6 +40,13 @@ impl Table {
                     "is never reached: line {} takes every address it is for ({})",
                     earlier.line, earlier.text
                 );
+                remarks.push(Remark { line: later.line, what });
+            } else if walked < MAX_COMPARED && self.is_circle(later, main_domain, &mut walked) {
+                let what =
+                    "leads round in a circle: what it makes of an address comes to it again, \
+                            so that all of its mail is refused; name the domain on the left, or \
+                            put an exception in front"
+                        .to_owned();
                 remarks.push(Remark { line: later.line, what });
             } else if later.unbound {
                 let what = "gives nobody the right to relay, because the address itself would \
@@ -48,6 +59,33 @@ impl Table {
             }
         }
         remarks
+    }
+
+    /// True when an address that a record is the first for never comes out of the table. Counts
+    /// the records looked at.
+    fn is_circle(&self, record: &Record, main_domain: &str, walked: &mut usize) -> bool {
+        let kind = record.kind.unwrap_or(RouteKind::Mail);
+        let (local, domain) = match &record.left {
+            Left::Domain(domain) => ("x".to_owned(), domain.sample()),
+            Left::Account { name, domain: Some(domain) } => (name.sample(), domain.sample()),
+            Left::Account { name, domain: None } => (name.sample(), main_domain.to_owned()),
+        };
+        let mut address = Address::of(local, &domain);
+        for turn in 0..=MAX_REWRITES {
+            *walked = walked.saturating_add(self.records.len());
+            let Some(rewrite) = self.rewrite(&address, kind, main_domain) else { return false };
+            if turn == 0 && rewrite.line != record.line {
+                return false;
+            }
+            address = rewrite.address;
+            // The next system in the local part comes to the table as an address of its own.
+            if address.domain == main_domain
+                && let Some(inner) = address.inner()
+            {
+                address = inner;
+            }
+        }
+        true
     }
 }
 
@@ -184,17 +222,42 @@ mod tests {
         ] {
             assert_eq!(lines(record), [1], "{record}");
             assert!(Table::read(record).unwrap().records[0].grant == super::super::Grant::None);
-            assert_eq!(lines(&format!("RelayAll:{record}")), [0usize; 0], "{record}");
+            let circle = record.starts_with("* =");
+            let left = if circle { vec![1] } else { Vec::new() };
+            assert_eq!(lines(&format!("RelayAll:{record}")), left, "{record}");
         }
         for record in [
             "*.old.dom = *.new.dom",
             "*.client.com = *.client.com@relay.dom._via",
             "<sales-*@a.dom> = *-sales@b.dom",
             "<abuse@*> = postmaster",
-            "* = x@smart.dom._via",
             "*.domain.dom = *@domain.dom",
         ] {
             assert_eq!(lines(record), [0usize; 0], "{record}");
+        }
+    }
+
+    #[test]
+    fn records_that_lead_round_in_a_circle_are_named() {
+        for table in [
+            // Its own result is matched again, whatever the address was.
+            "RelayAll:* = *@smart.dom._via",
+            "* = x@smart.dom._via",
+            "<*@a.dom> = x*@a.dom",
+            "a.dom = b.dom\nb.dom = a.dom",
+        ] {
+            let read = Table::read(table).unwrap().review("main.dom");
+            assert_eq!(read[0].line, 1, "{table}");
+            assert!(read[0].what.contains("circle"), "{table}");
+        }
+        for table in [
+            "smart.dom._via = smart.dom._via\n*.dom = *.dom@smart.dom._via",
+            "<*@a.dom> = *@b.dom\n<*@b.dom> = x@c.dom",
+            "*.com = x.org\n*.org = x.net",
+            "<(3d)@a.dom> = n*@a.dom",
+        ] {
+            let read = Table::read(table).unwrap().review("main.dom");
+            assert!(read.iter().all(|r| !r.what.contains("circle")), "{table}: {read:?}");
         }
     }
 

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use angarium_accounts::Value;
+use angarium_transfer::authenticity::feedback;
 use angarium_transfer::authenticity::feedback::read::{self, Summary};
 use angarium_transfer::authenticity::publish::{
     Entry, Kind, MailDomain, Standing, certificate_key, compare, entries, policy_text, zone,
@@ -56,6 +57,11 @@ pub(crate) enum ReportAction {
         /// Print machine-readable JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// List the reports that came by mail to the address we publish, oldest first.
+    Received {
+        #[command(flatten)]
+        base: Base,
     },
 }
 
@@ -231,12 +237,16 @@ fn check(base: &Base, dns: &Dns, domain: &MailDomain, all: &[Entry]) -> io::Resu
     })
 }
 
-/// `angarium dmarc report` and `angarium tlsrpt report`.
+/// `angarium dmarc report` and `angarium tlsrpt report`, and the lists of those received.
 pub(super) fn report(
     action: ReportAction,
+    tls: bool,
     read: fn(&[u8]) -> Result<Summary, String>,
 ) -> io::Result<u8> {
-    let ReportAction::Report { file, json } = action;
+    let (file, json) = match action {
+        ReportAction::Report { file, json } => (file, json),
+        ReportAction::Received { base } => return received(&base, tls),
+    };
     let bytes = contents(&file)?;
     match read(&bytes) {
         Ok(summary) if json => put(&summary.json.to_string()),
@@ -249,12 +259,36 @@ pub(super) fn report(
     Ok(0)
 }
 
+/// The reports that came by mail.
+fn received(base: &Base, tls: bool) -> io::Result<u8> {
+    let all = feedback::received(&directory(base)?.feedback(), tls)?;
+    if base.json {
+        put(&serde_json::json!({ "ok": true, "value": all }).to_string());
+        return Ok(0);
+    }
+    let line = |cells: [&str; 6]| {
+        let [when, from, domain, messages, pass, proved] = cells;
+        let text = format!("{when:<10} {from:<30} {domain:<30} {messages:>9} {pass:>9}  {proved}");
+        put(text.trim_end());
+    };
+    line(["Received", "From", "Domain", "Messages", "Pass", "Author"]);
+    for one in &all {
+        let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
+        let number = |key: &str| one[key].as_u64().unwrap_or(0).to_string();
+        let proved = if one["verified"] == true { "proved" } else { "not proved" };
+        let (when, from, domain) = (text("day"), text("organization"), text("domain"));
+        line([&when, &from, &domain, &number("messages"), &number("pass"), proved]);
+    }
+    put(&format!("{} reports", all.len()));
+    Ok(0)
+}
+
 pub(super) fn dmarc(action: ReportAction) -> io::Result<u8> {
-    report(action, read::dmarc)
+    report(action, false, read::dmarc)
 }
 
 pub(super) fn tlsrpt(action: ReportAction) -> io::Result<u8> {
-    report(action, read::tls)
+    report(action, true, read::tls)
 }
 
 fn contents(file: &Path) -> io::Result<Vec<u8>> {

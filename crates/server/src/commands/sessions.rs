@@ -41,7 +41,7 @@ pub(super) fn list(base: &Base, service: Option<&str>) -> io::Result<u8> {
     let mut to = Administrator::reach(&directory(base)?)?;
     let service = service.unwrap_or_default();
     if !service.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        tell(&format!("angarium: \"{service}\" is no service: imap, pop, pwd or smtpi"));
+        tell(&format!("angarium: \"{service}\" is no service: imap, pop, pwd, smtpi or smtp"));
         return Ok(REFUSED);
     }
     let answer = to.execute(&format!("SESSIONS {service}"))?;
@@ -66,6 +66,8 @@ pub(super) fn list(base: &Base, service: Option<&str>) -> io::Result<u8> {
             (duration(&cell(row, "Connected")), duration(&cell(row, "Running")));
         let (id, address) = (cell(row, "ID"), cell(row, "IPAddress"));
         let (account, status) = (cell(row, "Account"), cell(row, "Status"));
+        // A connection that mail goes out on belongs to a queue.
+        let account = if account.is_empty() { cell(row, "Queue") } else { account };
         line([&id, &address, &account, &connected, &status, &running]);
     }
     put(&format!("{} sessions", rows.len()));

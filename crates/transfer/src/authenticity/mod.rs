@@ -26,7 +26,7 @@ use crate::dns::Dns;
 use crate::following::{Following, Made};
 use crate::inspect::{Arrived, Findings, Inspector, Inspectors, Outline, Turn};
 use crate::submit::{Recipient, Source};
-use check::Letter;
+use check::{Grade, Letter};
 use feedback::Feedback;
 use keyring::Ring;
 use settings::Settings;
@@ -150,6 +150,12 @@ impl Inspector for Checks {
                 row.record = row.record.with_policy_override_reason(reason);
             }
             Box::pin(feedback.note(arrived.now, row)).await;
+        }
+        if arrived.whole
+            && let Some(feedback) = self.0.feedback()
+        {
+            let verified = checked.dmarc == Grade::Pass;
+            feedback.look(arrived.recipients, arrived.message, verified, arrived.now);
         }
         tracing::debug!(
             target: "SMTP",

@@ -207,7 +207,9 @@ impl Attempt<'_> {
                 Some(lease) => lease,
                 None => self.open(place, way, level, login.as_ref(), published).await?,
             };
+            lease.entry.sends(self.queue);
             let stale = self.converse(&mut lease, progress).await;
+            lease.entry.waits();
             let connection = &lease.connection;
             let most = connection.capabilities().most_messages.unwrap_or(usize::MAX);
             let over = connection.messages >= self.settings.messages.min(most);
@@ -257,6 +259,8 @@ impl Attempt<'_> {
             clear: self.settings.forward_clear,
             phases,
         };
+        let number = self.sending.next_number();
+        let entry = self.sending.table.enter(number, self.queue, &place.host, remote);
         let opened = self.cover(&how, level, place, published).await;
         match &opened {
             Err(NotOpen::Unreachable(_)) => self.sending.quiet.note(remote),
@@ -269,8 +273,7 @@ impl Attempt<'_> {
             let wrong = ("starttls-not-supported", "the server does not offer TLS");
             self.count(published, Some(wrong), place, Some(&connection));
         }
-        let number = self.sending.next_number();
-        Ok(Lease { connection, number, reused: false, _slot: slot })
+        Ok(Lease { connection, number, reused: false, entry, _slot: slot })
     }
 
     /// Opens with as much TLS as the level wants.

@@ -18,6 +18,7 @@ mod random;
 mod settings;
 mod state_file;
 mod sts;
+mod table;
 mod target;
 mod tls;
 mod tls_reports;
@@ -50,6 +51,7 @@ pub(crate) use hand_over::hand_over;
 pub use letter::Content;
 pub use phases::Phases;
 pub use sts::{Mode as StsMode, Policy as StsPolicy, record_id as sts_record_id};
+pub use table::OutgoingRow;
 pub(crate) use tls::Check;
 pub use tls::TlsClient;
 pub use tls_reports::{FailureDetails, PolicyKind, PolicyResult, TlsReports};
@@ -97,6 +99,7 @@ pub struct Sending {
     reports: Arc<TlsReports>,
     pool: pool::Pool,
     quiet: quiet::Quiet,
+    table: table::Table,
     phases: Phases,
     port: u16,
     numbers: AtomicU64,
@@ -126,6 +129,7 @@ impl Sending {
             reports: Arc::new(TlsReports::new(file("tls-reports.json"))),
             pool: pool::Pool::default(),
             quiet: quiet::Quiet::new(),
+            table: table::Table::default(),
             phases: options.phases,
             port: options.port.unwrap_or(25),
             numbers: AtomicU64::new(1),
@@ -160,6 +164,12 @@ impl Sending {
     #[must_use]
     pub fn tls_reports(&self) -> &Arc<TlsReports> {
         &self.reports
+    }
+
+    /// The connections that mail goes out on, by number.
+    #[must_use]
+    pub fn connections(&self) -> Vec<OutgoingRow> {
+        self.table.list()
     }
 
     /// Where other servers are looked up.

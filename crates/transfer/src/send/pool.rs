@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
 use super::policy::Level;
+use super::table::Entry;
 
 /// Most connections that wait, of the whole server.
 const MAX_IDLE: usize = 100;
@@ -45,6 +46,8 @@ pub(crate) struct Lease {
     pub(crate) number: u64,
     /// It was used before and may have been closed meanwhile.
     pub(crate) reused: bool,
+    /// Its row for the monitor.
+    pub(super) entry: Entry,
     pub(crate) _slot: Slot,
 }
 

@@ -6,6 +6,7 @@
 mod aggregate;
 mod journal;
 pub mod read;
+mod received;
 mod tls;
 
 use std::collections::{BTreeMap, HashSet};
@@ -21,11 +22,12 @@ use tokio::sync::watch;
 
 use super::Authenticity;
 use super::check::Row;
-use crate::submit::{Source, Submit, SubmitError, Submitter};
+use crate::submit::{Recipient, Source, Submit, SubmitError, Submitter};
 use aggregate::{DAY, Wanted};
 use journal::Journal;
 pub(super) use journal::Seen;
 pub use mail_auth::report::tlsrpt as tls_types;
+pub use received::received;
 use tls::Place;
 pub use tls::TlsCounts;
 
@@ -45,6 +47,7 @@ struct Later(String);
 pub struct Feedback {
     own: Arc<Authenticity>,
     journal: Journal,
+    received: received::Received,
     submitter: Submitter,
     tls: RwLock<Option<Arc<dyn TlsCounts>>>,
 }
@@ -61,9 +64,10 @@ impl Feedback {
         submitter: Submitter,
         mut stop: watch::Receiver<bool>,
     ) -> std::io::Result<Arc<Self>> {
+        let received = received::Received::new(directory.clone());
         let journal = Journal::open(directory)?;
-        let feedback =
-            Arc::new(Self { own: Arc::clone(own), journal, submitter, tls: RwLock::default() });
+        let (own_too, tls) = (Arc::clone(own), RwLock::default());
+        let feedback = Arc::new(Self { own: own_too, journal, received, submitter, tls });
         own.collect_in(Arc::downgrade(&feedback));
         let running = Arc::clone(&feedback);
         tokio::spawn(async move {
@@ -81,6 +85,11 @@ impl Feedback {
     /// Reports what is counted there, too.
     pub fn count_tls(&self, counts: Arc<dyn TlsCounts>) {
         *self.tls.write().unwrap_or_else(PoisonError::into_inner) = Some(counts);
+    }
+
+    /// Looks at a message that has come: reports of others are read.
+    pub(super) fn look(&self, to: &[Recipient], message: &[u8], verified: bool, now: i64) {
+        self.received.look(to, message, verified, now);
     }
 
     /// Notes a message that the owner of a domain wants to know of.
