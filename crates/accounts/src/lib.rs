@@ -35,6 +35,7 @@ pub use angarium_store::{
 };
 pub use consult::{Consulted, UnknownConsultant};
 pub use directory::Domain;
+pub use login::outside::{Asked, Checked, ExternalAuthenticator, Proof, SystemPasswords};
 pub use login::sasl::{SaslExchange, SaslStep};
 pub use login::{Login, LoginContext, LoginError, ReadingWatcher, Service};
 pub use mail_to_all::MailToAll;
@@ -58,6 +59,7 @@ pub struct Accounts {
     pub(crate) facts: directory::Facts,
     pub(crate) consultations: consult::Consultations,
     pub(crate) gate: login::gate::Gate,
+    pub(crate) outside: login::outside::Outside,
     listeners: Mutex<Vec<Arc<dyn ChangeListener>>>,
     clear_text: AtomicBool,
     pub(crate) alert_bell: alerts::AlertBell,
@@ -75,6 +77,7 @@ impl Accounts {
             facts: directory::Facts::new(),
             consultations: consult::Consultations::new(),
             gate: login::gate::Gate::new(options.hashing),
+            outside: login::outside::Outside::new(),
             listeners: Mutex::new(Vec::new()),
             clear_text: AtomicBool::new(false),
             alert_bell: alerts::AlertBell::default(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use angarium_access::cli::{Cli, ServerControl, SessionEnder};
 use angarium_access::sessions::SessionTable;
 use angarium_accounts::{Accounts, Actor};
+use angarium_helper_programs::HelperPrograms;
 use angarium_store_embedded::Embedded;
 use angarium_transfer::{DequeuerOptions, Transfer};
 use tokio::signal::unix::{SignalKind, signal};
@@ -92,6 +93,9 @@ async fn live(
     let sending = sending::make(&accounts, base);
     let transfer = Transfer::start_sending(accounts.clone(), DequeuerOptions::default(), sending);
     transfer.use_base(base.root());
+    let helpers_level = levels.clone();
+    let level = Box::new(move |tag: &'static str, level| helpers_level.set(tag, level));
+    HelperPrograms::start(accounts.clone(), base.root(), level, stopping.clone()).await;
     let cli = Cli::new(accounts.clone(), ender.clone(), Arc::new(Control(stop.clone())), VERSION)
         .with_sessions(sessions.clone())
         .with_protection(transfer.protection().clone())

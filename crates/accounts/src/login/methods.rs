@@ -8,6 +8,7 @@ use angarium_objects::password::{StoredPassword, recognise};
 use angarium_objects::spelling::{self, Services};
 use angarium_objects::value::Value;
 
+use super::outside::Proof;
 use super::path::Candidate;
 use super::{LoginContext, LoginError, hash, md5_methods};
 use crate::{Accounts, Actor, Secret};
@@ -76,6 +77,10 @@ impl Accounts {
         let right = hash::secret_matches(password.as_ref(), |password| {
             md5_methods::apop(stamp, password, digest)
         });
+        let (candidate, right) = match right {
+            true => (candidate, true),
+            false => self.prove_outside(candidate, Proof::Apop { digest, stamp }, context).await?,
+        };
         self.admit(candidate, context, right, None, APOP).await
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod hash;
 mod md5_methods;
 pub(crate) mod memory;
 mod methods;
+pub mod outside;
 mod path;
 mod reading;
 pub mod sasl;

@@ -50,7 +50,7 @@ pub(super) struct Candidate {
     /// The name failures are counted under.
     pub(super) key: String,
     pub(super) found: Option<Found>,
-    flow: Flow,
+    pub(super) flow: Flow,
 }
 
 impl Login {
@@ -127,8 +127,13 @@ impl Accounts {
             return Err(LoginError::SecureMethodRequired);
         }
         let candidate = self.candidate(&login.name, context).await?;
-        let right = self.check_password(&candidate, &login.password).await?;
-        let found = candidate.found.clone();
+        let own = self.check_password(&candidate, &login.password).await?;
+        // A password that was right elsewhere is not the one stored here.
+        let found = candidate.found.clone().filter(|_| own);
+        let (candidate, right) = match own {
+            true => (candidate, true),
+            false => self.check_elsewhere(candidate, &login.password, context).await?,
+        };
         let actor = self.admit(candidate, context, right, authorize_as, method).await?;
         if let Some(Found { record, settings }) = found {
             self.upgrade_password(&record, &settings, &login.password).await;
@@ -156,6 +161,7 @@ impl Accounts {
             Some(stored) => {
                 Ok(self.gate.verify(found.record.id, stored, password, self.now()).await?)
             }
+            None if Self::asks_outside(candidate) => Ok(false),
             None => Ok(self.gate.pretend(password).await?),
         }
     }

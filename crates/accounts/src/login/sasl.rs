@@ -12,6 +12,7 @@ use aws_lc_rs::{hmac, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::outside::{Checked, Proof};
 use super::path::Candidate;
 use super::scram::{Challenge, ClientFirst, Keys, ScramHash};
 use super::sealed::SealingKey;
@@ -177,6 +178,11 @@ impl SaslExchange {
         let right = hash::secret_matches(password.as_ref(), |password| {
             md5_methods::cram(&challenge, password, digest)
         });
+        let proof = Proof::CramMd5 { digest, challenge: &challenge };
+        let (candidate, right) = match right {
+            true => (candidate, true),
+            false => self.accounts.prove_outside(candidate, proof, self.context).await?,
+        };
         let actor = self.accounts.admit(candidate, self.context, right, None, METHOD).await?;
         Ok(SaslStep::Done(actor))
     }
@@ -204,11 +210,25 @@ impl SaslExchange {
             proof = answer.check(password);
             proof.is_some()
         });
+        let mut proof = proof.map(String::into_bytes);
+        let (candidate, right) = match right {
+            true => (candidate, true),
+            false => {
+                let outside = Proof::DigestMd5 { answer: message };
+                let asked = self.accounts.check_outside(candidate, outside, self.context);
+                let (candidate, checked) = asked.await?;
+                let right = matches!(checked, Checked::Right(_));
+                if let Checked::Right(data) = checked {
+                    proof = data;
+                }
+                (candidate, right)
+            }
+        };
         let other = answer.authorize_as()?;
         let admitted =
             self.accounts.admit(candidate, self.context, right, other.as_deref(), METHOD);
         self.state = State::Proved(admitted.await?);
-        Ok(SaslStep::Challenge(proof.unwrap_or_default().into_bytes()))
+        Ok(SaslStep::Challenge(proof.unwrap_or_default()))
     }
 
     async fn scram_first(
@@ -219,8 +239,10 @@ impl SaslExchange {
         let first = ClientFirst::read(message)?;
         let candidate = self.accounts.candidate(&first.name, self.context).await?;
         let keys = match hash {
-            ScramHash::Sha256 => self.accounts.scram_keys_of(&candidate).await?.into(),
-            ScramHash::Sha1 => self.accounts.scram_sha1_keys_of(&candidate).await?,
+            ScramHash::Sha256 => {
+                self.accounts.scram_keys_of(&candidate, self.context).await?.into()
+            }
+            ScramHash::Sha1 => self.accounts.scram_sha1_keys_of(&candidate, self.context).await?,
         };
         let authorize_as = first.authorize_as.clone();
         let challenge = Box::new(first.challenge(keys, &nonce()?));
@@ -277,7 +299,11 @@ impl Accounts {
 
     /// The keys a SCRAM exchange is held with. A name that does not exist, or an account whose
     /// password has no keys, gets decoys: always the same for the same name, never matching.
-    async fn scram_keys_of(&self, candidate: &Candidate) -> Result<ScramKeys, LoginError> {
+    async fn scram_keys_of(
+        &self,
+        candidate: &Candidate,
+        context: LoginContext,
+    ) -> Result<ScramKeys, LoginError> {
         let stored = candidate.found.as_ref().and_then(|found| {
             let enabled = found.settings.get("UseAppPassword").and_then(spelling::boolean);
             let stored = found.record.settings.get("Password").and_then(Value::as_str);
@@ -290,7 +316,7 @@ impl Accounts {
             return Ok(keys);
         }
         let (rounds, salt, [decoy_stored, decoy_server]) = self.decoys(candidate).await?;
-        let kept = self.readable_password(candidate).await?;
+        let kept = self.scram_password(candidate, context).await?;
         if let Some(clear) = kept.as_ref().and_then(hash::prepare) {
             let keys = self.gate.slow(move |_| hash::scram_keys(&clear, &salt, rounds)).await?;
             return keys.ok_or(LoginError::Unavailable);
@@ -300,9 +326,13 @@ impl Accounts {
 
     /// As [`Accounts::scram_keys_of`] with SHA-1, whose keys are nowhere stored: only for readable
     /// passwords.
-    async fn scram_sha1_keys_of(&self, candidate: &Candidate) -> Result<Keys, LoginError> {
+    async fn scram_sha1_keys_of(
+        &self,
+        candidate: &Candidate,
+        context: LoginContext,
+    ) -> Result<Keys, LoginError> {
         let (rounds, salt, decoys) = self.decoys(candidate).await?;
-        let kept = self.readable_password(candidate).await?;
+        let kept = self.scram_password(candidate, context).await?;
         let mut keys = decoys.map(|decoy| decoy[..20].to_vec());
         if let Some(clear) = kept.as_ref().and_then(hash::prepare) {
             let salt = salt.clone();

@@ -237,7 +237,11 @@ async fn acting_for_another_takes_the_right_in_his_domain() {
 }
 
 /// A SCRAM client; answers the server's salt and rounds too.
-async fn scram(w: &World, name: &str, password: &str) -> (Result<Actor, LoginError>, String) {
+pub(crate) async fn scram(
+    w: &World,
+    name: &str,
+    password: &str,
+) -> (Result<Actor, LoginError>, String) {
     let mut exchange = w.accounts.sasl_start("SCRAM-SHA-256", CONTEXT).unwrap();
     assert!(matches!(exchange.step(None).await, SaslStep::Challenge(c) if c.is_empty()));
     let bare = format!("n={name},r=clientnonce");

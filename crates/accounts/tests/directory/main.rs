@@ -6,6 +6,7 @@
 mod logins;
 mod old_methods;
 mod operations;
+mod outside;
 mod rights;
 mod routes;
 mod world;

@@ -207,7 +207,7 @@ pub const DOMAIN_SETTINGS: &[Setting] = &[
         kind: Kind::Boolean,
         default: Some("NO"),
         who: Who::Named,
-        effect: Effect::Kept,
+        effect: Effect::Now,
         text: "The external authentication program is asked about unknown names.",
         since: "0.1",
     },

@@ -27,8 +27,8 @@ pub const SERVER_SETTINGS: &[Setting] = &[
         kind: Kind::Dictionary,
         default: None,
         who: Who::Server,
-        effect: Effect::Kept,
-        text: "The external authentication program.",
+        effect: Effect::Now,
+        text: "The external authentication program: {Enabled; LogLevel; ProgramName; TimeOut; RestartPause; AutoRestart; SendMode; ReadPlain;}.",
         since: "0.1",
     },
     Setting {
@@ -57,6 +57,15 @@ pub const SERVER_SETTINGS: &[Setting] = &[
         effect: Effect::Now,
         text: "Failed logins allowed from one network address in a period.",
         since: "0.1",
+    },
+    Setting {
+        key: "OSPasswords",
+        kind: Kind::Dictionary,
+        default: None,
+        who: Who::Server,
+        effect: Effect::Now,
+        text: "How passwords of the operating system are checked: {Enabled; LogLevel; Service; AtOnce; TimeOut; RestartPause; AutoRestart; ProgramName;}.",
+        since: "0.2",
     },
     Setting {
         key: "OldLoginMethods",

@@ -5,10 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
+use angarium_helper_programs::process::{HelperError, HelperProcess};
 use angarium_objects::text;
 use angarium_objects::value::Value;
 
-use super::helper_process::{HelperError, HelperProcess};
 use crate::inspect::Arrived;
 
 /// Longest text of a helper that is passed on, in characters.

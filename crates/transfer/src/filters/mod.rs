@@ -7,7 +7,6 @@
 //! know a protocol of mail.
 
 pub mod external;
-pub mod helper_process;
 pub mod milter;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +14,8 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use angarium_accounts::{Accounts, QueueId};
+use angarium_helper_programs::launch::{self, seconds};
+use angarium_helper_programs::process::{HelperOptions, HelperProcess};
 use angarium_objects::spelling;
 use angarium_objects::value::{Dictionary, Value};
 use angarium_routing::protection::Whom;
@@ -25,20 +26,13 @@ use crate::following::Following;
 use crate::inspect::{Arrived, Changed, Findings, Inspector, Inspectors, Outline, Turn, Verdict};
 use crate::protection::Protection;
 use crate::submit::{Recipient, Source};
-use helper_process::{HelperOptions, HelperProcess};
 use milter::changes::Changes;
 use milter::session::{About, Answer, Word};
 
 /// Most filters of each kind.
 const MAX_FILTERS: usize = 16;
-/// Most octets of a program's path and arguments.
-const MAX_PROGRAM: usize = 4_096;
-/// Longest time limit, in seconds.
-const MAX_TIME: u64 = 3_600;
 /// The mailbox of messages that a filter sets aside.
 const QUARANTINE: &str = "Junk";
-/// The file with the beginnings of paths that may be started, below the base directory.
-const ALLOWED: &str = "Settings/ChildProcs.data";
 
 /// Where a milter listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,11 +115,6 @@ fn elements(value: &Value) -> impl Iterator<Item = &Dictionary> {
 
 fn text<'a>(filter: &'a Dictionary, key: &str) -> &'a str {
     filter.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn seconds(filter: &Dictionary, key: &str, usual: u64) -> Duration {
-    let seconds = filter.get(key).and_then(spelling::duration).unwrap_or(usual);
-    Duration::from_secs(seconds.clamp(1, MAX_TIME))
 }
 
 fn whom(filter: &Dictionary) -> Whom {
@@ -271,72 +260,17 @@ async fn follow(filters: Weak<Filters>, mut changes: watch::Receiver<u64>) {
 
 /// How an External Filter is run; `None` if it must not be.
 fn external_options(base: &Path, filter: &Dictionary) -> Option<(String, HelperOptions)> {
-    let line = text(filter, "ProgramName");
-    let mut words = arguments(line).into_iter();
-    let Some(program) = words.next().filter(|_| line.len() <= MAX_PROGRAM) else {
-        tracing::error!(target: "EXTFILTER", "an External Filter names no program");
-        return None;
-    };
-    let path = match program.strip_prefix('$') {
-        Some(rest) => std::env::current_exe().ok()?.parent()?.join(rest.trim_start_matches('/')),
-        None => base.join(&program),
-    };
-    if !allowed(base, &path) {
-        tracing::error!(target: "EXTFILTER", "{} is not allowed by {ALLOWED}", path.display());
-        return None;
-    }
+    let program = launch::options(base, filter, "", 120);
+    let program = program.inspect_err(|why| {
+        tracing::error!(target: "EXTFILTER", "an External Filter cannot be run: {why}");
+    });
+    let options = program.ok()?;
     let name = match text(filter, "Name") {
-        "" => path.file_name()?.to_string_lossy().into_owned(),
+        "" => options.program.file_name()?.to_string_lossy().into_owned(),
         name => name.to_owned(),
     };
-    let restarts = filter.get("AutoRestart").and_then(spelling::boolean).unwrap_or(true);
-    let options = HelperOptions {
-        tag: format!("EXTFILTER({name})"),
-        program: path,
-        arguments: words.collect(),
-        directory: base.to_owned(),
-        time_limit: seconds(filter, "TimeOut", 120),
-        restart: restarts.then(|| seconds(filter, "RestartPause", 5)),
-    };
-    Some((name, options))
-}
-
-/// Where there is a list of paths that may be started, a program's path begins with one of them.
-fn allowed(base: &Path, path: &Path) -> bool {
-    match std::fs::read_to_string(base.join(ALLOWED)) {
-        Ok(list) => {
-            let plain = !path.components().any(|c| c == std::path::Component::ParentDir);
-            let lines = list.lines().map(str::trim).filter(|line| !line.is_empty());
-            plain && lines.into_iter().any(|line| path.to_string_lossy().starts_with(line))
-        }
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-    }
-}
-
-/// A program and its arguments, quotation marks around those with spaces.
-fn arguments(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let (mut word, mut quoted, mut begun) = (String::new(), false, false);
-    for c in line.chars() {
-        match c {
-            '"' => (quoted, begun) = (!quoted, true),
-            ' ' | '\t' if !quoted => {
-                if begun {
-                    words.push(std::mem::take(&mut word));
-                }
-                begun = false;
-            }
-            c if c.is_control() => {}
-            c => {
-                word.push(c);
-                begun = true;
-            }
-        }
-    }
-    if begun {
-        words.push(word);
-    }
-    words
+    let tag = format!("EXTFILTER({name})");
+    Some((name, HelperOptions { tag, ..options }))
 }
 
 /// A message on its way past the filters.
@@ -576,11 +510,5 @@ mod tests {
         assert!(all[0].whom.meant(false) && !all[0].whom.meant(true));
         assert_eq!((all[1].on_failure, all[1].time_limit.as_secs()), (OnFailure::Later, 30));
         assert!(all[1].whom.meant(true));
-    }
-
-    #[test]
-    fn a_program_and_its_arguments_are_never_a_shell_line() {
-        assert_eq!(arguments("Filter -a \"b c\" \"\" ;rm"), ["Filter", "-a", "b c", "", ";rm"]);
-        assert!(arguments("  ").is_empty());
     }
 }

@@ -1,10 +1,10 @@
 //! A helper program and its numbered lines (`reference/helpers.md` section 1): requests go to its
-//! standard input, responses come from its standard output, in any order. It is started when it is
-//! first wanted, started again when it ends, and stopped when it does not answer.
+//! standard input, responses come from its standard output, in any order. It is started at once or
+//! when it is first wanted, started again when it ends, and stopped when it does not answer.
 //!
 //! Bounds: [`MAX_OPEN`] requests at a time, [`MAX_LINE`] octets of a response, [`MAX_SENT`] times a
 //! request is sent, [`INFORMATION`] lines of information logged a second. It must never know what a
-//! request means.
+//! request means, nor write one into a log: there may be a password in it.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
+use zeroize::Zeroizing;
 
 /// Requests open at a time; more wait.
 pub const MAX_OPEN: usize = 256;
@@ -52,6 +53,10 @@ pub struct HelperOptions {
     pub time_limit: Duration,
     /// Pause before it is started again; `None` does not start it again.
     pub restart: Option<Duration>,
+    /// Started at once, not when it is first asked.
+    pub eager: bool,
+    /// Started with an empty environment.
+    pub bare: bool,
 }
 
 /// Why there is no response. Always *later*.
@@ -72,7 +77,7 @@ pub enum HelperError {
 }
 
 struct Request {
-    text: String,
+    text: Zeroizing<Vec<u8>>,
     answer: oneshot::Sender<Result<String, HelperError>>,
     sent: u32,
     deadline: Instant,
@@ -86,7 +91,7 @@ pub struct HelperProcess {
 }
 
 impl HelperProcess {
-    /// The helper; nothing is started before the first request. Needs a running tokio runtime.
+    /// The helper. Needs a running tokio runtime.
     #[must_use]
     pub fn new(options: HelperOptions) -> Self {
         let (requests, incoming) = mpsc::channel(MAX_OPEN);
@@ -118,13 +123,14 @@ impl HelperProcess {
     ///
     /// # Errors
     /// See [`HelperError`].
-    pub async fn request(&self, text: &str) -> Result<String, HelperError> {
-        if text.contains(['\r', '\n', '\0']) {
+    pub async fn request(&self, text: impl AsRef<[u8]>) -> Result<String, HelperError> {
+        let text = text.as_ref();
+        if text.iter().any(|octet| matches!(octet, b'\r' | b'\n' | 0)) {
             return Err(HelperError::NoLine);
         }
         let (answer, response) = oneshot::channel();
         let deadline = Instant::now() + self.options.time_limit;
-        let request = Request { text: text.to_owned(), answer, sent: 0, deadline };
+        let request = Request { text: Zeroizing::new(text.to_vec()), answer, sent: 0, deadline };
         self.requests.send(request).await.map_err(|_| HelperError::Ended)?;
         response.await.map_err(|_| HelperError::Ended)?
     }
@@ -162,8 +168,10 @@ impl Keeper {
     async fn live(mut self) {
         let tag = self.options.tag.clone();
         loop {
-            // Started when it is wanted.
-            if self.open.is_empty() {
+            if self.options.eager && self.incoming.is_closed() {
+                return;
+            }
+            if self.open.is_empty() && !self.options.eager {
                 match self.incoming.recv().await {
                     Some(request) => {
                         self.enter(request);
@@ -234,7 +242,11 @@ impl Keeper {
     fn start(
         &self,
     ) -> std::io::Result<(Child, ChildStdin, mpsc::Receiver<Output>, mpsc::Receiver<String>)> {
-        let mut child = Command::new(&self.options.program)
+        let mut command = Command::new(&self.options.program);
+        if self.options.bare {
+            command.env_clear();
+        }
+        let mut child = command
             .args(&self.options.arguments)
             .current_dir(&self.options.directory)
             .stdin(Stdio::piped())
@@ -292,7 +304,8 @@ impl Keeper {
     ) -> Result<(), Over> {
         let number = self.next;
         self.next = self.next.wrapping_add(1).max(1);
-        send(input, number, &format!("INTF {INTERFACE}"), self.options.time_limit).await?;
+        send(input, number, format!("INTF {INTERFACE}").as_bytes(), self.options.time_limit)
+            .await?;
         let until = Instant::now() + self.options.time_limit;
         let mut seen = 0;
         loop {
@@ -422,12 +435,17 @@ impl Keeper {
 async fn send(
     input: &mut ChildStdin,
     number: u64,
-    text: &str,
+    text: &[u8],
     limit: Duration,
 ) -> Result<(), Over> {
-    let line = format!("{number} {text}\n");
+    // One write for a line; the room it takes is wiped afterwards.
+    let mut line = Zeroizing::new(Vec::with_capacity(text.len().saturating_add(24)));
+    line.extend_from_slice(number.to_string().as_bytes());
+    line.push(b' ');
+    line.extend_from_slice(text);
+    line.push(b'\n');
     let sending = async {
-        input.write_all(line.as_bytes()).await?;
+        input.write_all(&line).await?;
         input.flush().await
     };
     match timeout(limit, sending).await {
@@ -437,10 +455,10 @@ async fn send(
     }
 }
 
-/// The number of a response and what follows it.
+/// The number of a response and what follows it; a password at its end keeps its blanks.
 fn numbered(line: &str) -> Option<(u64, &str)> {
     let (number, rest) = line.split_once(' ').unwrap_or((line, ""));
-    Some((number.parse().ok()?, rest.trim()))
+    Some((number.parse().ok()?, rest.trim_start()))
 }
 
 /// Reads lines, each as far as it is taken.
