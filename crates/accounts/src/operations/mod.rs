@@ -19,6 +19,7 @@ mod protection;
 mod routes;
 mod server;
 mod signing_keys;
+mod special_accounts;
 
 use angarium_objects::value::Dictionary;
 use angarium_store::AccountKind;
