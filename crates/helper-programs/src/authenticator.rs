@@ -3,22 +3,18 @@
 //! now is *later* for whoever waits.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use angarium_accounts::{
     Asked, Checked, Consulted, Dictionary, ExternalAuthenticator, Proof, Secret, UnknownConsultant,
 };
 use async_trait::async_trait;
 
-use crate::launch::switch;
+use crate::launch::{LONGEST_WAIT, switch};
 use crate::process::{HelperError, HelperOptions, HelperProcess};
 use crate::words::{self, Line, Word};
 
 /// The tag of its log records.
 pub const TAG: &str = "EXTAUTH";
-/// Longest wait for an answer, the program being started again included: mail programs and mail
-/// servers wait longer for us.
-const LONGEST: Duration = Duration::from_secs(55);
 
 /// Which requests the program is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +55,8 @@ impl Authenticator {
     }
 
     async fn ask(&self, about: &str, verb: &str, request: Line) -> Result<Word, String> {
-        let said = match tokio::time::timeout(LONGEST, self.0.helper.request(&*request)).await {
+        let said = match tokio::time::timeout(LONGEST_WAIT, self.0.helper.request(&*request)).await
+        {
             Ok(Ok(response)) => words::read(&response),
             Ok(Err(error)) => return Err(error.to_string()),
             Err(_) => return Err(HelperError::TimedOut.to_string()),

@@ -109,7 +109,10 @@ impl HelperPrograms {
         (self.level)(authenticator::TAG, settings.as_ref().and_then(log_level));
         let wanted = settings.and_then(|settings| {
             match launch::options(&self.base, &settings, authenticator::TAG, LIMIT) {
-                Ok(options) => Some((HelperOptions { eager: true, ..options }, settings)),
+                Ok(options) => {
+                    let options = launch::for_logins(options);
+                    Some((HelperOptions { eager: true, ..options }, settings))
+                }
                 Err(why) => {
                     faults.push(format!("ExternalAUTH: {why}"));
                     None
@@ -135,7 +138,7 @@ impl HelperPrograms {
     fn load_system(&self, in_use: &mut InUse, settings: &Dictionary, faults: &mut Vec<String>) {
         (self.level)(os_passwords::TAG, log_level(settings));
         let wanted = switch(settings, "Enabled", true)
-            .then(|| os_passwords::options(&self.base, settings))
+            .then(|| os_passwords::options(&self.base, settings).map(launch::for_logins))
             .transpose();
         let wanted = wanted.unwrap_or_else(|why| {
             faults.push(format!("OSPasswords: {why}"));

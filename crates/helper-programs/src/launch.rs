@@ -14,6 +14,10 @@ use crate::process::HelperOptions;
 const MAX_PROGRAM: usize = 4_096;
 /// Longest time limit, in seconds.
 const MAX_TIME: u64 = 3_600;
+/// Longest time limit where a mail program or a mail server waits for us, in seconds.
+const MAX_LOGIN_TIME: u64 = 50;
+/// Longest wait of such, the program being started again included: they wait longer for us.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(MAX_LOGIN_TIME + 5);
 /// Pause before a program is started again, in seconds.
 const PAUSE: u64 = 5;
 /// The file with the beginnings of paths that may be started, below the base directory.
@@ -67,6 +71,13 @@ pub fn options(
         eager: false,
         bare: false,
     })
+}
+
+/// The same program, with a time limit that those who log in can wait for.
+#[must_use]
+pub fn for_logins(options: HelperOptions) -> HelperOptions {
+    let time_limit = options.time_limit.min(Duration::from_secs(MAX_LOGIN_TIME));
+    HelperOptions { time_limit, ..options }
 }
 
 /// A file in the directory of the running program.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use crate::launch;
-use crate::process::{HelperOptions, HelperProcess};
+use crate::process::{HelperError, HelperOptions, HelperProcess};
 use crate::words::{self, Word};
 
 /// The tag of its log records.
@@ -81,7 +81,8 @@ impl SystemPasswords for OsPasswords {
     async fn check(&self, user: &str, asked: &Asked, password: &Secret) -> Result<bool, String> {
         let mode = format!("VRFY ({}) {user} ", words::mode(asked.service));
         let request = Zeroizing::new([mode.as_bytes(), password.expose()].concat());
-        let response = self.0.request(&*request).await.map_err(|error| error.to_string())?;
+        let answer = tokio::time::timeout(launch::LONGEST_WAIT, self.0.request(&*request)).await;
+        let response = answer.unwrap_or(Err(HelperError::TimedOut)).map_err(|e| e.to_string())?;
         let said = words::read(&response);
         tracing::debug!(target: "HELPER", tag = TAG, "VRFY {user}: {}", said.shown());
         match said {

@@ -151,6 +151,15 @@ mod tests {
 
     use super::*;
 
+    // ABU-61
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_helper_says_is_read_and_shown_within_bounds(said in "\\PC{0,600}") {
+            let word = read(&said);
+            proptest::prop_assert!(word.shown().chars().count() <= said.chars().count().max(20) + 20);
+        }
+    }
+
     fn joe(service: Service) -> Asked {
         Asked { name: "joe".into(), domain: "dom.example".into(), service }
     }

@@ -27,6 +27,9 @@ pub(super) async fn run(
     if name.ends_with("SUBSCRIPTION") || name.ends_with("MAILBOXALIASES") {
         return lists(cli, actor, name, &account, arguments).await;
     }
+    if name == "CREATEMAILBOX" {
+        cli.accounts.make_special_account(actor, &account).await?;
+    }
     let owner = cli.administered(actor, &account, CAN_ACCESS_MAILBOXES, true).await?;
     if name == "LISTMAILBOXES" {
         let filter = arguments.option("FILTER")?;

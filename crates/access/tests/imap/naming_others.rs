@@ -85,6 +85,44 @@ async fn foreign_names_lead_through_the_router_into_any_domain() {
     assert!(joe.no("SELECT ~public@test.example/news/company").await.contains("[NONEXISTENT]"));
 }
 
+// SYS-36
+#[tokio::test]
+async fn sys_36_the_first_public_mailbox_brings_its_owner_along() {
+    let world = world().await;
+    let (accounts, console) = (&world.context.accounts, Actor::console());
+    let rights = |all: &[&str]| all.iter().map(|right| (*right).to_owned()).collect::<Vec<_>>();
+    let mut bob = world.login("bob").await;
+    // Not made by itself, nor by those who may not, nor for a look, nor under another name.
+    assert!(bob.no("CREATE ~public/news").await.starts_with("x NO"));
+    accounts.set_account_rights(&console, "ann", rights(&["Users"])).await.unwrap();
+    let mut ann = world.login("ann").await;
+    ann.no("SELECT ~public/news").await;
+    ann.no("CREATE ~public").await;
+    ann.no("CREATE ~private/news").await;
+    assert!(accounts.find_account("public", "test.example").await.unwrap().is_none());
+    ann.ok("CREATE ~public/news").await;
+    ann.ok("CREATE ~public/news/company").await;
+    ann.ok("SETACL ~public/news anyone@ lr").await;
+    bob.ok("SELECT ~public/news").await;
+    let made = accounts.find_account("public", "test.example").await.unwrap().unwrap();
+    assert_eq!(made.settings.get("UseAppPassword"), Some(&Value::from("NO")));
+    assert!(made.rights.is_empty() && !made.settings.contains_key("Password"));
+    // In another domain it is another.
+    let mut joe = world.login("joe@other.example").await;
+    joe.no("SELECT ~public/news").await;
+    accounts
+        .set_account_rights(
+            &console,
+            "joe@other.example",
+            rights(&["Domain", "CanCreateAccounts", "CanAccessMailboxes"]),
+        )
+        .await
+        .unwrap();
+    joe.ok("CREATE ~public/news").await;
+    joe.no("CREATE ~public@test.example/more").await;
+    assert!(accounts.find_account("public", "other.example").await.unwrap().is_some());
+}
+
 // SHR-07
 #[tokio::test]
 async fn a_mailbox_alias_is_an_own_name_for_a_foreign_mailbox() {

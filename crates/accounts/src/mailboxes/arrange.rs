@@ -38,7 +38,10 @@ impl MailAccount {
         if self.is_alias(name).await? {
             return Err(MailError::Exists);
         }
-        let target = self.target(name).await?;
+        let target = match self.target(name).await {
+            Err(MailError::NoAccount) if self.makes_owner(name).await => self.target(name).await?,
+            found => found?,
+        };
         let above = self.place(&target).await?;
         let tree = self.tree(&target.owner).await?;
         let there = tree.named(&target.path);
@@ -68,6 +71,14 @@ impl MailAccount {
             acl: there.map(|record| record.acl.clone()).unwrap_or(above),
         };
         Ok(self.accounts.store().mailboxes.create(target.owner.id, new).await?)
+    }
+
+    /// True when the account of `~account/path` has just been made: the first public mailbox
+    /// brings its owner along.
+    async fn makes_owner(&self, name: &str) -> bool {
+        let Ok(names::Named::Foreign { account, path }) = names::parse(name) else { return false };
+        let made = self.accounts.make_special_account(&self.actor, &account);
+        !path.is_empty() && made.await.unwrap_or(false)
     }
 
     /// Checks that the actor may make something of this name; answers the access list it is to

@@ -27,6 +27,7 @@ mod rules;
 mod server;
 mod signing_keys;
 pub(crate) mod suspension;
+mod special_accounts;
 
 use angarium_objects::value::Dictionary;
 use angarium_store::AccountKind;
