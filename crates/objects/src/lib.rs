@@ -2,6 +2,7 @@
 //! password forms. Pure: no storage, no protocol, no clock.
 
 pub mod import;
+pub mod mail_rule;
 pub mod name;
 pub mod network;
 pub mod password;

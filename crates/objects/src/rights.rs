@@ -61,6 +61,10 @@ pub const CAN_IMPERSONATE: &str = "CanImpersonate";
 pub const CAN_CREATE_WEB_USER_SESSIONS: &str = "CanCreateWebUserSessions";
 /// Domain right: mail Rules.
 pub const RULES_ALLOWED: &str = "RulesAllowed";
+/// Domain right: preferences of accounts.
+pub const WEB_USER_SETTINGS: &str = "WebUserSettings";
+/// Domain right: accounts elsewhere whose mail is fetched.
+pub const CAN_MODIFY_RPOP: &str = "CanModifyRPOP";
 /// Domain right: the storage limit (also IMAP SETQUOTA).
 pub const MAX_ACCOUNT_SIZE: &str = "MaxAccountSize";
 

@@ -214,8 +214,8 @@ pub trait Directory: Send + Sync {
         after: AccountId,
         limit: usize,
     ) -> Result<Vec<AccountRecord>>;
-    /// Replaces aliases, settings, rights, subscription, mailbox aliases and info; `domain` and
-    /// `name` must be unchanged.
+    /// Replaces type, aliases, settings, rights, subscription, mailbox aliases and info; `domain`
+    /// and `name` must be unchanged.
     async fn update_account(
         &self,
         record: AccountRecord,

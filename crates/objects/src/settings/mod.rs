@@ -10,6 +10,7 @@ mod domain;
 mod effective;
 mod local;
 mod module;
+mod parts;
 mod pipe;
 mod protection;
 mod queue;
@@ -28,7 +29,11 @@ pub use authenticity::AUTHENTICITY_SETTINGS;
 pub use domain::DOMAIN_SETTINGS;
 pub use effective::{effective_account, effective_domain, effective_server};
 pub use local::LOCAL_SETTINGS;
-pub use module::{Listener, MAX_PORTS, MODULE_SETTINGS, Port, listener, module_name};
+pub use module::{Listener, MAX_PORTS, MODULE_SETTINGS, Port, listener, module_name, module_names};
+pub use parts::{
+    ACCOUNT_ACL, ACCOUNT_PARTS, DOMAIN_PARTS, PREFERENCES, REMOTE_POP, RULES, SERVER_PARTS,
+    SUSPENDED,
+};
 pub use pipe::PIPE_SETTINGS;
 pub use protection::{PROTECTION_LISTS, PROTECTION_SETTINGS};
 pub use queue::QUEUE_SETTINGS;
@@ -79,6 +84,8 @@ pub enum Kind {
     Password,
     /// Connections and ports of a service, see [`listener`].
     Listener,
+    /// Mail Rules, see [`crate::mail_rule`].
+    Rules,
     /// Anything.
     Any,
 }
@@ -106,6 +113,7 @@ impl Kind {
             Self::Listener => {
                 "a dictionary such as {MaxInputChannels=300;Ports=({PortNumber=143;});}".to_owned()
             }
+            Self::Rules => "an array of Rules (priority,name,conditions,actions)".to_owned(),
             Self::Any => "any object".to_owned(),
         }
     }
@@ -146,6 +154,7 @@ impl Kind {
                 value.as_str().is_some_and(|t| t.len() <= crate::password::MAX_STORED)
             }
             Self::Listener => listener(value).is_some(),
+            Self::Rules => crate::mail_rule::read_rules(value).is_some(),
             Self::Any => true,
         };
         legal.then(|| value.clone())
@@ -285,9 +294,9 @@ impl Scope {
     #[must_use]
     pub fn lists(self) -> &'static [&'static [Setting]] {
         match self {
-            Self::Account | Self::Template => &[ACCOUNT_SETTINGS],
-            Self::Domain => &[DOMAIN_SETTINGS],
-            Self::Server => &[SERVER_SETTINGS],
+            Self::Account | Self::Template => &[ACCOUNT_SETTINGS, ACCOUNT_PARTS],
+            Self::Domain => &[DOMAIN_SETTINGS, DOMAIN_PARTS],
+            Self::Server => &[SERVER_SETTINGS, SERVER_PARTS],
             Self::Router => &[ROUTER_SETTINGS],
             Self::Module => &[MODULE_SETTINGS],
             Self::Smtp => &[MODULE_SETTINGS, SMTP_RECEIVING, SMTP_SENDING, AUTHENTICITY_SETTINGS],
@@ -295,6 +304,17 @@ impl Scope {
             Self::Local => &[MODULE_SETTINGS, LOCAL_SETTINGS],
             Self::Pipe => &[MODULE_SETTINGS, PIPE_SETTINGS],
             Self::Protection => &[PROTECTION_SETTINGS],
+        }
+    }
+
+    /// The parts with commands of their own, which SET commands leave alone.
+    #[must_use]
+    pub fn parts(self) -> &'static [Setting] {
+        match self {
+            Self::Account | Self::Template => ACCOUNT_PARTS,
+            Self::Domain => DOMAIN_PARTS,
+            Self::Server => SERVER_PARTS,
+            _ => &[],
         }
     }
 

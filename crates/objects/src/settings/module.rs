@@ -18,6 +18,12 @@ pub fn module_name(given: &str) -> &str {
     MODULES.iter().find(|known| known.eq_ignore_ascii_case(given)).copied().unwrap_or(given)
 }
 
+/// Names of the modules of this server.
+#[must_use]
+pub fn module_names() -> &'static [&'static str] {
+    MODULES
+}
+
 /// Most ports of one service.
 pub const MAX_PORTS: usize = 64;
 

@@ -201,4 +201,62 @@ proptest! {
         }
         let _ = parse(text.as_bytes(), Layout::File);
     }
+
+    #[test]
+    fn raw_octets_inside_quotes_are_utf_8_or_else_iso_8859_1(
+        bytes in prop::collection::vec(any::<u8>().prop_filter("no end of the string",
+            |b| !matches!(b, 0 | b'\r' | b'\n' | b'"' | b'\\')), 0..40)
+    ) {
+        let quoted = [b"\"", bytes.as_slice(), b"\""].concat();
+        let expected = match std::str::from_utf8(&bytes) {
+            Ok(text) => text.to_owned(),
+            Err(_) => bytes.iter().map(|&b| char::from(b)).collect(),
+        };
+        prop_assert_eq!(parse(&quoted, Layout::Line), Ok(Value::String(expected.clone())));
+        // What is given back reads the same, in UTF-8.
+        let printed = line_text(&Value::String(expected.clone()));
+        prop_assert_eq!(parse(printed.as_bytes(), Layout::Line), Ok(Value::String(expected)));
+    }
+
+    #[test]
+    fn octets_as_decimal_escapes_are_the_octets(bytes in prop::collection::vec(1_u8.., 0..40)) {
+        let escaped: String = bytes.iter().map(|b| format!("\\{b:03}")).collect();
+        let quoted = format!("\"{escaped}\"");
+        let raw = match std::str::from_utf8(&bytes) {
+            Ok(text) => text.to_owned(),
+            Err(_) => bytes.iter().map(|&b| char::from(b)).collect(),
+        };
+        prop_assert_eq!(parse(quoted.as_bytes(), Layout::Line), Ok(Value::String(raw)));
+    }
+
+    #[test]
+    fn a_dictionary_or_array_that_is_cut_off_is_never_taken(value in any_value(), at in 0.0..1.0) {
+        let text = line_text(&Value::Array(vec![value]));
+        let at = (text.len() as f64 * at) as usize;
+        let cut = text.as_bytes().get(..at).unwrap_or_default();
+        prop_assert!(parse(cut, Layout::Line).is_err());
+    }
+
+    #[test]
+    fn one_octet_changed_gives_an_object_or_an_error_and_stays_on_its_line(
+        value in any_value(), at in any::<prop::sample::Index>(), octet in any::<u8>()
+    ) {
+        let mut text = line_text(&value).into_bytes();
+        let at = at.index(text.len());
+        text[at] = octet;
+        if let Ok(read) = parse(&text, Layout::Line) {
+            prop_assert!(!line_text(&read).contains(['\r', '\n']));
+        }
+    }
+
+    #[test]
+    fn command_lines_of_any_octets_end(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let mut steps = 0;
+        if let Ok(mut reader) = Reader::new(&bytes, Layout::Line) {
+            while !reader.at_end() && reader.parameter().is_ok() {
+                steps += 1;
+                prop_assert!(steps <= bytes.len());
+            }
+        }
+    }
 }

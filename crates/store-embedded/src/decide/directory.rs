@@ -225,7 +225,6 @@ pub(crate) fn update_account(
     }
     check_account_names(batch, &record.domain, &record.name, &record.aliases, Some(old.id))?;
     record.version = old.version + 1;
-    record.kind = old.kind;
     record.aliases.sort();
     batch.write(&[Record::Account { record: record.clone() }], Vec::new())?;
     Ok(record)

@@ -428,7 +428,6 @@ impl Directory for Memory {
             let (domain, name) = (&record.domain, &record.name);
             state.check_account_names(domain, name, &record.aliases, Some(old.id))?;
             record.version = old.version + 1;
-            record.kind = old.kind;
             record.aliases.sort();
             state.put_names(Some(&old), Some(&record));
             state.accounts.insert(record.id, record.clone());

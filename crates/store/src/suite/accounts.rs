@@ -108,7 +108,7 @@ pub async fn an_account_update_replaces_its_record(store: Store) {
     let s = scene(&store).await;
     let d = &store.directory;
     let old = d.account(s.account).await.unwrap().unwrap();
-    let new = AccountRecord { id: s.account, kind: old.kind, ..full("user") };
+    let new = AccountRecord { id: s.account, ..full("user") };
     let updated = d.update_account(new.clone(), Some(old.version)).await.unwrap();
     assert!(updated.version > old.version);
     assert_eq!(updated, AccountRecord { version: updated.version, ..new });
