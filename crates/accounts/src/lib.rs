@@ -16,6 +16,7 @@ pub mod operations;
 pub mod options;
 pub mod route;
 pub mod secret;
+pub mod statistics;
 pub mod web_host;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,12 +40,14 @@ pub use login::sasl::{SaslExchange, SaslStep};
 pub use login::{Login, LoginContext, LoginError, ReadingWatcher, Service};
 pub use mail_to_all::MailToAll;
 pub use operations::{
-    Imported, MAX_ROWS, NewAccount, ObjectKinds, ObjectListing, OperationError, PROTECTION_MODULE,
-    PasswordForms, RouteAccount, RouteReport, kind_extension, kind_from_word,
+    Imported, Kept, MAX_ROWS, NewAccount, ObjectKinds, ObjectListing, OperationError,
+    PROTECTION_MODULE, PasswordForms, PreferenceChange, PreferenceScope, RouteAccount, RouteReport,
+    RuleScope, kind_extension, kind_from_word,
 };
 pub use options::{Clock, Options, SystemClock};
 pub use route::{RelayPermission, RouteKind, RouteOutcome};
 pub use secret::Secret;
+pub use statistics::Totals;
 pub use web_host::WebHost;
 
 /// Most listeners that may be added with [`Accounts::add_listener`].
@@ -61,6 +64,7 @@ pub struct Accounts {
     listeners: Mutex<Vec<Arc<dyn ChangeListener>>>,
     clear_text: AtomicBool,
     pub(crate) alert_bell: alerts::AlertBell,
+    pub(crate) statistics: statistics::Statistics,
 }
 
 impl Accounts {
@@ -68,6 +72,7 @@ impl Accounts {
     #[must_use]
     pub fn new(store: Store, options: Options) -> Arc<Self> {
         let feed = store.feed.clone();
+        let started = options.clock.now();
         let accounts = Arc::new(Self {
             store,
             clock: options.clock,
@@ -78,6 +83,7 @@ impl Accounts {
             listeners: Mutex::new(Vec::new()),
             clear_text: AtomicBool::new(false),
             alert_bell: alerts::AlertBell::default(),
+            statistics: statistics::Statistics::new(started),
         });
         let heard = feed.listen(Arc::new(FeedListener(Arc::downgrade(&accounts))));
         if !heard {

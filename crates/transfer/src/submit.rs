@@ -229,6 +229,9 @@ impl Submitter {
                 SubmitError::Never(error.to_string())
             }
         })?;
+        if let Some(actor) = &submit.actor {
+            self.accounts.count_sent(actor, size);
+        }
         let tag = format!("QUEUE([{id}])");
         tracing::info!(target: "QUEUE", tag, "from <{}>, {size} bytes", submit.return_path);
         tracing::info!(target: "QUEUE", tag, "enqueued");

@@ -17,6 +17,7 @@ use angarium_store::{AccountRecord, StoreError};
 
 use super::gate::Busy;
 use super::{Login, LoginContext, LoginError};
+use crate::operations::suspension::is_suspended;
 use crate::{Accounts, Actor, RouteKind, RouteOutcome, Secret};
 
 /// When a setting cannot be read as a flow limit.
@@ -221,6 +222,7 @@ impl Accounts {
             let hide = self.server_setting("HideAccountUnknown").await?;
             let hide = spelling::boolean(&hide).unwrap_or(true);
             self.gate.failed(&key, flow, now);
+            self.statistics.login_failed();
             if let Some(ip) = counted(context) {
                 let flow = flow_of(Some(&self.server_setting("LoginAddressFlow").await?));
                 self.gate.failed_from(ip, flow, now);
@@ -238,6 +240,7 @@ impl Accounts {
             Some(name) => self.impersonate(actor, name, context).await?,
         };
         self.gate.entered(actor.account, context.peer_ip, now);
+        self.statistics.logged_in(actor.account, &actor.domain);
         self.tell_reading(&found.settings, &found.record.domain, context).await;
         Ok(Arc::new(actor))
     }
@@ -250,6 +253,9 @@ impl Accounts {
     ) -> Result<(), LoginError> {
         let domain = self.domain_facts(&found.record.domain).await?;
         let domain = domain.ok_or(LoginError::Unavailable)?;
+        if is_suspended(&domain.record.settings) {
+            return Err(LoginError::ServiceDisabled);
+        }
         let modes = |settings: &Dictionary, key: &str| {
             settings.get(key).and_then(spelling::services).unwrap_or(Services::All)
         };

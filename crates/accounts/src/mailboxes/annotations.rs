@@ -196,6 +196,15 @@ impl MailAccount {
         Ok((record.special_use.is_empty() && !taken).then_some(guess))
     }
 
+    /// Gives a mailbox another class; the empty one is a mailbox for mail.
+    ///
+    /// # Errors
+    /// As [`MailAccount::annotate`].
+    pub async fn set_class(&self, name: &str, class: &str) -> Result<(), AnnotationError> {
+        let value = Some(Bytes::copy_from_slice(class.as_bytes()));
+        self.annotate(name, &[(CLASS.to_owned(), value)]).await
+    }
+
     /// Sets annotations of a mailbox or (`None`) removes them: all or none.
     ///
     /// # Errors

@@ -85,6 +85,9 @@ impl Accounts {
         size: u64,
         message: NewMessage,
     ) -> Result<Appended, DeliverError> {
+        if self.in_suspended_domain(account).await? {
+            return Err(DeliverError::Later("the domain is suspended".into()));
+        }
         let store = self.store();
         let limits = self.mail_limits(account).await?;
         let size = match &message.body {
@@ -120,7 +123,11 @@ impl Accounts {
                 Err(error) => return Err(error.into()),
                 Ok((_, done)) => {
                     let nothing = || DeliverError::Later("nothing was appended".into());
-                    return done.first().copied().ok_or_else(nothing);
+                    let done = done.first().copied().ok_or_else(nothing)?;
+                    if !matches!(done, Appended::Repeated) {
+                        self.count_received(account, size).await;
+                    }
+                    return Ok(done);
                 }
             }
         }

@@ -6,6 +6,7 @@
 //! looking at mailboxes by name; it checks names, rights and quota and hands out open mailboxes.
 
 mod account;
+mod account_acl;
 mod alias;
 mod annotations;
 mod arrange;

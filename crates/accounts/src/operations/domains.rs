@@ -3,7 +3,6 @@
 use angarium_objects::name;
 use angarium_objects::rights::DOMAIN;
 use angarium_objects::settings::{self, Scope};
-use angarium_objects::spelling::{self, Services};
 use angarium_objects::value::Dictionary;
 use angarium_store::DomainRecord;
 
@@ -68,24 +67,6 @@ impl Accounts {
             }
         }
         Ok(all)
-    }
-
-    /// The other domains whose administrators may manage a domain (LISTADMINDOMAINS).
-    ///
-    /// # Errors
-    /// See [`OperationError`].
-    pub async fn list_admin_domains(
-        &self,
-        actor: &Actor,
-        domain: &str,
-    ) -> Result<Vec<String>, OperationError> {
-        let authority = self.authority(actor).await?;
-        let facts = self.named_domain(&authority, domain).await?;
-        self.need_read(&authority, &facts.record.name).await?;
-        Ok(match facts.effective.get("AdminDomains").and_then(spelling::services) {
-            Some(Services::Only(domains)) => domains,
-            _ => Vec::new(),
-        })
     }
 
     /// Makes a secondary domain with explicit settings.

@@ -36,7 +36,16 @@ impl How {
     ) -> Result<Dictionary, SettingError> {
         match self {
             Self::Merge => settings::merge(scope, old, new),
-            Self::Replace => settings::replace(scope, new),
+            Self::Replace => {
+                let mut all = settings::replace(scope, new)?;
+                // What has commands of its own goes only when it is named.
+                for part in scope.parts().iter().filter(|part| !new.contains_key(part.key)) {
+                    if let Some(kept) = old.get(part.key) {
+                        all.insert(part.key.to_owned(), kept.clone());
+                    }
+                }
+                Ok(all)
+            }
         }
     }
 }

@@ -24,6 +24,9 @@ pub enum OperationError {
     /// 511
     #[error("this command is not available in this mode")]
     NotAvailable,
+    /// 511, for commands of the field that this server does not have.
+    #[error("{0} is not supported")]
+    NotSupported(String),
     /// 512
     #[error("unknown secondary domain name")]
     UnknownDomain,
@@ -89,7 +92,7 @@ impl OperationError {
             Self::Syntax(_) | Self::DomainExists => 500,
             Self::General(_) => 501,
             Self::AccessDenied => 510,
-            Self::NotAvailable => 511,
+            Self::NotAvailable | Self::NotSupported(_) => 511,
             Self::UnknownDomain => 512,
             Self::UnknownAccount => 513,
             Self::Disabled => 514,

@@ -4,6 +4,7 @@
 //! `@domain` belongs to the actor's domain; the account `*` is the actor's own account
 //! (`reference/cli.md` section 3).
 
+mod account_type;
 mod accounts;
 pub(crate) mod authority;
 mod beginnings;
@@ -12,13 +13,18 @@ mod edit;
 mod error;
 mod groups;
 mod import;
+mod kept;
 mod listing;
 mod password_forms;
 mod passwords;
+mod preferences;
 mod protection;
+mod remote_pop;
 mod routes;
+mod rules;
 mod server;
 mod signing_keys;
+pub(crate) mod suspension;
 
 use angarium_objects::value::Dictionary;
 use angarium_store::AccountKind;
@@ -26,8 +32,11 @@ use angarium_store::AccountKind;
 pub use error::OperationError;
 pub(crate) use groups::MAX_MEMBERS;
 pub use import::{Imported, MAX_ROWS};
+pub use kept::Kept;
 pub use password_forms::PasswordForms;
+pub use preferences::{PreferenceChange, PreferenceScope};
 pub use protection::PROTECTION_MODULE;
+pub use rules::RuleScope;
 
 /// An account to be made.
 #[derive(Clone, Debug, Default)]

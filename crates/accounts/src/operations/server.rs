@@ -9,6 +9,7 @@ use angarium_store::{AccountKind, DomainRecord, SettingsKey, StoreError};
 use super::OperationError;
 use super::authority::{allowed, bad_name};
 use super::edit::How;
+use super::kept::GUARDED_MODULES;
 use super::signing_keys::SIGNING_KEYS_MODULE;
 use crate::alerts::ALERTS_MODULE;
 use crate::login::sasl::SECRETS_MODULE;
@@ -23,10 +24,11 @@ fn module_key(module: &str) -> Result<SettingsKey, OperationError> {
     if !plain {
         return Err(OperationError::Syntax("this is not the name of a module".to_owned()));
     }
-    // Nobody reads the server's own secrets; alerts have commands and rights of their own.
+    // Nobody reads the server's own secrets; others have commands and rights of their own.
     allowed(
         ![SECRETS_MODULE, SIGNING_KEYS_MODULE, ALERTS_MODULE]
             .iter()
+            .chain(&GUARDED_MODULES)
             .any(|own| module.eq_ignore_ascii_case(own)),
     )?;
     Ok(SettingsKey::Module(module_name(module).to_owned()))

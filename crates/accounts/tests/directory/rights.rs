@@ -29,7 +29,7 @@ async fn a_plain_user_changes_nothing_and_reads_only_himself() {
     denied(a.update_account_template(&joe, "", d()).await);
     denied(a.set_account_template(&joe, "", d()).await);
     denied(a.list_accounts(&joe, "").await);
-    denied(a.list_admin_domains(&joe, "").await);
+    denied(a.managed_domains(&joe, "").await);
     denied(a.list_domain_objects(&joe, "", "", 9, ALL, None).await);
     denied(w.make_as(&joe, "new", "{}").await);
     denied(a.rename_account(&joe, "joe", "jim").await);
@@ -173,7 +173,7 @@ async fn a_domain_administrator_acts_in_his_domain_with_his_rights() {
     a.update_domain_settings(&w.console, "third.dom", admins).await.unwrap();
     w.make_as(&dora, "new@third.dom", "{}").await.unwrap();
     assert_eq!(a.list_domains(&dora).await.unwrap(), ["second.dom", "third.dom"]);
-    assert_eq!(a.list_admin_domains(&dora, "third.dom").await.unwrap(), ["second.dom"]);
+    assert_eq!(a.managed_domains(&dora, "").await.unwrap(), ["third.dom"]);
     // Which domain settings: none of his rights names one.
     a.update_domain_settings(&dora, "", dictionary("{MailToUnknown=Discarded;}")).await.unwrap();
     assert!(a.domain_settings(&dora, "").await.unwrap().is_empty());
