@@ -37,6 +37,8 @@ struct NoServer;
 
 impl ServerControl for NoServer {
     fn shut_down(&self) {}
+
+    fn refresh(&self) {}
 }
 
 /// The protection's rules, where no server remembers anything of addresses.

@@ -25,12 +25,19 @@ use crate::{authenticity, certificates, logs, own_addresses, sending};
 /// How long sessions may take to end after the word was given.
 const FAREWELL: Duration = Duration::from_secs(3);
 
-/// Ends the server when the CLI says so.
-struct Control(watch::Sender<bool>);
+/// What the CLI asks of the server.
+struct Control {
+    stop: watch::Sender<bool>,
+    accounts: Arc<Accounts>,
+}
 
 impl ServerControl for Control {
     fn shut_down(&self) {
-        self.0.send_replace(true);
+        self.stop.send_replace(true);
+    }
+
+    fn refresh(&self) {
+        self.accounts.set_own_addresses(own_addresses::all(std::iter::empty()));
     }
 }
 
@@ -92,7 +99,8 @@ async fn live(
     let sending = sending::make(&accounts, base);
     let transfer = Transfer::start_sending(accounts.clone(), DequeuerOptions::default(), sending);
     transfer.use_base(base.root());
-    let cli = Cli::new(accounts.clone(), ender.clone(), Arc::new(Control(stop.clone())), VERSION)
+    let control = Arc::new(Control { stop: stop.clone(), accounts: accounts.clone() });
+    let cli = Cli::new(accounts.clone(), ender.clone(), control, VERSION)
         .with_sessions(sessions.clone())
         .with_protection(transfer.protection().clone())
         .with_desk(transfer.desk());

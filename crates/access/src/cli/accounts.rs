@@ -62,6 +62,14 @@ pub(super) async fn run(
             arguments.end()?;
             data(accounts.account_one_setting(actor, &account, &key).await?)
         }
+        "SETACCOUNTTYPE" => {
+            let word = arguments.text("an account type")?;
+            arguments.end()?;
+            let kind = kind_from_word(&word)
+                .ok_or_else(|| OperationError::Syntax("unknown account type".to_owned()))?;
+            accounts.set_account_type(actor, &account, kind).await?;
+            Ok(None)
+        }
         "GETACCOUNTINFO" => info(cli, actor, &account, arguments).await,
         _ => {
             arguments.end()?;

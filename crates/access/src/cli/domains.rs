@@ -20,6 +20,20 @@ pub(super) async fn run(
         }
         "GETDOMAINALIASES" | "SETDOMAINALIASES" | "LISTACCOUNTS" | "LISTDOMAINOBJECTS"
         | "GETDOMAINLOCATION" => one_domain(cli, actor, name, arguments).await,
+        "LISTADMINDOMAINS" => {
+            let domain = arguments.optional_domain();
+            arguments.end()?;
+            Ok(Some(strings(cli.accounts.managed_domains(actor, &domain).await?)))
+        }
+        "SUSPENDDOMAIN" | "RESUMEDOMAIN" => {
+            let domain = arguments.text("a domain name")?;
+            arguments.end()?;
+            let suspend = name == "SUSPENDDOMAIN";
+            for account in cli.accounts.suspend_domain(actor, &domain, suspend).await? {
+                cli.ender.end(account);
+            }
+            Ok(None)
+        }
         "GETDOMAINDEFAULTS" | "GETSERVERACCOUNTDEFAULTS" => {
             arguments.end()?;
             dictionary(match name {

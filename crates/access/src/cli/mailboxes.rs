@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use angarium_accounts::mailboxes::{ListedMailbox, MailAccount, MailError, MailRights, Pattern};
+use angarium_accounts::mailboxes::{
+    AnnotationError, ListedMailbox, MailAccount, MailError, MailRights, Pattern,
+};
 use angarium_accounts::{
     AccountRecord, Actor, Dictionary, MailboxRecord, OperationError, Rights, Value,
 };
@@ -11,6 +13,9 @@ use angarium_objects::rights::CAN_ACCESS_MAILBOXES;
 
 use super::arguments::Arguments;
 use super::{Cli, Outcome, data, dictionary, strings};
+
+/// Longest class of a mailbox, in bytes.
+const MAX_CLASS: usize = 64;
 
 pub(super) async fn run(
     cli: &Cli,
@@ -48,7 +53,17 @@ pub(super) async fn run(
     if name == "GETMAILBOXRIGHTS" && auth.is_none() {
         return Err(OperationError::Syntax("AUTH is expected".to_owned()));
     }
-    let class = if name == "CREATEMAILBOX" { arguments.option("CLASS")? } else { None };
+    let class = match name {
+        "CREATEMAILBOX" => arguments.option("CLASS")?.unwrap_or_default(),
+        "SETMAILBOXCLASS" => {
+            arguments.expect("CLASS")?;
+            arguments.text("a mailbox class")?
+        }
+        _ => String::new(),
+    };
+    if class.len() > MAX_CLASS || class.chars().any(char::is_control) {
+        return Err(OperationError::Syntax("this is no mailbox class".to_owned()));
+    }
     let acl = match name {
         "SETMAILBOXACL" => arguments.dictionary("a dictionary of rights")?,
         _ => Dictionary::new(),
@@ -58,8 +73,11 @@ pub(super) async fn run(
     let path = view.path(&mailbox).await?;
     match name {
         "CREATEMAILBOX" => {
-            let class = class.unwrap_or_default();
             view.mail.create(&path, None, &class).await.map_err(refused)?;
+            Ok(None)
+        }
+        "SETMAILBOXCLASS" => {
+            view.mail.set_class(&path, &class).await.map_err(not_changed)?;
             Ok(None)
         }
         "DELETEMAILBOX" => delete(&view, &path, &mailbox, tree).await,
@@ -276,6 +294,14 @@ async fn set_acl(view: &View, path: &str, acl: &Dictionary) -> Outcome {
 
 fn not_rights() -> OperationError {
     OperationError::Syntax("letters of access rights are expected".to_owned())
+}
+
+/// A class that was not given.
+fn not_changed(error: AnnotationError) -> OperationError {
+    match error {
+        AnnotationError::Mail(error) => refused(error),
+        other => OperationError::General(other.to_string()),
+    }
 }
 
 /// A mailbox error with the codes of commands.

@@ -4,21 +4,31 @@
 //! the same. It holds no rules of its own: it reads parameters and calls the operations of
 //! `accounts`, which check rights. It must never know a socket.
 
+mod account_parts;
 mod accounts;
 mod alerts;
 mod arguments;
 mod domains;
 mod ending;
 mod import;
+mod kept;
+mod lists;
 mod mailboxes;
 mod objects;
+#[cfg(test)]
+mod parts_tests;
+mod preferences;
 mod protection;
 mod queues;
 #[cfg(test)]
 mod queues_tests;
+#[cfg(test)]
+mod rights_tests;
+mod rules;
 mod server;
 mod sessions;
 mod signing;
+mod statistics;
 mod table;
 
 use std::sync::Arc;
@@ -36,6 +46,9 @@ use table::{Family, Known};
 pub trait ServerControl: Send + Sync {
     /// Begins an orderly end of the server (`SHUTDOWN`); returns at once.
     fn shut_down(&self);
+
+    /// Asks the system again for the addresses of this machine (`REFRESHOSDATA`).
+    fn refresh(&self);
 }
 
 /// The answer to one command.
@@ -172,7 +185,9 @@ impl Cli {
         let (word, mut arguments) = arguments::read(line)?;
         let (name, family) = match table::look_up(&word) {
             Known::Here(name, family) => (name, family),
-            Known::Elsewhere => return Err(OperationError::NotAvailable),
+            Known::Elsewhere => {
+                return Err(OperationError::NotSupported(word.to_ascii_uppercase()));
+            }
             Known::Unknown => return Err(OperationError::Syntax("unknown command".to_owned())),
         };
         let left = &mut arguments;
@@ -189,6 +204,12 @@ impl Cli {
             Family::Queues => Box::pin(queues::run(self, actor, name, left)).await,
             Family::Import => Box::pin(import::run(self, actor, name, left)).await,
             Family::Server => Box::pin(server::run(self, actor, name, left)).await,
+            Family::Rules => Box::pin(rules::run(self, actor, name, left)).await,
+            Family::Preferences => Box::pin(preferences::run(self, actor, name, left)).await,
+            Family::AccountParts => Box::pin(account_parts::run(self, actor, name, left)).await,
+            Family::Kept => Box::pin(kept::run(self, actor, name, left)).await,
+            Family::Lists => Box::pin(lists::run(self, actor, name, left)).await,
+            Family::Statistics => Box::pin(statistics::run(self, actor, name, left)).await,
         }
     }
 }

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use angarium_accounts::{AccountRecord, Actor, OperationError, Rights, RouteKind, Value};
-use angarium_objects::rights::MONITOR;
+use angarium_objects::rights::{MONITOR, SETTINGS};
+use angarium_objects::settings;
 
 use super::arguments::Arguments;
 use super::{Cli, Outcome, data, dictionary, strings, table};
+
+/// Longest text of WRITELOG, in bytes.
+const MAX_LOG_TEXT: usize = 4096;
 
 pub(super) async fn run(
     cli: &Cli,
@@ -44,9 +48,21 @@ pub(super) async fn run(
             cli.control.shut_down();
             Ok(None)
         }
+        "LISTMODULES" => {
+            arguments.end()?;
+            permitted(cli, actor, SETTINGS).await?;
+            Ok(Some(strings(settings::module_names().iter().copied())))
+        }
+        "REFRESHOSDATA" => {
+            arguments.end()?;
+            permitted(cli, actor, SETTINGS).await?;
+            cli.control.refresh();
+            Ok(None)
+        }
+        "WRITELOG" => write_log(cli, actor, arguments).await,
         "ROUTE" => route(cli, actor, arguments).await,
         "GETMODULE" | "UPDATEMODULE" | "SETMODULE" => module(cli, actor, name, arguments).await,
-        _ => settings(cli, actor, name, arguments).await,
+        _ => server_wide(cli, actor, name, arguments).await,
     }
 }
 
@@ -80,7 +96,37 @@ async fn module(cli: &Cli, actor: &Actor, name: &str, arguments: &mut Arguments)
     Ok(None)
 }
 
-async fn settings(cli: &Cli, actor: &Actor, name: &str, arguments: &mut Arguments) -> Outcome {
+async fn permitted(cli: &Cli, actor: &Actor, code: &str) -> Result<(), OperationError> {
+    if cli.current_rights(actor).await?.server(code) {
+        Ok(())
+    } else {
+        Err(OperationError::AccessDenied)
+    }
+}
+
+/// `level text`: a record with the tag SYSTEM.
+async fn write_log(cli: &Cli, actor: &Actor, arguments: &mut Arguments) -> Outcome {
+    let level = arguments.number("a level from 0 to 5")?;
+    let text = arguments.text("a text")?;
+    arguments.end()?;
+    permitted(cli, actor, MONITOR).await?;
+    if text.len() > MAX_LOG_TEXT {
+        return Err(OperationError::Syntax(format!("a text has at most {MAX_LOG_TEXT} bytes")));
+    }
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    // The log's levels are not in the order of tracing's: 2 is major, 3 problems.
+    match level {
+        0 | 1 => tracing::error!(tag = "SYSTEM", "{text}"),
+        2 => tracing::info!(tag = "SYSTEM", "{text}"),
+        3 => tracing::warn!(tag = "SYSTEM", "{text}"),
+        4 => tracing::debug!(tag = "SYSTEM", "{text}"),
+        5 => tracing::trace!(tag = "SYSTEM", "{text}"),
+        _ => return Err(OperationError::Syntax("a level from 0 to 5 is expected".to_owned())),
+    }
+    Ok(None)
+}
+
+async fn server_wide(cli: &Cli, actor: &Actor, name: &str, arguments: &mut Arguments) -> Outcome {
     let accounts = &cli.accounts;
     match name {
         "GETSERVERSETTINGS" => {
@@ -140,10 +186,7 @@ impl Cli {
         let found = self.named_record(actor, name).await;
         match found {
             Ok(record) if own && record.id == actor.account => Ok(record),
-            Ok(record)
-                if rights.all_domains()
-                    || (rights.domain(code) && record.domain == actor.domain) =>
-            {
+            Ok(record) if self.accounts.administers(actor, &record.domain, code).await? => {
                 Ok(record)
             }
             Ok(_) => Err(OperationError::AccessDenied),

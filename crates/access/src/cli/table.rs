@@ -15,6 +15,12 @@ pub(crate) enum Family {
     Queues,
     Import,
     Server,
+    Rules,
+    Preferences,
+    AccountParts,
+    Kept,
+    Lists,
+    Statistics,
 }
 
 /// What a command word is.
@@ -51,6 +57,12 @@ pub(crate) fn here() -> Vec<&'static str> {
     let mut names: Vec<&'static str> = HERE.iter().map(|(name, _)| *name).collect();
     names.sort_unstable();
     names
+}
+
+/// Every command of the field, those for a cluster too.
+#[cfg(test)]
+pub(super) fn reference() -> impl Iterator<Item = &'static str> {
+    CURRENT.iter().chain(CLUSTER).copied()
 }
 
 /// The commands answered here and by which module.
@@ -192,6 +204,57 @@ const HERE: &[(&str, Family)] = &[
     ("GETVERSION", Family::Server),
     ("GETCURRENTTIME", Family::Server),
     ("SHUTDOWN", Family::Server),
+    ("LISTADMINDOMAINS", Family::Domains),
+    ("SUSPENDDOMAIN", Family::Domains),
+    ("RESUMEDOMAIN", Family::Domains),
+    ("SETACCOUNTTYPE", Family::Accounts),
+    ("SETMAILBOXCLASS", Family::Mailboxes),
+    ("GETACCOUNTMAILRULES", Family::Rules),
+    ("SETACCOUNTMAILRULES", Family::Rules),
+    ("UPDATEACCOUNTMAILRULE", Family::Rules),
+    ("GETDOMAINMAILRULES", Family::Rules),
+    ("SETDOMAINMAILRULES", Family::Rules),
+    ("GETSERVERMAILRULES", Family::Rules),
+    ("SETSERVERMAILRULES", Family::Rules),
+    ("GETACCOUNTPREFS", Family::Preferences),
+    ("GETACCOUNTEFFECTIVEPREFS", Family::Preferences),
+    ("UPDATEACCOUNTPREFS", Family::Preferences),
+    ("SETACCOUNTPREFS", Family::Preferences),
+    ("GETACCOUNTDEFAULTPREFS", Family::Preferences),
+    ("UPDATEACCOUNTDEFAULTPREFS", Family::Preferences),
+    ("SETACCOUNTDEFAULTPREFS", Family::Preferences),
+    ("GETSERVERACCOUNTPREFS", Family::Preferences),
+    ("UPDATESERVERACCOUNTPREFS", Family::Preferences),
+    ("SETSERVERACCOUNTPREFS", Family::Preferences),
+    ("GETACCOUNTRPOPS", Family::AccountParts),
+    ("SETACCOUNTRPOPS", Family::AccountParts),
+    ("GETACCOUNTACL", Family::AccountParts),
+    ("SETACCOUNTACL", Family::AccountParts),
+    ("GETACCOUNTACLRIGHTS", Family::AccountParts),
+    ("GETSESSIONSETTINGS", Family::Kept),
+    ("SETSESSIONSETTINGS", Family::Kept),
+    ("GETNETWORK", Family::Kept),
+    ("SETNETWORK", Family::Kept),
+    ("GETDNRSETTINGS", Family::Kept),
+    ("SETDNRSETTINGS", Family::Kept),
+    ("GETLOGSETTINGS", Family::Kept),
+    ("UPDATELOGSETTINGS", Family::Kept),
+    ("GETDIRECTORYINTEGRATION", Family::Kept),
+    ("SETDIRECTORYINTEGRATION", Family::Kept),
+    ("GETSERVERTRUSTEDCERTS", Family::Kept),
+    ("SETSERVERTRUSTEDCERTS", Family::Kept),
+    ("LISTLISTS", Family::Lists),
+    ("GETDOMAINLISTS", Family::Lists),
+    ("GETACCOUNTLISTS", Family::Lists),
+    ("GETACCOUNTSTAT", Family::Statistics),
+    ("RESETACCOUNTSTAT", Family::Statistics),
+    ("GETDOMAINSTAT", Family::Statistics),
+    ("RESETDOMAINSTAT", Family::Statistics),
+    ("GETSTATELEMENT", Family::Statistics),
+    ("GETNEXTSTATNAME", Family::Statistics),
+    ("LISTMODULES", Family::Server),
+    ("WRITELOG", Family::Server),
+    ("REFRESHOSDATA", Family::Server),
 ];
 
 /// Older names and what they are called now, sorted.

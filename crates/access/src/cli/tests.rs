@@ -28,6 +28,8 @@ impl ServerControl for Control {
     fn shut_down(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
+
+    fn refresh(&self) {}
 }
 
 /// A server with a Main Domain, and its commands.
