@@ -296,7 +296,7 @@ async fn kept_dictionaries_are_given_back_as_they_are() {
         ("SetDirectoryIntegration", "GetDirectoryIntegration"),
         ("UpdateLogSettings", "GetLogSettings"),
     ] {
-        let dictionary = "{\"a b\"=(1,{x=y;});Level=3;}";
+        let dictionary = "{Level=3;\"a b\"=(1,{x=y;});}";
         assert_eq!(world.run(&console, &format!("{set} {dictionary}")).await, "200 OK");
         assert_eq!(world.run(&console, get).await, format!("200 {dictionary}"));
     }

@@ -245,6 +245,10 @@ const LINES: &[(&str, Need, bool)] = &[
     ("GETCURRENTTIME", Any, false),
     ("LISTACCOUNTSESSIONS bob@one.dom", Domain("CanCreateWebUserSessions"), true),
     ("GETSESSION IMAP-00001", Any, false),
+    // Each row of a list is answered for itself.
+    ("IMPORTACCOUNTS (Name) ((new))", Any, false),
+    ("FINDOBJECTS one.dom (bob)", Read, false),
+    ("GETPASSWORDFORMS one.dom", Read, false),
     ("LISTDKIMKEYS one.dom", Domain("DKIM"), false),
     ("CREATEDKIMKEY one.dom s1 ALGORITHM ed25519", Domain("DKIM"), false),
     ("ROTATEDKIMKEYS one.dom", Domain("DKIM"), false),

@@ -7,7 +7,7 @@ use angarium_objects::rights::{
     BASIC_SETTINGS, CAN_ACCESS_MAILBOXES, CAN_CREATE_ACCOUNTS, CAN_CREATE_ALIASES,
     CAN_CREATE_SPECIAL_ACCOUNTS, DOMAIN, MAX_RIGHTS, Rights,
 };
-use angarium_objects::settings::{self, Scope};
+use angarium_objects::settings::{self, REMOTE_POP, Scope};
 use angarium_objects::spelling::{self, Limit};
 use angarium_objects::value::{Dictionary, Value};
 use angarium_store::{AccountId, AccountKind, AccountRecord, NewMailbox};
@@ -186,6 +186,8 @@ impl Accounts {
             || !authority.outranks(&target.rights)
         {
             settings.remove("Password");
+            // Its records hold passwords too.
+            settings.remove(REMOTE_POP);
         }
         Ok(settings)
     }
