@@ -9,6 +9,7 @@ mod base;
 mod certificates;
 mod commands;
 mod first_start;
+mod import_files;
 mod json;
 mod listeners;
 mod logs;
