@@ -19,6 +19,7 @@ use super::reconcile::compare;
 use super::redo::{Facts, Redo};
 use super::scan::{self, Known};
 use super::{Desk, Legacy, StoreError, blocking, failed, flags};
+use crate::mailboxes::MailError;
 
 /// Tells from which file the mirror was last filled. Kept with the INBOX under a name that no
 /// protocol shows.
@@ -234,10 +235,6 @@ impl Session {
         let room = self.legacy.room.clone();
         let opened = self.at_file(move |held| Redo::open(&room, held)).await?;
         let Some((redo, facts)) = opened else { return Ok(()) };
-        if facts.account != self.account {
-            // Two accounts share the file; the other one will see to it.
-            return Ok(());
-        }
         if self.committed(&facts).await? {
             tracing::info!("{}: an interrupted change is finished", self.held.path().display());
             if facts.payload > 0 {
@@ -255,8 +252,20 @@ impl Session {
         blocking(move || redo.remove().map_err(|e| StoreError::Unavailable(e.to_string()))).await
     }
 
+    /// True when the mirror that a log speaks of is as it is after its operation. Two accounts may
+    /// use one file; one that is gone committed nothing.
     async fn committed(&self, facts: &Facts) -> Result<bool, StoreError> {
-        let snapshot = self.legacy.inner.snapshot(self.account, self.inbox).await?;
+        let accounts = self.legacy.accounts()?;
+        let inbox = if facts.account == self.account {
+            self.inbox
+        } else {
+            match accounts.registry().inbox(accounts.store(), facts.account).await {
+                Ok(Some(inbox)) => inbox,
+                Ok(None) | Err(MailError::NotFound | MailError::NoAccount) => return Ok(false),
+                Err(error) => return Err(StoreError::Unavailable(error.to_string())),
+            }
+        };
+        let snapshot = self.legacy.inner.snapshot(facts.account, inbox).await?;
         let there: HashSet<Uid> = snapshot.entries.iter().map(|entry| entry.uid).collect();
         Ok(facts.added.iter().all(|uid| there.contains(uid))
             && facts.removed.iter().all(|uid| !there.contains(uid)))

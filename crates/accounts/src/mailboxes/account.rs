@@ -101,7 +101,11 @@ impl MailAccount {
     pub async fn target(&self, name: &str) -> Result<Target, MailError> {
         let target = self.target_of(name).await?;
         if let Some(legacy) = self.accounts.legacy.as_ref().filter(|_| target.path == "INBOX") {
-            legacy.refresh(target.owner.id).await?;
+            let fresh = legacy.refresh(target.owner.id).await;
+            // What is wrong with another's file is not for everybody.
+            if self.is_own(&target.owner) {
+                fresh?;
+            }
         }
         Ok(target)
     }

@@ -157,9 +157,12 @@ impl<S: Octets> Mbox<S> {
         self.dialect
     }
 
-    /// The source back.
-    pub fn into_source(self) -> S {
-        self.source
+    /// Reads the beginning, so that the dialect is known before the first message.
+    ///
+    /// # Errors
+    /// See [`MboxError`].
+    pub fn begin(&mut self) -> Result<(), MboxError<S::Error>> {
+        if self.begun { Ok(()) } else { self.first() }
     }
 
     fn rest(&self) -> &[u8] {
@@ -214,7 +217,7 @@ impl<S: Octets> Mbox<S> {
     }
 
     /// Finds the first separator.
-    fn begin(&mut self) -> Result<(), MboxError<S::Error>> {
+    fn first(&mut self) -> Result<(), MboxError<S::Error>> {
         self.begun = true;
         let mut blank = 0;
         while let Some(line) = self.line(false)? {
@@ -271,9 +274,7 @@ impl<S: Octets> Mbox<S> {
         &mut self,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<Option<Found>, MboxError<S::Error>> {
-        if !self.begun {
-            self.begin()?;
-        }
+        self.begin()?;
         let Some((separator, begins, unannounced)) = self.next.take() else { return Ok(None) };
         let content = self.position;
         if self.dialect == Dialect::Mmdf {

@@ -17,6 +17,7 @@ fn read(file: &[u8], dialect: Dialect) -> Vec<(Found, Facts, String)> {
     let mut all = Vec::new();
     loop {
         let mut raw = Vec::new();
+        mbox.begin().unwrap();
         let found = mbox.next(&mut |piece| raw.extend_from_slice(piece));
         let Some(found) = found.unwrap() else { return all };
         let mut view = View::new(mbox.dialect().quoting());

@@ -96,14 +96,21 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+fn unread(error: MboxError<io::Error>) -> io::Error {
+    match error {
+        MboxError::Source(error) => error,
+        MboxError::NoMailbox => io::Error::other("this is no text mailbox"),
+    }
+}
+
 fn text(path: &Path, dialect: Dialect, listener: &Listener) -> io::Result<()> {
     let file = open(path)?;
     let mut mbox = Mbox::new(Octet(&file), dialect);
     let mut first = true;
+    mbox.begin().map_err(unread)?;
     loop {
         let mut wire = Vec::new();
-        // The dialect may be known only once the beginning is read; quoting is that of the answer.
-        let mut view = View::new(dialect.quoting());
+        let mut view = View::new(mbox.dialect().quoting());
         let mut told = Ok(());
         let found = mbox.next(&mut |piece| {
             view.push(piece, &mut wire);
@@ -112,12 +119,7 @@ fn text(path: &Path, dialect: Dialect, listener: &Listener) -> io::Result<()> {
             }
         });
         told?;
-        let found = match found {
-            Ok(Some(found)) => found,
-            Ok(None) => return Ok(()),
-            Err(MboxError::Source(error)) => return Err(error),
-            Err(MboxError::NoMailbox) => return Err(io::Error::other("this is no text mailbox")),
-        };
+        let Some(found) = found.map_err(unread)? else { return Ok(()) };
         let facts = view.finish(&mut wire);
         if let Some((validity, _)) = facts.base.filter(|_| first) {
             listener.tell(Event::Validity(validity))?;
