@@ -9,6 +9,7 @@ pub mod actor;
 pub mod alerts;
 pub mod consult;
 pub mod directory;
+mod legacy;
 pub mod login;
 pub mod mail_to_all;
 pub mod mailboxes;
@@ -19,6 +20,7 @@ pub mod secret;
 pub mod statistics;
 pub mod web_host;
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -36,6 +38,7 @@ pub use angarium_store::{
 };
 pub use consult::{Consulted, UnknownConsultant};
 pub use directory::Domain;
+pub use legacy::bits_of_marks;
 pub use login::outside::{Asked, Checked, ExternalAuthenticator, Proof, SystemPasswords};
 pub use login::sasl::{SaslExchange, SaslStep};
 pub use login::{Login, LoginContext, LoginError, ReadingWatcher, Service};
@@ -68,14 +71,31 @@ pub struct Accounts {
     clear_text: AtomicBool,
     pub(crate) alert_bell: alerts::AlertBell,
     pub(crate) statistics: statistics::Statistics,
+    pub(crate) legacy: Option<Arc<legacy::Legacy>>,
 }
 
 impl Accounts {
     /// Opens the door over a store and registers at its change feed.
     #[must_use]
     pub fn new(store: Store, options: Options) -> Arc<Self> {
+        Self::build(store, options, None)
+    }
+
+    /// As [`Accounts::new`], with INBOXes that are mailbox files shared with other programs (setting
+    /// `ExternalINBOX`). Changes of those files are prepared in `room`, a directory that is made
+    /// when it is needed and that must lie on a disk that keeps what is synced.
+    #[must_use]
+    pub fn with_legacy_inboxes(store: Store, options: Options, room: PathBuf) -> Arc<Self> {
+        Self::build(store, options, Some(room))
+    }
+
+    fn build(mut store: Store, options: Options, room: Option<PathBuf>) -> Arc<Self> {
         let feed = store.feed.clone();
         let started = options.clock.now();
+        let legacy = room.map(|room| legacy::Legacy::over(&store, room));
+        if let Some(legacy) = &legacy {
+            store.mailboxes = Arc::new(legacy::LegacyMailboxes(legacy.clone()));
+        }
         let accounts = Arc::new(Self {
             store,
             clock: options.clock,
@@ -88,7 +108,11 @@ impl Accounts {
             clear_text: AtomicBool::new(false),
             alert_bell: alerts::AlertBell::default(),
             statistics: statistics::Statistics::new(started),
+            legacy,
         });
+        if let Some(legacy) = &accounts.legacy {
+            legacy.belongs_to(&accounts);
+        }
         let heard = feed.listen(Arc::new(FeedListener(Arc::downgrade(&accounts))));
         if !heard {
             tracing::error!("another listener holds the change feed; caches may grow stale");

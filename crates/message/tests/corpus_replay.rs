@@ -43,3 +43,8 @@ fn summaries() {
 fn fields() {
     replay(feeds::fields);
 }
+
+#[test]
+fn mailbox_files() {
+    replay(feeds::mailbox_file);
+}

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use angarium_access::cli::{Cli, ServerControl, SessionEnder};
 use angarium_access::imap::{ImapContext, ImapOptions};
 use angarium_access::sessions::SessionTable;
-use angarium_accounts::{Accounts, Value};
+use angarium_accounts::{Accounts, Dictionary, Value};
 use angarium_objects::text::{self, Layout};
 use angarium_transfer::Protection;
 use angarium_transfer::dns::{Dns, DnsOptions};
 
 use crate::base::BaseDirectory;
+use crate::import_files::Progress;
 use crate::services::{Numbers, VERSION};
 use crate::socket::Administration;
 
@@ -74,8 +75,10 @@ impl Administrator {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let store = embedded.store();
+        let options = angarium_accounts::Options::default();
+        let legacy = base.legacy();
         let accounts =
-            runtime.block_on(async { Accounts::new(store, angarium_accounts::Options::default()) });
+            runtime.block_on(async { Accounts::with_legacy_inboxes(store, options, legacy) });
         let cli = Cli::new(accounts.clone(), SessionEnder::default(), Arc::new(NoServer), VERSION)
             .with_protection(protection_here(&accounts));
         let imap = Arc::new(ImapContext {
@@ -85,7 +88,8 @@ impl Administrator {
             acceptor: None,
         });
         let numbers = Numbers::default();
-        let administration = Administration { cli, accounts, embedded, imap, numbers };
+        let journals = base.imports();
+        let administration = Administration { cli, accounts, embedded, imap, numbers, journals };
         Ok(Self::Here { runtime, administration })
     }
 
@@ -132,6 +136,43 @@ impl Administrator {
         }
     }
 
+    /// Imports mailbox files (`IMPORTFILES`); `told` hears how far it is: messages and mailbox.
+    pub(crate) fn import_files(
+        &mut self,
+        order: Dictionary,
+        told: &mut (dyn FnMut(&str) + Send),
+    ) -> io::Result<Answer> {
+        struct Told<'t>(&'t mut (dyn FnMut(&str) + Send));
+        impl Progress for Told<'_> {
+            fn tell(&mut self, mailbox: &str, messages: u64) -> bool {
+                (self.0)(&format!("{messages} {mailbox}"));
+                true
+            }
+        }
+        let order = text::line_text(&Value::Dictionary(order));
+        let answer = match self {
+            Self::Running { write, read } => {
+                write.write_all(format!("IMPORTFILES {order}\n").as_bytes())?;
+                loop {
+                    let mut answer = String::new();
+                    if read.read_line(&mut answer)? == 0 {
+                        return Err(io::Error::other("the server closed the connection"));
+                    }
+                    match answer.strip_prefix("150 ") {
+                        Some(line) => told(line.trim_end()),
+                        None => break answer,
+                    }
+                }
+            }
+            Self::Here { runtime, administration } => {
+                let mut told = Told(told);
+                let done = administration.import_files(order.as_bytes(), &mut told);
+                runtime.block_on(Box::pin(done))
+            }
+        };
+        read_answer(&answer)
+    }
+
     /// Executes one command line.
     pub(crate) fn execute(&mut self, line: &str) -> io::Result<Answer> {
         let line = line.replace(['\r', '\n'], " ");
@@ -148,17 +189,22 @@ impl Administrator {
                 runtime.block_on(Box::pin(administration.execute(line.as_bytes())))
             }
         };
-        let answer = answer.trim_end();
-        let (code, rest) = answer.split_once(' ').unwrap_or((answer, ""));
-        match code {
-            "200" => Ok(Answer::Done(None)),
-            // An answer may be longer than a command.
-            "201" => match text::parse(rest.as_bytes(), Layout::File) {
-                Ok(value) => Ok(Answer::Done(Some(value))),
-                Err(e) => Err(io::Error::other(format!("cannot read the answer: {e}"))),
-            },
-            _ => Ok(Answer::Failed(code.parse().unwrap_or(599), rest.to_owned())),
-        }
+        read_answer(&answer)
+    }
+}
+
+/// Code and object, or code and text.
+fn read_answer(answer: &str) -> io::Result<Answer> {
+    let answer = answer.trim_end();
+    let (code, rest) = answer.split_once(' ').unwrap_or((answer, ""));
+    match code {
+        "200" => Ok(Answer::Done(None)),
+        // An answer may be longer than a command.
+        "201" => match text::parse(rest.as_bytes(), Layout::File) {
+            Ok(value) => Ok(Answer::Done(Some(value))),
+            Err(e) => Err(io::Error::other(format!("cannot read the answer: {e}"))),
+        },
+        _ => Ok(Answer::Failed(code.parse().unwrap_or(599), rest.to_owned())),
     }
 }
 

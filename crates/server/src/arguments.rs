@@ -95,6 +95,26 @@ pub(crate) enum Command {
         /// The domain (default: all).
         domain: Option<String>,
     },
+    /// Copy mailbox files into an account: text mailboxes, Maildir++ and MH trees, directories of
+    /// the old server. A second run adds nothing.
+    ImportFiles {
+        #[command(flatten)]
+        base: Base,
+        /// File or directory, readable for the server.
+        path: PathBuf,
+        /// The account, or account/mailbox (default: INBOX for a file, the tree's own names below).
+        #[arg(long, value_name = "ACCOUNT[/MAILBOX]")]
+        into: String,
+        /// How text mailboxes are written: auto, mboxo, mboxrd, mboxcl, mboxcl2, mmdf.
+        #[arg(long, value_name = "NAME", default_value = "auto")]
+        dialect: String,
+        /// Read everything and count, change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Keep UIDs where they are free, and UIDVALIDITY of mailboxes that are made.
+        #[arg(long)]
+        keep_uids: bool,
+    },
     /// Ask the Router where an address or login name goes, with every step; or check its table.
     Route {
         #[command(flatten)]

@@ -60,6 +60,16 @@ impl BaseDirectory {
         self.root.join("Sending")
     }
 
+    /// Where changes of mailbox files shared with other programs are prepared.
+    pub(crate) fn legacy(&self) -> PathBuf {
+        self.root.join("Legacy")
+    }
+
+    /// What was imported from mailbox files, an account a file.
+    pub(crate) fn imports(&self) -> PathBuf {
+        self.root.join("Imports")
+    }
+
     /// Certificates.
     pub(crate) fn settings(&self) -> PathBuf {
         self.root.join("Settings")

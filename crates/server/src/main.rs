@@ -10,6 +10,7 @@ mod certificates;
 mod commands;
 mod configuration_lines;
 mod first_start;
+mod import_files;
 mod json;
 mod listeners;
 mod logs;

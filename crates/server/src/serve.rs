@@ -79,7 +79,8 @@ async fn live(
     embedded: Arc<Embedded>,
     levels: logs::Levels,
 ) -> io::Result<()> {
-    let accounts = Accounts::new(embedded.store(), angarium_accounts::Options::default());
+    let options = angarium_accounts::Options::default();
+    let accounts = Accounts::with_legacy_inboxes(embedded.store(), options, base.legacy());
     if arguments.clear_text_logins {
         accounts.allow_clear_text_logins();
         tell("warning: passwords are taken in clear; anybody on the way can read them");
@@ -133,8 +134,11 @@ async fn live(
     accounts.set_own_addresses(own_addresses::all(open.iter().map(|l| l.address.ip())));
     let admin = socket::open(&base.socket())?;
     unheard(say(base, &main_domain, &first, open));
+    let journals = base.imports();
+    let accounts_here = accounts.clone();
     let administration =
-        Arc::new(Administration { cli, accounts: accounts.clone(), embedded, imap, numbers });
+        Administration { cli, accounts: accounts_here, embedded, imap, numbers, journals };
+    let administration = Arc::new(administration);
     tokio::spawn(socket::serve(admin, administration, stopping.clone()));
     let listening = tokio::spawn(listeners.follow(stopping.clone()));
     tokio::spawn(write_logins(accounts.clone(), stopping.clone()));

@@ -4,13 +4,14 @@
 //!
 //! A line is a CLI command; the answer is one line, `200 OK`, `201 object` or a failure, as on the
 //! PWD port in INLINE mode. `BACKUP path`, `COMPACT`, `TRACE address kind` (the Router's answer
-//! with its steps), `QUEUE (words)`, `SESSIONS [protocol]`,
-//! `SETTINGS scope`, `CONFIGURATION …` and `IMAP account` are known here only. After the
-//! `200 OK` of the last one the connection is an IMAP session of that account (PREAUTH).
+//! with its steps), `QUEUE (words)`, `SESSIONS [protocol]`, `SETTINGS scope`, `CONFIGURATION …`,
+//! `IMPORTFILES {order}` (with lines `150 …` of progress before its answer) and `IMAP account` are
+//! known here only. After the `200 OK` of the last one the connection is an IMAP session of that
+//! account (PREAUTH).
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use angarium_access::cli::{Cli, CliAnswer, describe_outgoing, describe_session};
@@ -22,9 +23,10 @@ use angarium_objects::text;
 use angarium_store_embedded::Embedded;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::configuration_lines;
+use crate::import_files::{self, Order, Progress};
 use crate::services::Numbers;
 
 /// Longest line, octets: the largest object of a configuration with room for its escapes.
@@ -38,6 +40,8 @@ pub(crate) struct Administration {
     /// For sessions on the socket.
     pub(crate) imap: Arc<ImapContext>,
     pub(crate) numbers: Numbers,
+    /// Where it is kept what was imported before.
+    pub(crate) journals: PathBuf,
 }
 
 /// Opens the socket, for this user alone.
@@ -102,7 +106,10 @@ async fn session(stream: UnixStream, administration: Arc<Administration>) {
                 }
             }
         }
-        let answer = administration.execute(command).await;
+        let answer = match import_order(command) {
+            Some(order) => administration.import_telling(order, &mut write).await,
+            None => administration.execute(command).await,
+        };
         if write.write_all(format!("{answer}\n").as_bytes()).await.is_err() {
             return;
         }
@@ -119,7 +126,61 @@ fn imap_account(command: &[u8]) -> Option<String> {
     text::parse_line(account).ok()?.as_str().map(str::to_owned)
 }
 
+/// The order of `IMPORTFILES {…}`.
+fn import_order(command: &[u8]) -> Option<&[u8]> {
+    let (word, order) = command.split_at_checked("IMPORTFILES ".len())?;
+    word.eq_ignore_ascii_case(b"IMPORTFILES ").then_some(order)
+}
+
+/// Hands on how far an import is; what nobody has read yet is left out.
+struct Told(mpsc::Sender<String>);
+
+impl Progress for Told {
+    fn tell(&mut self, mailbox: &str, messages: u64) -> bool {
+        let mailbox = text::line_text(&Value::String(mailbox.to_owned()));
+        let _ = self.0.try_send(format!("150 {messages} {mailbox}\n"));
+        !self.0.is_closed()
+    }
+}
+
 impl Administration {
+    /// Imports mailbox files; lines `150 number mailbox` tell how far it is.
+    async fn import_telling<W>(&self, order: &[u8], write: &mut W) -> String
+    where
+        W: AsyncWrite + Unpin + Send,
+    {
+        let (send, mut receive) = mpsc::channel(8);
+        let mut told = Told(send);
+        let mut work = Box::pin(self.import_files(order, &mut told));
+        loop {
+            tokio::select! {
+                answer = &mut work => return answer,
+                Some(line) = receive.recv() => {
+                    if write.write_all(line.as_bytes()).await.is_err() {
+                        receive.close();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Imports mailbox files.
+    pub(crate) async fn import_files(&self, order: &[u8], progress: &mut dyn Progress) -> String {
+        let parsed = std::str::from_utf8(order).ok().and_then(|text| text::parse_line(text).ok());
+        let Some(Value::Dictionary(words)) = parsed else {
+            return "500 IMPORTFILES wants a dictionary".into();
+        };
+        let order = match Order::read(&words) {
+            Ok(order) => order,
+            Err(why) => return format!("500 {why}"),
+        };
+        let journals = self.journals.clone();
+        match Box::pin(import_files::run(&self.accounts, &order, journals, progress)).await {
+            Ok(report) => format!("201 {}", text::line_text(&Value::Dictionary(report))),
+            Err(why) => format!("599 {}", why.replace(['\r', '\n'], " ")),
+        }
+    }
+
     /// Serves one IMAP session of `actor` on a stream to its end; the first bytes are `200 OK`.
     pub(crate) async fn imap_session<S>(&self, mut stream: S, actor: Arc<Actor>)
     where

@@ -250,6 +250,23 @@ impl Bodies for EmbeddedBodies {
         })
     }
 
+    async fn read_staged(&self, staged: &StagedBody, offset: u64, length: u64) -> Result<Bytes> {
+        if let Some(memory) = &staged.memory {
+            let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(memory.len());
+            return Ok(memory.slice(place(offset)..place(offset.saturating_add(length))));
+        }
+        let spooled = staged.handle.clone().and_then(|handle| handle.downcast::<Spooled>().ok());
+        let spooled = spooled.ok_or_else(|| StoreError::Invalid("staged elsewhere".to_owned()))?;
+        let read = move || {
+            let length = length.min(spooled.length.saturating_sub(offset));
+            let mut part = vec![0; usize::try_from(length).unwrap_or_default()];
+            spooled.file.read_exact_at(&mut part, offset)?;
+            Ok::<_, std::io::Error>(Bytes::from(part))
+        };
+        let part = tokio::task::spawn_blocking(read).await.map_err(|_| closed())?;
+        part.map_err(|error| unavailable(&error))
+    }
+
     async fn read(&self, body: BodyId) -> Result<Bytes> {
         self.read_many(&[body]).await.and_then(first)
     }

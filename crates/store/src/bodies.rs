@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::ids::BodyId;
 use crate::message::Digest;
 
@@ -76,6 +76,17 @@ pub type HeadLength = fn(&[u8]) -> u32;
 pub trait Bodies: Send + Sync {
     /// Starts staging a body. Small ones stay in memory, larger ones go to a spool.
     fn stage(&self) -> Box<dyn BodyWriter>;
+    /// `length` octets of a staged body from `offset`, fewer at the end.
+    ///
+    /// # Errors
+    /// `Invalid` for a body staged by another edition, `Unavailable`.
+    async fn read_staged(&self, staged: &StagedBody, offset: u64, length: u64) -> Result<Bytes> {
+        let Some(memory) = &staged.memory else {
+            return Err(StoreError::Invalid("staged elsewhere".to_owned()));
+        };
+        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(memory.len());
+        Ok(memory.slice(place(offset)..place(offset.saturating_add(length))))
+    }
     /// The whole body, its checksum verified.
     ///
     /// # Errors

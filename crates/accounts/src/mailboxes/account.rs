@@ -99,6 +99,18 @@ impl MailAccount {
     /// # Errors
     /// `Name`, `NoAccount`, or what the store says.
     pub async fn target(&self, name: &str) -> Result<Target, MailError> {
+        let target = self.target_of(name).await?;
+        if let Some(legacy) = self.accounts.legacy.as_ref().filter(|_| target.path == "INBOX") {
+            let fresh = legacy.refresh(target.owner.id).await;
+            // What is wrong with another's file is not for everybody.
+            if self.is_own(&target.owner) {
+                fresh?;
+            }
+        }
+        Ok(target)
+    }
+
+    async fn target_of(&self, name: &str) -> Result<Target, MailError> {
         match names::parse(name)? {
             Named::Foreign { account, path } => {
                 let owner = self.accounts.owner(&self.actor, &account).await?;

@@ -244,6 +244,18 @@ impl Registry {
         Ok(known.tree)
     }
 
+    /// The INBOX of an account.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) async fn inbox(
+        &self,
+        store: &Store,
+        account: AccountId,
+    ) -> Result<Option<MailboxId>, MailError> {
+        Ok(self.tree(store, account).await?.named("INBOX").map(|record| record.id))
+    }
+
     /// Opens a mailbox: free when it is open or kept, else its messages are loaded once however
     /// many ask.
     ///

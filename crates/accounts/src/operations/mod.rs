@@ -26,8 +26,8 @@ mod routes;
 mod rules;
 mod server;
 mod signing_keys;
-pub(crate) mod suspension;
 mod special_accounts;
+pub(crate) mod suspension;
 
 use angarium_objects::value::Dictionary;
 use angarium_store::AccountKind;

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "a fuzzer uses one of them")]
 
+use angarium_message::mailbox_files::{Dialect, Mbox, Quoter, View};
 use angarium_message::structure::{Part, StructureScanner};
 use angarium_message::summary::{Scanner, Summary, SummaryView};
 use angarium_message::{address, date, encoded_word, header};
@@ -53,5 +54,45 @@ pub(crate) fn fields(message: &[u8]) {
         let _ = address::mailboxes(field.value);
         let _ = date::parse(field.value);
         let _ = encoded_word::decode_text(field.value);
+    }
+}
+
+/// A mailbox file, whatever it is: its messages follow each other and lie inside it, and what is read
+/// of one is written and read again as the same.
+pub(crate) fn mailbox_file(bytes: &[u8]) {
+    let bytes = &bytes[..bytes.len().min(LONGEST)];
+    let framed = [b"From a Tue Mar  7 10:15:00 2006\n", bytes].concat();
+    for (file, dialect) in [
+        (bytes, Dialect::Auto),
+        (&framed, Dialect::Auto),
+        (&framed, Dialect::Mboxcl2),
+        (&framed, Dialect::Mboxo),
+    ] {
+        let mut mbox = Mbox::new(file, dialect);
+        if mbox.begin().is_err() {
+            continue;
+        }
+        let mut at = None;
+        loop {
+            let (mut view, mut wire) = (View::new(mbox.dialect().quoting()), Vec::new());
+            let Ok(Some(found)) = mbox.next(&mut |piece| view.push(piece, &mut wire)) else {
+                break;
+            };
+            view.finish(&mut wire);
+            assert!(at.is_none_or(|at| at == found.begins));
+            assert!(found.begins <= found.content && found.content <= found.ends);
+            assert!(found.ends <= file.len() as u64);
+            at = Some(found.ends);
+            let (mut quoter, mut form) = (Quoter::new(), Vec::new());
+            wire.chunks(11).for_each(|piece| quoter.push(piece, &mut form));
+            quoter.finish(&mut form);
+            let again = [b"From a Tue Mar  7 10:15:00 2006\n", form.as_slice()].concat();
+            let mut count = 0;
+            let mut again = Mbox::new(again.as_slice(), Dialect::Auto);
+            while let Ok(Some(_)) = again.next(&mut |_| {}) {
+                count += 1;
+            }
+            assert_eq!(count, 1, "a message written is one message");
+        }
     }
 }

@@ -90,7 +90,7 @@ pub const ACCOUNT_SETTINGS: &[Setting] = &[
         kind: Kind::Boolean,
         default: Some("NO"),
         who: Who::Server,
-        effect: Effect::Kept,
+        effect: Effect::Now,
         text: "INBOX is a mailbox file shared with other programs.",
         since: "0.1",
     },

@@ -5,6 +5,7 @@ pub(crate) mod config;
 pub(crate) mod dkim;
 pub(crate) mod dns;
 pub(crate) mod import;
+mod import_files;
 mod maintenance;
 mod objects;
 pub(crate) mod output;
@@ -58,6 +59,10 @@ fn execute(command: Command) -> io::Result<u8> {
         Command::ImportPasswd { base, arguments } => import::passwd(&base, &arguments),
         Command::ImportAliases { base, arguments } => import::aliases(&base, &arguments),
         Command::Passwords { base, domain } => passwords::run(&base, domain.as_deref()),
+        Command::ImportFiles { base, path, into, dialect, dry_run, keep_uids } => {
+            let how = import_files::How { into, dialect, dry_run, keep_uids };
+            import_files::run(&base, &path, &how)
+        }
         Command::Dkim { base, action } => dkim::run(&base, action),
         Command::Dns { base, arguments } => dns::run(&base, &arguments),
         Command::Dmarc { action } => dns::dmarc(action),

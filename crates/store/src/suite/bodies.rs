@@ -38,6 +38,10 @@ pub async fn a_large_staged_message_comes_back_whole(store: Store) {
     let bytes = noise(5_000_011);
     let staged = stage(&store, &bytes, 65_521).await;
     assert_eq!(staged.digest, *blake3::hash(&bytes).as_bytes());
+    // Before it belongs to anything it can be read already, and no further than it goes.
+    let part = store.bodies.read_staged(&staged, 5_000_000, 100).await.unwrap();
+    assert_eq!(part, bytes[5_000_000..]);
+    assert!(store.bodies.read_staged(&staged, u64::MAX, 1).await.unwrap().is_empty());
     let body = append(&s, MessageBody::Staged(staged)).await;
     assert!(store.bodies.read(body).await.unwrap() == bytes);
     let part = store.bodies.read_range(body, 4_000_000, 100).await.unwrap();
