@@ -19,6 +19,7 @@ struct NoServer;
 
 impl ServerControl for NoServer {
     fn shut_down(&self) {}
+    fn refresh(&self) {}
 }
 
 /// postmaster:secret of main.dom.
