@@ -444,6 +444,20 @@ async fn the_forwarding_server_is_logged_into_under_tls_only() {
 }
 
 #[tokio::test]
+async fn nothing_is_sent_while_the_dns_cannot_be_asked_as_it_was_set() {
+    // ABU-17: without the anchor nothing would count as secure, and DANE would be left off.
+    let (names, far) = (Names::with_far().await, Far::new(Script::default()).await);
+    let settings = set(names.settings(), "DNSValidation", "YES");
+    let settings = set(settings, "DNSTrustAnchor", "/nowhere/anchor.key");
+    let options = SendingOptions { port: Some(far.port), ..SendingOptions::default() };
+    let house = house_with(settings, options).await;
+    submit(&house, &["x@far.example"]).await;
+    house.tried(1).await;
+    assert!(last_error(&house).await.contains("trust anchors in /nowhere/anchor.key"));
+    assert_eq!(far.connections.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
 async fn a_forwarding_server_that_is_not_to_be_found_sends_no_mail_back() {
     let names = Names::new().await;
     names.mx("loop.example", 10, "main.example");

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use angarium_accounts::{Accounts, Domain, Value};
+use angarium_accounts::{Accounts, Dictionary, Domain, Value};
 use angarium_objects::settings as declared;
 use angarium_store::QueuedMessage;
 use async_trait::async_trait;
@@ -179,14 +179,11 @@ impl Sending {
     }
 
     async fn settings(&self) -> Result<Arc<SendingSettings>, String> {
-        let read = self.current.read(&self.accounts).await;
-        let (settings, changed) = read.map_err(|error| error.to_string())?;
-        if let Some(all) = changed
-            && let Err(error) = self.dns.apply(&settings::dns_options(&all))
-        {
-            tracing::error!(target: "SMTP", "the DNS settings are not good: {error}");
-        }
-        Ok(settings)
+        let follow = |all: &Dictionary| {
+            let applied = self.dns.apply(&settings::dns_options(all));
+            applied.map_err(|error| format!("the DNS settings are not good: {error}"))
+        };
+        self.current.read(&self.accounts, follow).await
     }
 
     fn next_number(&self) -> u64 {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use angarium_accounts::{Accounts, StoreError};
+use angarium_accounts::Accounts;
 use angarium_objects::settings::{self, Scope};
 use angarium_objects::spelling;
 use angarium_objects::value::{Dictionary, Value};
@@ -154,22 +154,34 @@ pub(crate) struct Current {
 }
 
 impl Current {
-    /// The settings, and the whole dictionary if it has changed since the last call.
+    /// The settings. When they are others, `follow` hears of all of them first: nothing is sent
+    /// by new settings that are followed by half.
+    ///
+    /// # Errors
+    /// The store does not answer, or `follow` cannot and there are no earlier settings to stay
+    /// with.
     pub(crate) async fn read(
         &self,
         accounts: &Accounts,
-    ) -> Result<(Arc<SendingSettings>, Option<Dictionary>), StoreError> {
-        let own = accounts.read_module(MODULE).await?;
+        follow: impl FnOnce(&Dictionary) -> Result<(), String>,
+    ) -> Result<Arc<SendingSettings>, String> {
+        let own = accounts.read_module(MODULE).await.map_err(|error| error.to_string())?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, settings)) = &*kept
             && (Arc::ptr_eq(known, &own) || **known == *own)
         {
-            return Ok((Arc::clone(settings), None));
+            return Ok(Arc::clone(settings));
         }
         let effective = Scope::Smtp.effective(&own);
+        if let Err(why) = follow(&effective) {
+            if kept.is_none() {
+                return Err(why);
+            }
+            tracing::error!(target: "SMTP", "{why}; the old ones stay");
+        }
         let settings = Arc::new(SendingSettings::read(&effective));
         *kept = Some((own, Arc::clone(&settings)));
-        Ok((settings, Some(effective)))
+        Ok(settings)
     }
 
     /// What was read last.
