@@ -4,7 +4,7 @@
 use angarium_objects::settings::SUSPENDED;
 use angarium_objects::spelling::{self, Services};
 use angarium_objects::value::{Dictionary, Value};
-use angarium_store::{AccountId, DomainObject, StoreError};
+use angarium_store::{AccountId, StoreError};
 
 use super::OperationError;
 use crate::{Accounts, Actor};
@@ -51,15 +51,9 @@ impl Accounts {
         if !suspend {
             return Ok(Vec::new());
         }
-        let is_account = |object: &DomainObject| matches!(object, DomainObject::Account(_));
-        let all = self.objects_where(name, is_account).await?;
-        Ok(all
-            .into_iter()
-            .filter_map(|(_, object)| match object {
-                DomainObject::Account(id) => Some(id),
-                _ => None,
-            })
-            .collect())
+        let mut all = Vec::new();
+        self.each_account(name, |record| all.push(record.id)).await?;
+        Ok(all)
     }
 
     /// The other domains that the administrators of a domain may manage: those whose setting
