@@ -151,10 +151,11 @@ fn seen_by_smtp(house: &House) {
         assert!(reply.starts_with(expected), "{to}: {reply}");
         smtp.ok("RSET");
     }
+    let sales = format!("sales@{DOMAIN}");
     for (to, token, reached) in [
         ("crew@uno.example", "tocrew", vec!["u02@one.example", "six@one.example"]),
         ("info@one.example", "toinfo", vec![me]),
-        (&format!("sales@{DOMAIN}"), "tosales", vec!["u01@one.example"]),
+        (sales.as_str(), "tosales", vec!["u01@one.example"]),
         ("alias.02@one.example", "toalias", vec!["u02@one.example"]),
     ] {
         let reply = smtp.letter(me, &[to], &letter(me, to, token));

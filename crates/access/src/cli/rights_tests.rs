@@ -288,13 +288,13 @@ async fn set_rights(world: &World, name: &str, codes: &[&str]) {
 }
 
 async fn denied(world: &World, name: &str, line: &str) {
-    let answer = world.run(&*who(world, name).await, line).await;
+    let answer = world.run(&who(world, name).await, line).await;
     assert_eq!(answer, "510 insufficient access rights", "{name}: {line}");
 }
 
 /// Tried last on a world: it does what it says.
 async fn permitted(world: &World, name: &str, line: &str) {
-    let answer = world.run(&*who(world, name).await, line).await;
+    let answer = world.run(&who(world, name).await, line).await;
     let code = answer.get(..3).unwrap_or_default();
     assert!(!matches!(code, "500" | "510" | "511" | "599"), "{name}: {line}: {answer}");
 }
