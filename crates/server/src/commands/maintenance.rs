@@ -22,6 +22,7 @@ pub(super) fn backup(base: &Base, to: &Path) -> io::Result<u8> {
     let code = ask(&mut server, base, &line, &format!("backed up to {}", path.display()))?;
     if code == 0 {
         copy_settings(&directory(base)?.settings(), &path.join("Settings"))?;
+        copy_settings(&directory(base)?.imports(), &path.join("Imports"))?;
     }
     Ok(code)
 }
