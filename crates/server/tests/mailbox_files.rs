@@ -153,6 +153,15 @@ fn mig_68_account_directories_and_plain_mailbox_files_of_the_old_server_are_copi
     assert_eq!(code, 0);
     imap.ok("SELECT Archive/2005");
     assert!(facts(&mut imap, "archived", "BODY.PEEK[]").contains("\r\n>From the beginning."));
+    // IMail keeps text mailboxes by names of its own; SIMS and others plain ones.
+    let imail = room.path().join("imail");
+    fs::create_dir(&imail).unwrap();
+    fs::write(imail.join("main.mbx"), foreign("main", "")).unwrap();
+    fs::write(imail.join("Sent.mbx"), foreign("sent", "")).unwrap();
+    fs::write(imail.join("main.uid"), "1 2 3\n").unwrap();
+    assert_eq!(import(&house, &imail, &format!("ann@{DOMAIN}/IMail"), &[]).0, 0);
+    assert_eq!(subjects(&mut imap, "IMail/INBOX").len(), 1);
+    assert_eq!(subjects(&mut imap, "IMail/Sent").len(), 1);
     // What is no mailbox is refused and told.
     fs::write(&file, "root:x:0:0\n").unwrap();
     assert_eq!(import(&house, &file, &into, &[]).0, 1);
@@ -316,6 +325,16 @@ fn mig_69_mail_mutt_procmail_and_the_server_use_one_file_at_once() {
         });
     });
 
+    // A program that finds the file changed may leave its work for the next time.
+    let there = |subject: &str| fs::read_to_string(&file).unwrap().contains(subject);
+    for n in 10..30 {
+        if there(&format!("Subject: mail-{n}\n")) {
+            program(at, &["mail", "-N"], &format!("d /mail-{n}\nq\n"));
+        }
+        if there(&format!("Subject: mutt-{n}\n")) {
+            mutt(at, &format!("mutt-{n}"));
+        }
+    }
     let expected: Vec<String> = (10..30)
         .map(|n| format!("keep-{n}"))
         .chain((10..30).filter(|_| procmail).map(|n| format!("proc-{n}")))
@@ -370,4 +389,23 @@ fn a_session_that_waits_hears_of_mail_that_another_program_delivers() {
         }
     }
     imap.send(b"DONE\r\n");
+}
+
+#[test]
+fn abu_64_a_huge_mailbox_file_takes_time_and_no_memory() {
+    let house = House::build();
+    house.account("ann");
+    let room = tempfile::tempdir().unwrap();
+    let path = room.path().join("mbox");
+    // One message of 400 MiB of nothing, another behind it, and an end that is cut.
+    let mut file = fs::File::create(&path).unwrap();
+    file.write_all(b"From a Tue Mar  7 10:15:00 2006\nContent-Length: 1\n\n").unwrap();
+    file.set_len(400 << 20).unwrap();
+    let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+    file.write_all(format!("\n\n{}From cut off", foreign("second", "")).as_bytes()).unwrap();
+    let before = house.peak_kib();
+    let (code, dry) = import(&house, &path, &format!("ann@{DOMAIN}"), &["--dry-run"]);
+    assert_eq!((code, dry["messages"].as_i64()), (0, Some(2)), "{dry}");
+    let grown = house.peak_kib() - before;
+    assert!(grown < 64 << 10, "{grown} KiB more");
 }

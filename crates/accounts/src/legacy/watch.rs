@@ -71,7 +71,7 @@ impl Legacy {
             }
             let Ok(accounts) = self.accounts() else { return };
             let inbox = self.legacy_inbox(account).await.ok().flatten();
-            if !inbox.is_some_and(|(_, inbox)| accounts.registry().find(inbox).is_some()) {
+            if inbox.is_none_or(|(_, inbox)| accounts.registry().find(inbox).is_none()) {
                 continue;
             }
             if let Err(error) = self.refresh(account).await {

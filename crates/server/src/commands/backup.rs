@@ -36,13 +36,15 @@ pub(super) fn backup(base: &Base, to: &Path) -> io::Result<u8> {
     drop(progress);
     let code = code?;
     if code == 0 {
-        copy_settings(&directory(base)?.settings(), &path.join("Settings"))?;
+        copy_if_there(&directory(base)?.settings(), &path.join("Settings"))?;
+        copy_if_there(&directory(base)?.imports(), &path.join("Imports"))?;
     }
     Ok(code)
 }
 
-/// Certificates and keys belong to a base that is to be started somewhere else.
-fn copy_settings(from: &Path, to: &Path) -> io::Result<()> {
+/// Certificates, keys, and what was imported already belong to a base that is to be started
+/// somewhere else.
+fn copy_if_there(from: &Path, to: &Path) -> io::Result<()> {
     if from.is_dir() { copy_tree(from, to, DEEPEST) } else { Ok(()) }
 }
 
@@ -155,6 +157,7 @@ pub(super) fn restore(base: &Base, from: &Path, unchecked: bool) -> io::Result<u
         std::fs::remove_dir_all(to.settings())?;
         copy_tree(&settings, &to.settings(), DEEPEST)?;
     }
+    copy_if_there(&from.join("Imports"), &to.imports())?;
     std::fs::rename(&unfinished, to.store())?;
     File::open(to.root())?.sync_all()?;
     let place = to.root().display().to_string();

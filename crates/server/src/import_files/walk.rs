@@ -85,7 +85,11 @@ fn level(name: &[u8]) -> String {
 /// A file's or directory's own name without the ending of its form.
 fn stem(name: &OsStr) -> Vec<u8> {
     let name = name.as_bytes();
-    for ending in [&b".mbox"[..], b".mdir", b".folder", b".sbd"] {
+    // IMail's name for the INBOX.
+    if name.eq_ignore_ascii_case(b"main.mbx") {
+        return b"INBOX".to_vec();
+    }
+    for ending in [&b".mbox"[..], b".mdir", b".folder", b".sbd", b".mbx"] {
         if let Some(stem) = name.strip_suffix(ending).filter(|stem| !stem.is_empty()) {
             return stem.to_vec();
         }
