@@ -17,11 +17,13 @@ const SCOPES: [Scope; 9] = [
     Scope::Protection,
 ];
 
-/// True for a key whose value is a secret: passwords in any form, and what is named as a secret.
-/// Switches such as `UseAppPassword` are none.
+/// True for a key whose value is a secret: passwords in any form, and what is named as a secret, in
+/// any case. Switches such as `UseAppPassword` are none.
 #[must_use]
 pub fn is_secret(key: &str) -> bool {
-    let named = ["Password", "Passwords", "Secret", "Secrets"].iter().any(|end| key.ends_with(end));
+    let lower = key.to_ascii_lowercase();
+    let ends = ["password", "passwords", "secret", "secrets"];
+    let named = ends.iter().any(|end| lower.ends_with(end));
     if !named {
         return false;
     }
