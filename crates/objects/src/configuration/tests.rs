@@ -63,7 +63,8 @@ fn what_is_no_stanza_is_told_with_its_line() {
 
 #[test]
 fn secrets_are_left_out_and_kept_on_the_other_side() {
-    for secret in ["Password", "StoredPassword", "ForwardAUTHPassword", "password", "ClientSecret"] {
+    for secret in ["Password", "StoredPassword", "ForwardAUTHPassword", "password", "ClientSecret"]
+    {
         assert!(is_secret(secret), "{secret}");
     }
     for plain in ["UseAppPassword", "PasswordEncryption", "UpgradePassword", "PWDAllowed"] {
