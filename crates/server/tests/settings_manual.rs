@@ -99,7 +99,7 @@ fn no_setting_stands_in_a_table_twice() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/manual/settings.md");
     let text = std::fs::read_to_string(directory).unwrap();
     let mut twice = Vec::new();
-    for part in text.split("\n## ") {
+    for part in text.split("\n#") {
         let mut seen = Vec::new();
         for row in part.lines().filter(|line| line.starts_with("| `")) {
             let key = cells(row).remove(0);
