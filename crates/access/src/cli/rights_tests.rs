@@ -1,8 +1,6 @@
 //! Every command with the right it takes, tried for and against (`reference/cli.md`, the column of
 //! rights; SYS-14, SYS-15).
 
-use std::sync::Arc;
-
 use angarium_accounts::{Actor, Rights};
 
 use super::tests::World;
@@ -277,10 +275,10 @@ async fn world() -> World {
     world
 }
 
-async fn who(world: &World, name: &str) -> Arc<Actor> {
+async fn who(world: &World, name: &str) -> Actor {
     let found = world.accounts.find_account(name, "mail.servername.com").await;
     let record = found.unwrap().unwrap();
-    Arc::new(Actor::account(record.id, &record.name, &record.domain, Rights::none()))
+    Actor::account(record.id, &record.name, &record.domain, Rights::none())
 }
 
 async fn set_rights(world: &World, name: &str, codes: &[&str]) {
