@@ -43,11 +43,13 @@ pub struct Told {
 }
 
 impl Told {
-    /// True when the recipient's NOTIFY asks for this.
-    fn is_wanted(&self, facts: &RecipientFacts) -> bool {
+    /// True when the recipient's NOTIFY asks for this. A `trace` (RFC 2852 section 4) asks for
+    /// relays too, unless nothing at all is to be told.
+    fn is_wanted(&self, facts: &RecipientFacts, trace: bool) -> bool {
         match self.action {
             Action::Failed => facts.wants_failure(),
             Action::Delayed => facts.wants_delay(),
+            Action::Relayed if trace => facts.notify != Some(Notify::NEVER),
             Action::Delivered | Action::Relayed | Action::Expanded => facts.wants_success(),
         }
     }
@@ -75,12 +77,13 @@ pub async fn send(
         return Ok(());
     }
     let later = |error: angarium_accounts::StoreError| SubmitError::Later(error.to_string());
+    let trace = MessageFacts::decode(&message.facts).by.is_some_and(|by| by.trace);
     let known: Vec<(&Told, RecipientFacts, &str)> = told
         .iter()
         .filter_map(|t| {
             let recipient = message.recipients.get(usize::try_from(t.recipient).ok()?)?;
             let facts = RecipientFacts::decode(recipient);
-            t.is_wanted(&facts).then_some((t, facts, recipient.address.as_str()))
+            t.is_wanted(&facts, trace).then_some((t, facts, recipient.address.as_str()))
         })
         .collect();
     if known.is_empty() {

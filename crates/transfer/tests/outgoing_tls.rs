@@ -274,32 +274,34 @@ async fn two_servers_of_ours_exchange_mail_under_tls() {
 #[tokio::test]
 async fn a_message_that_requires_tls_goes_where_it_is_kept_and_comes_back_from_elsewhere() {
     let (names, authority) = (Names::with_far().await, Authority::new());
-    // Without DANE a policy of the administrator proves the host.
-    let settings = policy(&names, "Verify");
-    let keeps = Script {
-        able: vec!["REQUIRETLS"],
-        tls: Some(authority.acceptor("far.example")),
-        ..Script::default()
-    };
-    let far = Far::new(keeps).await;
-    let good = house(settings.clone(), options(far.port, &authority)).await;
-    let send = async |house: &House| {
-        let mut new = Submit::new(Source::Pop, "alice@main.example", &["x@far.example"]);
+    let send = async |house: &House, to: &str| {
+        let mut new = Submit::new(Source::Pop, "alice@main.example", &[to]);
         new.facts.require_tls = true;
         house.transfer.submitter().submit_message(new, MESSAGE.as_bytes()).await.unwrap();
     };
-    send(&good).await;
+    let keeps = Script {
+        able: vec!["REQUIRETLS"],
+        tls: Some(authority.acceptor("mx.far.example")),
+        ..Script::default()
+    };
+    let far = Far::new(keeps).await;
+    let house = house(names.settings(), options(far.port, &authority)).await;
+    // A host that the administrator named cannot have been forged.
+    send(&house, &format!("x%far.example@mx.far.example:{}._via", far.port)).await;
     assert!(far.has(1).await[0].tls);
-    good.settled().await;
+    house.settled().await;
     let commands = far.commands();
     let mail = "MAIL FROM:<alice@main.example> REQUIRETLS";
     assert!(commands.iter().any(|c| c == mail), "{commands:?}");
-    // TLS, and no promise to keep it.
-    let far = far_with(authority.acceptor("far.example")).await;
-    let house = house(settings, options(far.port, &authority)).await;
-    send(&house).await;
-    house.settled().await;
+    // TLS, and no promise to keep it; and a host that only an unsecured MX record names.
+    let bare = far_with(authority.acceptor("mx.far.example")).await;
+    for to in [format!("x%far.example@mx.far.example:{}._via", bare.port), "x@far.example".into()] {
+        send(&house, &to).await;
+        house.settled().await;
+    }
     let report = house.inbox("alice@main.example").await.concat();
-    assert!(report.contains("Status: 5.7.30") && report.contains("REQUIRETLS"), "{report}");
-    assert!(far.got().is_empty() && !far.commands().iter().any(|c| c.starts_with("MAIL")));
+    assert_eq!(report.matches("Status: 5.7.30").count(), 2, "{report}");
+    assert!(report.contains("REQUIRETLS"), "{report}");
+    assert!(bare.got().is_empty() && !bare.commands().iter().any(|c| c.starts_with("MAIL")));
+    assert_eq!(far.got().len(), 1);
 }
