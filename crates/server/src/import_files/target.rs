@@ -144,7 +144,7 @@ impl Target {
                         let message = self.message(&filling, facts, taken).await?;
                         self.add(&mut filling, message).await?;
                     }
-                    if filling.count.messages % PROGRESS == 0
+                    if filling.count.messages.is_multiple_of(PROGRESS)
                         && !progress.tell(&filling.name, filling.count.messages)
                     {
                         return Err("stopped: nobody listens any more".into());
