@@ -166,13 +166,13 @@ fn move_on_the_fly(house: &House) {
     // Nobody but its owner gets in, and only with the password of the old server.
     assert!(imap_login(house, &anna, "guessed").starts_with("NO"));
     let settings = cli(house, &format!("GetAccountSettings {anna}"));
-    assert!(settings.contains("UseExtPassword=YES"), "{settings}");
+    assert!(settings.contains("UseExtPassword = YES"), "{settings}");
     let mut imap = Imap::login(house.port(143), &anna, PASSWORD);
     let first = imap.ok("STATUS INBOX (MESSAGES)");
     assert!(String::from_utf8_lossy(&first[0]).contains("MESSAGES"), "{first:?}");
     // The password is kept now, and nobody is asked any more.
     let settings = cli(house, &format!("GetAccountSettings {anna}"));
-    assert!(settings.contains("UseExtPassword=NO") && settings.contains("UseAppPassword=YES"));
+    assert!(settings.contains("UseExtPassword = NO") && settings.contains("UseAppPassword = YES"));
     let asked = book(house);
     assert!(asked.contains("VRFY (IMAP)\n"), "{asked}");
     assert!(pop_login(house, &anna, PASSWORD).starts_with("+OK"));

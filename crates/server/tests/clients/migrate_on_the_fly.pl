@@ -87,7 +87,8 @@ sub new_name {
   my $known = known_at_the_old_server($name);
   return answer("$number FAILURE \"the old server does not answer\"") if $known < 0;
   return answer("$number ERROR unknown at the old server") unless $known;
-  my $made = cli("GetAccountDefaultPrefs $domain",
+  cli("GetAccountDefaultPrefs $domain");  # for a greeting; not every server has preferences
+  my $made = cli(
     "CreateAccount $name {UseAppPassword=NO;UseExtPassword=YES;}");
   return answer($made ? "$number OK" : "$number FAILURE \"the account cannot be made\"");
 }
