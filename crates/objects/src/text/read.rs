@@ -112,7 +112,8 @@ impl<'a> Reader<'a> {
             Some(b'[') => Value::Data(self.block()?),
             _ => self.object()?,
         };
-        if self.peek().is_some_and(|b| !self.is_space(b)) {
+        // One library writes a name and the dictionary after it without a space between them.
+        if self.peek().is_some_and(|b| !self.is_space(b) && !matches!(b, b'{' | b'(')) {
             return self.fail("a space is expected between parameters");
         }
         Ok(value)

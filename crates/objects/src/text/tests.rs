@@ -153,6 +153,11 @@ fn command_words_and_parameters_are_read_one_after_the_other() {
     assert_eq!(reader.parameter(), Ok(Value::from("b")));
     assert!(reader.at_end());
     assert!(Reader::new(b"\"a\"b", Layout::Line).unwrap().parameter().is_err());
+    // One library leaves out the space before a dictionary.
+    let mut reader = Reader::new(b"team@x.dom{\"Members\" = (\"a\");}", Layout::Line).unwrap();
+    assert_eq!(reader.parameter(), Ok(Value::from("team@x.dom")));
+    assert_eq!(reader.parameter(), Ok(line("{Members=(a);}")));
+    assert!(reader.at_end());
 }
 
 fn any_value() -> impl Strategy<Value = Value> {

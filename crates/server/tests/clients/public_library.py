@@ -46,7 +46,7 @@ assert effective["MaxMailboxes"] == "-1", effective
 body(cli.create_group("g@library.example", {"Members": ["lib"]}))
 assert body(cli.get_group("g@library.example"))["Members"] == ["lib"]
 body(cli.create_forwarder("f@library.example", "a@b.example"))
-assert body(cli.get_forwarder("f@library.example")) == "a@b.example"
+assert body(cli.list_forwarders("library.example")) == ["f"]
 mailboxes = body(cli.list_mailboxes("lib@library.example"))
 assert mailboxes["INBOX"]["Messages"] == 0, mailboxes
 assert body(cli.get_server_settings())["DomainName"] == main

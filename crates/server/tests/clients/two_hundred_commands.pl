@@ -246,6 +246,24 @@ gives($main, 'MainDomainName');
 $sent += $cli->sent;
 $cli = $master;
 
+# Other settings of the server, as panels read and write them.
+done('SetSessionSettings', { MaxSessions => 5 });
+gives({ MaxSessions => 5 }, 'GetSessionSettings');
+done('SetNetwork', { LocalNet => '192.0.2.0' });
+gives({ LocalNet => '192.0.2.0' }, 'GetNetwork');
+done('UpdateLogSettings', { Keep => '7d' });
+gives({ Keep => '7d' }, 'GetLogSettings');
+done('SetDirectoryIntegration', { Level => 'none' });
+gives({ Level => 'none' }, 'GetDirectoryIntegration');
+gives([], 'GetServerTrustedCerts');
+gives([], 'GetServerMailRules');
+grep { $_ eq 'SMTP' } @{ done('ListModules') } or die "no SMTP\n";
+gives({}, 'GetDomainLists', 'one.example');
+gives([], 'ListLists', 'one.example');
+done('SetBlacklistedIPs', \'198.51.100.7');
+gives('198.51.100.7', 'GetBlacklistedIPs');
+done('RefreshOSData');
+
 # Suspended and let go on.
 done('SuspendDomain', 'two.example');
 done('ResumeDomain', 'two.example');
