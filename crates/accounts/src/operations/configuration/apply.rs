@@ -26,7 +26,7 @@ use crate::operations::beginnings::alias_names;
 use crate::operations::groups::group_settings;
 use crate::operations::server::module_key;
 use crate::operations::signing_keys::SIGNING_KEYS_MODULE;
-use crate::operations::{kind_from_word, protection};
+use crate::operations::{kind_extension, kind_from_word, protection};
 use crate::{Accounts, Actor, OperationError, Secret};
 
 /// Most other names of one domain.
@@ -234,7 +234,10 @@ impl Accounts {
             None => stored.as_ref().map_or(AccountKind::MultiMailbox, |record| record.kind),
             Some(kind) => kind.ok_or_else(|| syntax("Type is a word such as MultiMailbox"))?,
         };
-        if stored.as_ref().is_some_and(|record| record.kind != kind) {
+        let single = |kind| kind_extension(kind) != "macnt";
+        let stays =
+            |record: &AccountRecord| record.kind == kind || !(single(record.kind) || single(kind));
+        if !stored.as_ref().is_none_or(stays) {
             let what = format!("an account does not become a {}", type_word(kind));
             return Err(OperationError::General(what));
         }
