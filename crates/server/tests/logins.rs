@@ -280,9 +280,9 @@ fn abu_39_an_application_password_is_listed_used_and_taken_away() {
     );
     let said = shout(&house, 106, give.as_bytes());
     assert!(!said.contains("\r\n5"), "{said}");
-    let mut imap = Imap::connect(house.port(143));
-    imap.ok(&format!("LOGIN {name} {secret}"));
-    imap.ok("SELECT INBOX");
+    let mut phone = Imap::connect(house.port(143));
+    phone.ok(&format!("LOGIN {name} {secret}"));
+    phone.ok("SELECT INBOX");
     let pop = shout(&house, 110, format!("USER {name}\r\nPASS {secret}\r\nQUIT\r\n").as_bytes());
     assert!(pop.contains("-ERR"), "{pop}");
     let pwd = format!("USER {name}\r\nPASS {secret}\r\nNEWPASS another-password\r\nQUIT\r\n");
@@ -294,10 +294,17 @@ fn abu_39_an_application_password_is_listed_used_and_taken_away() {
         "{listed}"
     );
     cli(&house, &format!("SetAccountPassword {name} PASSWORD \"\" TAG phone"));
+    let farewell = phone.line();
+    assert!(farewell.starts_with(b"* BYE"), "{}", String::from_utf8_lossy(&farewell));
     let mut imap = Imap::connect(house.port(143));
     let (_, end) = imap.command(&format!("LOGIN {name} {secret}"));
     assert!(end.starts_with("NO [AUTHENTICATIONFAILED]"), "{end}");
-    house.imap("joe").ok("NOOP");
+    let mut open = house.imap("joe");
+    // A password changed elsewhere ends what the old one opened.
+    let change = format!("USER {name}\r\nPASS {PASSWORD}\r\nNEWPASS quite-another\r\nQUIT\r\n");
+    let said = shout(&house, 106, change.as_bytes());
+    assert!(!said.contains("\r\n5"), "{said}");
+    assert!(open.line().starts_with(b"* BYE"));
 }
 
 #[test]

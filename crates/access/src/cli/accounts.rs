@@ -38,10 +38,15 @@ pub(super) async fn run(
         "UPDATEACCOUNTSETTINGS" | "SETACCOUNTSETTINGS" => {
             let settings = arguments.dictionary("a settings dictionary")?;
             arguments.end()?;
+            let keys = ["Password", "AppPasswords", "AccessModes", "UseAppPassword"];
+            let shuts_out = keys.iter().any(|key| settings.contains_key(*key));
             if name == "SETACCOUNTSETTINGS" {
                 accounts.set_account_settings(actor, &account, settings).await?;
             } else {
                 accounts.update_account_settings(actor, &account, settings).await?;
+            }
+            if shuts_out {
+                end_sessions(cli, actor, &account).await;
             }
             Ok(None)
         }
@@ -161,7 +166,19 @@ async fn set_password(
         }
         None => cli.accounts.set_account_password(actor, account, password, check).await?,
     }
+    end_sessions(cli, actor, account).await;
     Ok(None)
+}
+
+/// Ends what was open by a password or a service that may be gone now (ABU-39); whoever still may
+/// logs in again. One's own sessions of commands stay.
+async fn end_sessions(cli: &Cli, actor: &Actor, account: &str) {
+    let Ok(record) = cli.administered(actor, account, DOMAIN, true).await else { return };
+    if record.id == actor.account {
+        cli.ender.end_mail(record.id);
+    } else {
+        cli.ender.end(record.id);
+    }
 }
 
 /// `acct [KEY name | (names)]`: one object (`""` if absent), or a dictionary.

@@ -265,7 +265,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         tracing::info!(target: "PWD", session = %self.tag, account = %actor.description(), "logged in");
         self.entry.account(&actor.full_name());
         self.entry.waiting("Ready");
-        let signal = self.context.ender.enter(actor.account);
+        let signal = self.context.ender.enter_administering(actor.account);
         self.actor = Some((actor, signal));
         self.session.login_done();
     }
@@ -277,12 +277,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     }
 
     async fn new_password(&mut self, password: Password) {
-        let Some((actor, _)) = &self.actor else {
+        let Some((actor, signal)) = &self.actor else {
             return self.session.answer(510, "insufficient access rights");
         };
         let password = Secret::new(password.as_bytes().to_vec());
         match self.context.cli.accounts.change_own_password(actor, password).await {
-            Ok(()) => self.session.answer(200, "OK"),
+            Ok(()) => {
+                // Whoever knew the old password is out (ABU-39).
+                signal.end_others();
+                self.session.answer(200, "OK");
+            }
             Err(error) => self.session.answer(error.code(), &error.text()),
         }
     }
