@@ -4,9 +4,12 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use angarium_accounts::Channel;
+use angarium_transfer::channel::channel_of;
 use bytes::BytesMut;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -71,6 +74,8 @@ enum Stream<S> {
 pub struct Connection<S> {
     stream: Stream<S>,
     info: ConnectionInfo,
+    /// What the TLS session says.
+    channel: Option<Arc<Channel>>,
     out: Vec<u8>,
     deflate: Option<Box<Deflate>>,
     read_size: usize,
@@ -133,12 +138,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         Self {
             stream: Stream::Plain(stream),
             info,
+            channel: None,
             out: Vec::new(),
             deflate: None,
             read_size: READ_SMALL,
             received: 0,
             sent: 0,
         }
+    }
+
+    /// With what the TLS session of its stream says.
+    #[must_use]
+    pub fn with_channel(mut self, channel: Option<Arc<Channel>>) -> Self {
+        self.channel = channel;
+        self
+    }
+
+    /// What its TLS session says, if it has one.
+    #[must_use]
+    pub fn channel(&self) -> Option<&Arc<Channel>> {
+        self.channel.as_ref()
     }
 
     /// What is known of it; `tls` follows an upgrade.
@@ -312,6 +331,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         };
         let handshake = Box::pin(timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream))).await;
         let tls = handshake.map_err(|_| ConnectionError::TimedOut)??;
+        self.channel = Some(channel_of(tls.get_ref().1));
         self.stream = Stream::Tls(Box::new(tls));
         self.info.tls = true;
         Ok(())

@@ -19,6 +19,7 @@ pub struct Actor {
     /// The full name of the account that really authenticated, when it acts as another.
     pub authenticated_as: Option<String>,
     console: bool,
+    limited: bool,
 }
 
 impl Actor {
@@ -32,6 +33,7 @@ impl Actor {
             rights,
             authenticated_as: None,
             console: false,
+            limited: false,
         }
     }
 
@@ -46,6 +48,7 @@ impl Actor {
             rights: Rights::master(),
             authenticated_as: None,
             console: true,
+            limited: false,
         }
     }
 
@@ -53,6 +56,29 @@ impl Actor {
     #[must_use]
     pub fn console() -> Self {
         Self::console_in("")
+    }
+
+    /// Takes all rights of an administrator away, and the change of the password: the login was
+    /// by an application password or an access token.
+    pub(crate) fn limit(&mut self) {
+        self.rights = Rights::default();
+        self.limited = true;
+    }
+
+    /// True when it came in by an application password or an access token: it reads and sends
+    /// mail, and administers nothing.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.limited
+    }
+
+    /// The full name, with the one who really authenticated if it is another; for logs.
+    #[must_use]
+    pub fn description(&self) -> String {
+        match &self.authenticated_as {
+            None => self.full_name(),
+            Some(by) => format!("{} (by {by})", self.full_name()),
+        }
     }
 
     /// True for the console.

@@ -41,7 +41,9 @@ pub use directory::Domain;
 pub use legacy::bits_of_marks;
 pub use login::outside::{Asked, Checked, ExternalAuthenticator, Proof, SystemPasswords};
 pub use login::sasl::{SaslExchange, SaslStep};
-pub use login::{Login, LoginContext, LoginError, ReadingWatcher, Service};
+pub use login::{
+    Channel, GuessingWatcher, KeySource, Login, LoginContext, LoginError, ReadingWatcher, Service,
+};
 pub use mail_to_all::MailToAll;
 pub use operations::{
     ConfigurationChange, ConfigurationPage, ConfigurationParts, ConfigurationStep, Imported, Kept,

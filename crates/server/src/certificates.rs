@@ -10,9 +10,19 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use crate::base::{BaseDirectory, write_private};
+use crate::client_certificates::ClientCertificates;
+
+/// TLS as this server offers it.
+pub(crate) struct Tls {
+    pub(crate) acceptor: TlsAcceptor,
+    /// The certificate that is shown, in DER.
+    pub(crate) certificate: Vec<u8>,
+    /// Whether clients are asked for certificates.
+    pub(crate) clients: Arc<ClientCertificates>,
+}
 
 /// Loads the certificate, making one for these names if there is none.
-pub(crate) fn acceptor(base: &BaseDirectory, names: &[String]) -> io::Result<TlsAcceptor> {
+pub(crate) fn load(base: &BaseDirectory, names: &[String]) -> io::Result<Tls> {
     let certificate = base.settings().join("tls-certificate.pem");
     let key = base.settings().join("tls-key.pem");
     if !certificate.exists() && !key.exists() {
@@ -26,11 +36,13 @@ pub(crate) fn acceptor(base: &BaseDirectory, names: &[String]) -> io::Result<Tls
         .collect::<Result<_, _>>()
         .map_err(|e| wrong(&certificate, e.to_string()))?;
     let secret = PrivateKeyDer::from_pem_file(&key).map_err(|e| wrong(&key, e.to_string()))?;
+    let own = chain.first().map(|own| own.to_vec()).unwrap_or_default();
+    let clients = Arc::new(ClientCertificates::new());
     let config = ServerConfig::builder()
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients.clone())
         .with_single_cert(chain, secret)
         .map_err(|e| wrong(&certificate, e.to_string()))?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), certificate: own, clients })
 }
 
 fn make(base: &BaseDirectory, names: &[String]) -> io::Result<()> {

@@ -7,6 +7,7 @@ mod arguments;
 mod authenticity;
 mod base;
 mod certificates;
+mod client_certificates;
 mod commands;
 mod configuration_lines;
 mod first_start;
@@ -20,6 +21,7 @@ mod sending;
 mod serve;
 mod services;
 mod socket;
+mod token_keys;
 
 use std::process::ExitCode;
 

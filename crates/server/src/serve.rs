@@ -94,9 +94,13 @@ async fn live(
         .map_err(|e| io::Error::other(e.text()))?;
     let mut names = vec![main_domain.clone(), "localhost".to_owned()];
     names.dedup();
-    let tls = certificates::acceptor(base, &names)?;
+    let certificates::Tls { acceptor: tls, certificate, clients } =
+        certificates::load(base, &names)?;
+    accounts.use_certificates(&[certificate]);
+    accounts.use_key_source(Box::new(crate::token_keys::Fetcher));
 
     let (stop, stopping) = watch::channel(false);
+    tokio::spawn(clients.follow(accounts.clone(), stopping.clone()));
     let ender = SessionEnder::default();
     let sessions = SessionTable::default();
     let sending = sending::make(&accounts, base);

@@ -16,6 +16,7 @@ use angarium_access::sessions::SessionTable;
 use angarium_accounts::Accounts;
 use angarium_objects::value::Dictionary;
 use angarium_transfer::Protocol;
+use angarium_transfer::channel::channel_of;
 use angarium_transfer::{ReceiverSettings, Transfer};
 use angarium_web::WebContext;
 use tokio::net::TcpStream;
@@ -131,7 +132,8 @@ impl Services {
             Box::pin(async move {
                 let stream = Box::pin(handshake(stream, &acceptor, peer.ip())).await;
                 if let Some(stream) = stream.map(Box::new) {
-                    imap::serve(stream, info, context).await;
+                    let channel = channel_of(stream.get_ref().1);
+                    imap::serve_secured(stream, info, Some(channel), context).await;
                 }
             })
         })
@@ -163,7 +165,8 @@ impl Services {
                 if !tls {
                     pop::serve(stream, info, context).await;
                 } else if let Some(stream) = handshake(stream, &acceptor, peer.ip()).await {
-                    pop::serve(stream, info, context).await;
+                    let channel = channel_of(stream.get_ref().1);
+                    pop::serve_secured(stream, info, Some(channel), context).await;
                 }
             })
         })
@@ -191,7 +194,8 @@ impl Services {
                 if !tls {
                     pwd::serve(stream, info, context).await;
                 } else if let Some(stream) = handshake(stream, &acceptor, peer.ip()).await {
-                    pwd::serve(stream, info, context).await;
+                    let channel = channel_of(stream.get_ref().1);
+                    pwd::serve_secured(stream, info, Some(channel), context).await;
                 }
             })
         })
@@ -241,7 +245,8 @@ impl Services {
                 if !tls {
                     angarium_transfer::serve(stream, info, receiver).await;
                 } else if let Some(stream) = handshake(stream, &acceptor, peer.ip()).await {
-                    angarium_transfer::serve(stream, info, receiver).await;
+                    let channel = Some(channel_of(stream.get_ref().1));
+                    angarium_transfer::serve_secured(stream, info, channel, receiver).await;
                 }
                 drop(entry);
             })

@@ -7,6 +7,7 @@
 //! It must never know HTTP or SQL.
 
 pub mod authenticity;
+pub mod channel;
 pub mod deliver;
 pub mod dequeuer;
 pub mod desk;
@@ -48,7 +49,7 @@ pub use desk::{Desk, DeskError, QueueRow};
 pub use filters::Filters;
 pub use inspect::Inspectors;
 pub use protection::{BannedLines, Protection};
-pub use receive::{ConnectionInfo, Receiver, ReceiverSettings, serve};
+pub use receive::{ConnectionInfo, Receiver, ReceiverSettings, serve, serve_secured};
 pub use send::{Sending, SendingOptions};
 pub use submit::{Recipient, Source, Submit, SubmitError, Submitter};
 

@@ -4,11 +4,15 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use angarium_accounts::Channel;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+
+use crate::channel::channel_of;
 
 /// The stream, plain or encrypted.
 #[derive(Debug)]
@@ -33,6 +37,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 Ok(())
             }
             Self::Tls(_) | Self::Broken => Err(io::Error::other("not a plain connection")),
+        }
+    }
+}
+
+impl<S> Wire<S> {
+    /// What the TLS session says, if STARTTLS made one.
+    pub(crate) fn channel(&self) -> Option<Arc<Channel>> {
+        match self {
+            Self::Tls(stream) => Some(channel_of(stream.get_ref().1)),
+            Self::Plain(_) | Self::Broken => None,
         }
     }
 }

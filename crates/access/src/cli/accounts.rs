@@ -38,10 +38,15 @@ pub(super) async fn run(
         "UPDATEACCOUNTSETTINGS" | "SETACCOUNTSETTINGS" => {
             let settings = arguments.dictionary("a settings dictionary")?;
             arguments.end()?;
+            let keys = ["Password", "AppPasswords", "AccessModes", "UseAppPassword"];
+            let shuts_out = keys.iter().any(|key| settings.contains_key(*key));
             if name == "SETACCOUNTSETTINGS" {
                 accounts.set_account_settings(actor, &account, settings).await?;
             } else {
                 accounts.update_account_settings(actor, &account, settings).await?;
+            }
+            if shuts_out {
+                end_sessions(cli, actor, &account).await;
             }
             Ok(None)
         }
@@ -91,6 +96,7 @@ async fn plain(cli: &Cli, actor: &Actor, name: &str, account: &str) -> Outcome {
             dictionary(accounts.account_effective_settings(actor, account).await?)
         }
         "GETACCOUNTALIASES" => Ok(Some(strings(accounts.account_aliases(actor, account).await?))),
+        "GETACCOUNTAPPPASSWORDS" => dictionary(accounts.app_passwords(actor, account).await?),
         "GETACCOUNTRIGHTS" => Ok(Some(strings(accounts.account_rights(actor, account).await?))),
         "GETACCOUNTLOCATION" => data(accounts.account_location(actor, account).await?),
         "KILLACCOUNTSESSIONS" => {
@@ -125,7 +131,8 @@ async fn create(cli: &Cli, actor: &Actor, name: String, arguments: &mut Argument
     Ok(None)
 }
 
-/// `acct PASSWORD new [METHOD m | TAG t] [CHECK]`; one client writes `TO` for PASSWORD.
+/// `acct PASSWORD new [METHOD m | TAG t [SERVICES (words)]] [CHECK]`; one client writes `TO` for
+/// PASSWORD. SERVICES is our own: where an application password lets in.
 async fn set_password(
     cli: &Cli,
     actor: &Actor,
@@ -136,7 +143,7 @@ async fn set_password(
         arguments.expect("PASSWORD")?;
     }
     let password = arguments.secret()?;
-    let mut check = false;
+    let (mut check, mut tag, mut services) = (false, None, None);
     while !arguments.is_empty() {
         if arguments.keyword("CHECK") {
             check = true;
@@ -145,14 +152,33 @@ async fn set_password(
             if !method.eq_ignore_ascii_case("CommuniGate") {
                 return Err(OperationError::NotAvailable);
             }
-        } else if arguments.option("TAG")?.is_some() {
-            return Err(OperationError::NotAvailable);
+        } else if let Some(given) = arguments.option("TAG")? {
+            tag = Some(given);
+        } else if tag.is_some() && arguments.keyword("SERVICES") {
+            services = Some(arguments.texts("an array of services")?);
         } else {
             return Err(OperationError::Syntax("unexpected parameter".to_owned()));
         }
     }
-    cli.accounts.set_account_password(actor, account, password, check).await?;
+    match tag {
+        Some(tag) => {
+            cli.accounts.set_app_password(actor, account, &tag, password, services).await?;
+        }
+        None => cli.accounts.set_account_password(actor, account, password, check).await?,
+    }
+    end_sessions(cli, actor, account).await;
     Ok(None)
+}
+
+/// Ends what was open by a password or a service that may be gone now (ABU-39); whoever still may
+/// logs in again. One's own sessions of commands stay.
+async fn end_sessions(cli: &Cli, actor: &Actor, account: &str) {
+    let Ok(record) = cli.administered(actor, account, DOMAIN, true).await else { return };
+    if record.id == actor.account {
+        cli.ender.end_mail(record.id);
+    } else {
+        cli.ender.end(record.id);
+    }
 }
 
 /// `acct [KEY name | (names)]`: one object (`""` if absent), or a dictionary.

@@ -167,6 +167,9 @@ impl Cli {
         if actor.is_console() {
             return Ok(Rights::master());
         }
+        if actor.is_limited() {
+            return Ok(Rights::default());
+        }
         let record = self.accounts.account_record(actor.account).await?;
         let record = record.ok_or(OperationError::UnknownAccount)?;
         let main = record.domain == self.accounts.main_domain().await?;

@@ -103,6 +103,7 @@ const HERE: &[(&str, Family)] = &[
     ("UPDATEACCOUNTSETTINGS", Family::Accounts),
     ("SETACCOUNTSETTINGS", Family::Accounts),
     ("SETACCOUNTPASSWORD", Family::Accounts),
+    ("GETACCOUNTAPPPASSWORDS", Family::Accounts),
     ("VERIFYACCOUNTPASSWORD", Family::Accounts),
     ("GETACCOUNTALIASES", Family::Accounts),
     ("SETACCOUNTALIASES", Family::Accounts),
@@ -324,8 +325,8 @@ const UNDOCUMENTED: &[&str] = &[
 #[cfg(test)]
 #[rustfmt::skip]
 const OWN: &[&str] = &[
-    "CREATEDKIMKEY", "DELETEDKIMKEY", "FINDOBJECTS", "GETPASSWORDFORMS", "IMPORTACCOUNTS",
-    "LISTDKIMKEYS", "ROTATEDKIMKEYS",
+    "CREATEDKIMKEY", "DELETEDKIMKEY", "FINDOBJECTS", "GETACCOUNTAPPPASSWORDS",
+    "GETPASSWORDFORMS", "IMPORTACCOUNTS", "LISTDKIMKEYS", "ROTATEDKIMKEYS",
 ];
 
 /// Current names, sorted.

@@ -119,8 +119,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
         for mechanism in &self.mechanisms {
             names.push(match *mechanism {
+                "SCRAM-SHA-256-PLUS" => "AUTH=SCRAM-SHA-256-PLUS",
                 "SCRAM-SHA-256" => "AUTH=SCRAM-SHA-256",
+                "SCRAM-SHA-1-PLUS" => "AUTH=SCRAM-SHA-1-PLUS",
                 "SCRAM-SHA-1" => "AUTH=SCRAM-SHA-1",
+                "EXTERNAL" => "AUTH=EXTERNAL",
+                "OAUTHBEARER" => "AUTH=OAUTHBEARER",
+                "XOAUTH2" => "AUTH=XOAUTH2",
+                "NTLM" => "AUTH=NTLM",
                 "DIGEST-MD5" => "AUTH=DIGEST-MD5",
                 "CRAM-MD5" => "AUTH=CRAM-MD5",
                 "PLAIN" => "AUTH=PLAIN",

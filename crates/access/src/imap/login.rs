@@ -202,7 +202,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if !self.mechanisms.contains(&mechanism) {
             return Err(Answer::no("this mechanism is not offered here").word("CANNOT").into());
         }
-        let sasl = match accounts.sasl_start(mechanism, self.login_context()) {
+        let (context, channel) = (self.login_context(), self.connection.channel().cloned());
+        let sasl = match accounts.sasl_start_on(mechanism, context, channel) {
             Ok(sasl) => sasl,
             Err(error) => return Ok(Some(self.failed(&error))),
         };

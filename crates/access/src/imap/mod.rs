@@ -45,7 +45,7 @@ mod urlauth;
 use std::sync::Arc;
 use std::time::Duration;
 
-use angarium_accounts::{Accounts, Actor};
+use angarium_accounts::{Accounts, Actor, Channel};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tracing::Instrument as _;
@@ -114,9 +114,21 @@ pub async fn serve<S>(stream: S, info: ConnectionInfo, context: Arc<ImapContext>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
+    serve_secured(stream, info, None, context).await;
+}
+
+/// As [`serve`] on a stream that is encrypted already, with what its TLS session says.
+pub async fn serve_secured<S>(
+    stream: S,
+    info: ConnectionInfo,
+    channel: Option<Arc<Channel>>,
+    context: Arc<ImapContext>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
     let tag = format!("IMAP-{:05}", info.session);
     let span = tracing::info_span!("imap", session = %tag);
-    let connection = Connection::new(stream, info);
+    let connection = Connection::new(stream, info).with_channel(channel);
     // Boxed: a future that is handed a session keeps its place for it to the end.
     let session = Box::new(session::Session::new(connection, context));
     session.run(None).instrument(span).await;

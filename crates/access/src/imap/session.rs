@@ -315,8 +315,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                     accounts.clear_text_allowed(Some(peer), tls).await.unwrap_or(false)
                 }
             };
-        let clear = self.clear_text_allowed;
-        self.mechanisms = self.context.accounts.sasl_mechanisms(tls, clear).await;
+        let (accounts, clear) = (&self.context.accounts, self.clear_text_allowed);
+        let channel = self.connection.channel().map(Arc::as_ref);
+        self.mechanisms = accounts.sasl_offers(tls, clear, channel).await;
+        self.clear_text_allowed = accounts.clear_text_offered(clear).await;
     }
 
     pub(super) fn status(&self) -> &'static str {

@@ -78,7 +78,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     pub(super) async fn auth(&mut self, mechanism: &str, initial: Option<&[u8]>) {
         self.entry.running("Authenticating");
         self.wanted_mailbox = None;
-        match self.context.accounts.sasl_start(mechanism, self.login_context()) {
+        let channel = self.connection.channel().cloned();
+        let context = self.login_context();
+        match self.context.accounts.sasl_start_on(mechanism, context, channel) {
             Ok(exchange) => self.exchange = Some(exchange),
             Err(error) => return self.denied(&error),
         }
@@ -162,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         }
         self.entry.account(&actor.full_name());
         self.entry.waiting("Open");
-        tracing::info!(target: "POP", session = %self.tag, account = %actor.full_name(),
+        tracing::info!(target: "POP", session = %self.tag, account = %actor.description(),
             messages = uids.len(), "logged in");
         let signal = self.context.ender.enter(actor.account);
         self.open = Some(Open { mail, opened, uids, read: Vec::new(), signal });

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use angarium_accounts::mailboxes::{MailAccount, MailError, Opened};
-use angarium_accounts::{Accounts, FlagBits, FlagChange, FlagUpdate, Flags, SaslExchange, Uid};
+use angarium_accounts::{
+    Accounts, Channel, FlagBits, FlagChange, FlagUpdate, Flags, SaslExchange, Uid,
+};
 use angarium_pop::{Event, Policy, ResponseCode, Session};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -62,11 +64,23 @@ pub async fn serve<S>(stream: S, info: ConnectionInfo, context: Arc<PopContext>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
+    Box::pin(serve_secured(stream, info, None, context)).await;
+}
+
+/// As [`serve`] on a stream that is encrypted already, with what its TLS session says.
+pub async fn serve_secured<S>(
+    stream: S,
+    info: ConnectionInfo,
+    channel: Option<Arc<Channel>>,
+    context: Arc<PopContext>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
     let entry = context.sessions.enter("POP", info.session, info.peer);
     let tag = format!("POP-{:05}", info.session);
     tracing::debug!(target: "POP", session = %tag, peer = %info.peer, "connected");
     let stamp = format!("<{}.{}@{}>", info.session, context.accounts.now(), context.host);
-    let connection = Connection::new(stream, info);
+    let connection = Connection::new(stream, info).with_channel(channel);
     let policy = policy(&context, &connection).await;
     let mut driver = Driver {
         session: Session::new(policy, &context.product, &stamp),
@@ -94,9 +108,10 @@ async fn policy<S: AsyncRead + AsyncWrite + Unpin + Send>(
     connection: &Connection<S>,
 ) -> Policy {
     let tls = connection.is_tls();
-    let mechanisms = context.accounts.sasl_mechanisms(tls, context.clear_text).await;
+    let channel = connection.channel().map(Arc::as_ref);
+    let mechanisms = context.accounts.sasl_offers(tls, context.clear_text, channel).await;
     Policy {
-        clear_text: tls || context.clear_text,
+        clear_text: context.accounts.clear_text_offered(tls || context.clear_text).await,
         starttls: !tls && context.tls.is_some(),
         mechanisms: mechanisms.iter().map(|name| (*name).to_owned()).collect(),
         apop: context.accounts.apop_offered().await,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use angarium_accounts::{
-    Actor, Login, LoginContext, LoginError, SaslExchange, SaslStep, Secret, Service,
+    Actor, Channel, Login, LoginContext, LoginError, SaslExchange, SaslStep, Secret, Service,
 };
 use angarium_pop::pwd::PwdPolicy;
 use angarium_pop::{Password, PwdEvent, PwdSession};
@@ -52,12 +52,24 @@ pub async fn serve<S>(stream: S, info: ConnectionInfo, context: Arc<PwdContext>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
+    Box::pin(serve_secured(stream, info, None, context)).await;
+}
+
+/// As [`serve`] on a stream that is encrypted already, with what its TLS session says.
+pub async fn serve_secured<S>(
+    stream: S,
+    info: ConnectionInfo,
+    channel: Option<Arc<Channel>>,
+    context: Arc<PwdContext>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
     let entry = context.sessions.enter("PWD", info.session, info.peer);
     let tag = format!("PWD-{:05}", info.session);
     tracing::debug!(target: "PWD", session = %tag, peer = %info.peer, "connected");
     let now = context.cli.accounts.now();
     let stamp = format!("<{}.{now}@{}>", info.session, context.host);
-    let connection = Connection::new(stream, info);
+    let connection = Connection::new(stream, info).with_channel(channel);
     let session = PwdSession::new(
         policy(&context, &connection).await,
         &context.host,
@@ -78,9 +90,10 @@ async fn policy<S: AsyncRead + AsyncWrite + Unpin + Send>(
     connection: &Connection<S>,
 ) -> PwdPolicy {
     let tls = connection.is_tls();
-    let mechanisms = context.cli.accounts.sasl_mechanisms(tls, context.clear_text).await;
+    let channel = connection.channel().map(Arc::as_ref);
+    let mechanisms = context.cli.accounts.sasl_offers(tls, context.clear_text, channel).await;
     PwdPolicy {
-        clear_text: tls || context.clear_text,
+        clear_text: context.cli.accounts.clear_text_offered(tls || context.clear_text).await,
         starttls: !tls && context.tls.is_some(),
         // Programs made for the old server know nothing else; it works for readable passwords.
         apop: true,
@@ -168,7 +181,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             }
             PwdEvent::Auth { mechanism, initial } => {
                 let accounts = &self.context.cli.accounts;
-                match accounts.sasl_start(&mechanism, self.login_context()) {
+                let channel = self.connection.channel().cloned();
+                match accounts.sasl_start_on(&mechanism, self.login_context(), channel) {
                     Ok(exchange) => {
                         self.exchange = Some(exchange);
                         Box::pin(self.auth_step(initial.as_deref())).await;
@@ -248,10 +262,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     }
 
     fn enter(&mut self, actor: Arc<Actor>) {
-        tracing::info!(target: "PWD", session = %self.tag, account = %actor.full_name(), "logged in");
+        tracing::info!(target: "PWD", session = %self.tag, account = %actor.description(), "logged in");
         self.entry.account(&actor.full_name());
         self.entry.waiting("Ready");
-        let signal = self.context.ender.enter(actor.account);
+        let signal = self.context.ender.enter_administering(actor.account);
         self.actor = Some((actor, signal));
         self.session.login_done();
     }
@@ -263,12 +277,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     }
 
     async fn new_password(&mut self, password: Password) {
-        let Some((actor, _)) = &self.actor else {
+        let Some((actor, signal)) = &self.actor else {
             return self.session.answer(510, "insufficient access rights");
         };
         let password = Secret::new(password.as_bytes().to_vec());
         match self.context.cli.accounts.change_own_password(actor, password).await {
-            Ok(()) => self.session.answer(200, "OK"),
+            Ok(()) => {
+                // Whoever knew the old password is out (ABU-39).
+                signal.end_others();
+                self.session.answer(200, "OK");
+            }
             Err(error) => self.session.answer(error.code(), &error.text()),
         }
     }

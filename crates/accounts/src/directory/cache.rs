@@ -14,6 +14,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use quick_cache::sync::Cache;
 
 use super::Domain;
+use crate::login::Offers;
 use crate::mailboxes::Group;
 
 /// Account records kept.
@@ -42,6 +43,9 @@ pub(crate) struct Facts {
     pub(super) settings: Cache<SettingsKey, Arc<Dictionary>>,
     /// Groups by name and domain.
     pub(crate) groups: Cache<(String, String), Arc<Group>>,
+    offers: ArcSwapOption<Offers>,
+    /// Those that the last change made old.
+    offers_before: ArcSwapOption<Offers>,
     pub(super) router: ArcSwapOption<Router>,
     pub(super) assigned: ArcSwapOption<HashMap<IpAddr, String>>,
     /// Network addresses of this machine.
@@ -62,6 +66,8 @@ impl Facts {
             objects: Cache::new(OBJECTS),
             settings: Cache::new(SETTINGS),
             groups: Cache::new(GROUPS),
+            offers: ArcSwapOption::empty(),
+            offers_before: ArcSwapOption::empty(),
             router: ArcSwapOption::empty(),
             assigned: ArcSwapOption::empty(),
             own: ArcSwap::default(),
@@ -102,6 +108,26 @@ impl Facts {
         }
     }
 
+    /// What all domains together offer to log in by, if nothing changed since it was found.
+    pub(crate) fn offers(&self) -> Option<Arc<Offers>> {
+        self.offers.load_full()
+    }
+
+    /// What they offered before the last change.
+    pub(crate) fn offers_before(&self) -> Option<Arc<Offers>> {
+        self.offers_before.load_full()
+    }
+
+    pub(crate) fn keep_offers(&self, offers: &Arc<Offers>, mark: u64) {
+        self.offers_before.store(Some(Arc::clone(offers)));
+        if self.still(mark) {
+            self.offers.store(Some(Arc::clone(offers)));
+            if !self.still(mark) {
+                self.offers.store(None);
+            }
+        }
+    }
+
     pub(super) fn keep_router(&self, router: &Arc<Router>, mark: u64) {
         if self.still(mark) {
             self.router.store(Some(Arc::clone(router)));
@@ -138,6 +164,7 @@ impl Facts {
                 self.records.clear();
                 self.effective.clear();
                 self.assigned.store(None);
+                self.offers.store(None);
             }
             Change::Settings => {
                 self.generation.fetch_add(1, Ordering::SeqCst);
@@ -145,6 +172,7 @@ impl Facts {
                 self.domains.clear();
                 self.effective.clear();
                 self.router.store(None);
+                self.offers.store(None);
             }
             _ => {}
         }

@@ -1,11 +1,9 @@
 //! The state behind all logins: the bounded pool for slow hashes, passwords verified a moment
 //! ago, failed logins. All in memory; a restart forgets it.
 
-use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
-use angarium_objects::spelling::{Flow, Limit};
 use angarium_objects::value::Dictionary;
 use angarium_store::AccountId;
 use aws_lc_rs::{hmac, rand};
@@ -13,9 +11,12 @@ use quick_cache::sync::Cache;
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
+use super::channel::OwnCertificates;
+use super::failures::FailureCounters;
 use super::hash;
 use super::last_logins::LastLogins;
 use super::memory::WorkingMemory;
+use super::token::TokenKeys;
 use crate::Secret;
 use crate::options::Hashing;
 
@@ -23,8 +24,6 @@ use crate::options::Hashing;
 pub(crate) const REMEMBERED_SECONDS: i64 = 300;
 /// Verified passwords remembered.
 const REMEMBERED: usize = 10_000;
-/// Names and addresses whose failed logins are counted.
-const COUNTED: usize = 20_000;
 /// Logins waiting for a slow hash; more are sent away with "later".
 const MAX_WAITING: usize = 4_096;
 
@@ -32,12 +31,6 @@ const MAX_WAITING: usize = 4_096;
 struct Verified {
     tag: [u8; 32],
     until: i64,
-}
-
-#[derive(Clone, Copy)]
-struct Failures {
-    count: u64,
-    since: i64,
 }
 
 /// Why a slow hash was not computed.
@@ -53,12 +46,18 @@ pub(crate) struct Gate {
     slots: Arc<Semaphore>,
     memory: Arc<WorkingMemory>,
     waiting: Semaphore,
-    verified: Cache<AccountId, Verified>,
-    by_name: Cache<String, Failures>,
-    by_address: Cache<IpAddr, Failures>,
+    /// By account and application password (`""` for the password itself).
+    verified: Cache<(AccountId, String), Verified>,
+    pub(crate) failures: FailureCounters,
     pub(super) last: LastLogins,
     /// Hears of logins that read mail.
     pub(super) reading: OnceLock<Arc<dyn super::ReadingWatcher>>,
+    /// Hears of addresses with too many failed logins.
+    pub(super) guessing: OnceLock<Arc<dyn super::GuessingWatcher>>,
+    /// The certificates this server shows.
+    pub(super) certificates: OwnCertificates,
+    /// Keys of the issuers of access tokens.
+    pub(super) token_keys: TokenKeys,
     /// A hash nobody's password has, so that unknown names take as long as known ones.
     dummy: Arc<str>,
 }
@@ -81,10 +80,12 @@ impl Gate {
             memory: Arc::new(WorkingMemory::new(hashing.memory_kib, slots)),
             waiting: Semaphore::new(MAX_WAITING),
             verified: Cache::new(REMEMBERED),
-            by_name: Cache::new(COUNTED),
-            by_address: Cache::new(COUNTED),
+            failures: FailureCounters::new(),
             last: LastLogins::default(),
             reading: OnceLock::new(),
+            guessing: OnceLock::new(),
+            certificates: OwnCertificates::default(),
+            token_keys: TokenKeys::default(),
             dummy: hash::dummy_phc(hashing, &salt).into(),
         }
     }
@@ -114,11 +115,24 @@ impl Gate {
         password: &Secret,
         now: i64,
     ) -> Result<bool, Busy> {
+        self.verify_one(id, "", stored, password, now).await
+    }
+
+    /// As [`Gate::verify`] for the application password of this tag.
+    pub(crate) async fn verify_one(
+        &self,
+        id: AccountId,
+        tag_of_password: &str,
+        stored: &str,
+        password: &Secret,
+        now: i64,
+    ) -> Result<bool, Busy> {
         if password.is_empty() || password.expose().len() > Secret::MAX_LENGTH {
             return self.pretend(password).await;
         }
         let tag = self.tag(id, stored, password);
-        if let Some(verified) = self.verified.get(&id)
+        let place = (id, tag_of_password.to_owned());
+        if let Some(verified) = self.verified.get(&place)
             && now < verified.until
             && now >= verified.until - REMEMBERED_SECONDS
             && bool::from(verified.tag.ct_eq(&tag))
@@ -142,7 +156,7 @@ impl Gate {
         let matches = self.slow(compare).await?;
         if matches {
             self.verified
-                .insert(id, Verified { tag, until: now.saturating_add(REMEMBERED_SECONDS) });
+                .insert(place, Verified { tag, until: now.saturating_add(REMEMBERED_SECONDS) });
         }
         Ok(matches)
     }
@@ -171,27 +185,7 @@ impl Gate {
 
     /// Forgets a verified password.
     pub(crate) fn forget(&self, id: AccountId) {
-        self.verified.remove(&id);
-    }
-
-    /// True when this name had too many failed logins.
-    pub(crate) fn name_blocked(&self, name: &str, flow: Flow, now: i64) -> bool {
-        blocked(self.by_name.get(name), flow, now)
-    }
-
-    /// True when this address had too many failed logins.
-    pub(crate) fn address_blocked(&self, ip: IpAddr, flow: Flow, now: i64) -> bool {
-        blocked(self.by_address.get(&network(ip)), flow, now)
-    }
-
-    /// Counts a failed login.
-    pub(crate) fn failed(&self, name: &str, name_flow: Flow, now: i64) {
-        count(&self.by_name, name.to_owned(), name_flow, now);
-    }
-
-    /// Counts a failed login from an address.
-    pub(crate) fn failed_from(&self, ip: IpAddr, flow: Flow, now: i64) {
-        count(&self.by_address, network(ip), flow, now);
+        self.verified.remove(&(id, String::new()));
     }
 
     /// Notes a login that succeeded: costs no write to the store now.
@@ -202,36 +196,5 @@ impl Gate {
     /// Lays the logins that are not written yet over an account's facts.
     pub(crate) fn lay_logins_over(&self, id: AccountId, facts: &mut Dictionary) {
         self.last.lay_over(id, facts);
-    }
-}
-
-fn period(flow: Flow) -> i64 {
-    i64::try_from(flow.seconds).unwrap_or(i64::MAX)
-}
-
-fn blocked(failures: Option<Failures>, flow: Flow, now: i64) -> bool {
-    let (Some(failures), Limit::Of(limit)) = (failures, flow.count) else { return false };
-    failures.count >= limit.max(1) && now.saturating_sub(failures.since) < period(flow)
-}
-
-fn count<K: Hash + Eq>(cache: &Cache<K, Failures>, key: K, flow: Flow, now: i64) {
-    let failures = match cache.get(&key) {
-        Some(old) if now.saturating_sub(old.since) < period(flow) => {
-            Failures { count: old.count.saturating_add(1), since: old.since }
-        }
-        _ => Failures { count: 1, since: now },
-    };
-    cache.insert(key, failures);
-}
-
-/// What counts as one address: all of IPv4, the first 64 bits of IPv6.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => {
-            let mut octets = v6.octets();
-            octets.iter_mut().skip(8).for_each(|o| *o = 0);
-            IpAddr::V6(octets.into())
-        }
     }
 }

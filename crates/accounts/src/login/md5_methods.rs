@@ -30,7 +30,7 @@ pub(super) fn apop(stamp: &str, password: &Secret, digest: &str) -> bool {
 }
 
 /// HMAC with MD5 (RFC 2104).
-fn hmac(key: &[u8], text: &[u8]) -> [u8; 16] {
+pub(super) fn hmac_md5(key: &[u8], text: &[u8]) -> [u8; 16] {
     let mut block = [0; BLOCK];
     let short = Md5::digest(key);
     let key = if key.len() > BLOCK { &short[..] } else { key };
@@ -52,7 +52,7 @@ pub(super) fn read_cram(message: &[u8]) -> Result<(&str, &str), LoginError> {
 
 /// True when a CRAM-MD5 digest was made of this challenge and password.
 pub(super) fn cram(challenge: &str, password: &Secret, digest: &str) -> bool {
-    same(&hmac(password.expose(), challenge.as_bytes()), digest)
+    same(&hmac_md5(password.expose(), challenge.as_bytes()), digest)
 }
 
 #[cfg(test)]
@@ -78,7 +78,8 @@ mod tests {
     // RFC 2202 section 2, case 6: a key longer than a block
     #[test]
     fn a_long_password_is_hashed_first() {
-        let found = hmac(&[0xaa; 80], b"Test Using Larger Than Block-Size Key - Hash Key First");
+        let found =
+            hmac_md5(&[0xaa; 80], b"Test Using Larger Than Block-Size Key - Hash Key First");
         assert_eq!(digits(&found), "6b1ab7fe4bd7bf8f0b62e6ce61b9d0cd");
     }
 }

@@ -8,34 +8,73 @@ use angarium_objects::password::{StoredPassword, recognise};
 use angarium_objects::spelling::{self, Services};
 use angarium_objects::value::Value;
 
+use super::channel::Channel;
 use super::outside::Proof;
 use super::path::Candidate;
 use super::{LoginContext, LoginError, hash, md5_methods};
 use crate::{Accounts, Actor, Secret};
 
 /// The methods of `OldLoginMethods`, as SASL names them; APOP is a command of its own.
-pub(crate) const OLD: [&str; 3] = ["SCRAM-SHA-1", "DIGEST-MD5", "CRAM-MD5"];
+pub(crate) const OLD: [&str; 4] = ["SCRAM-SHA-1", "DIGEST-MD5", "CRAM-MD5", "NTLM"];
 
 /// The word for APOP in `OldLoginMethods`.
 const APOP: &str = "APOP";
 
 impl Accounts {
-    /// The mechanisms to offer on a connection, strongest first. Those that send the password in
-    /// clear are only offered under TLS, unless `clear_text_allowed` (see
+    /// The mechanisms to offer on a connection, strongest first. Those that send a password or a
+    /// token in clear are only offered under TLS, unless `clear_text_allowed` (see
     /// [`Accounts::clear_text_allowed`]).
     pub async fn sasl_mechanisms(&self, tls: bool, clear_text_allowed: bool) -> Vec<&'static str> {
+        self.sasl_offers(tls, clear_text_allowed, None).await
+    }
+
+    /// As [`Accounts::sasl_mechanisms`], with what the TLS session allows: binding to it, and a
+    /// certificate of the client.
+    pub async fn sasl_offers(
+        &self,
+        tls: bool,
+        clear_text_allowed: bool,
+        channel: Option<&Channel>,
+    ) -> Vec<&'static str> {
+        let Ok(offers) = self.offers().await else { return Vec::new() };
         let old = self.old_methods().await;
-        let mut all = vec!["SCRAM-SHA-256"];
+        let binds = channel.is_some_and(Channel::binds);
+        let certified = channel.is_some_and(|channel| !channel.chain().is_empty());
+        let mut all = Vec::new();
+        if binds {
+            all.push("SCRAM-SHA-256-PLUS");
+        }
+        all.push("SCRAM-SHA-256");
+        if binds && old.enabled("SCRAM-SHA-1") {
+            all.push("SCRAM-SHA-1-PLUS");
+        }
         all.extend(OLD.iter().filter(|method| old.enabled(method)));
-        if tls || clear_text_allowed {
+        if certified && offers.certificates {
+            all.push("EXTERNAL");
+        }
+        if self.clear_text_offered(tls || clear_text_allowed).await {
+            if offers.tokens {
+                all.extend(["OAUTHBEARER", "XOAUTH2"]);
+            }
             all.extend(["PLAIN", "LOGIN"]);
         }
+        all.retain(|method| offers.allow(method));
         all
+    }
+
+    /// True when a password in clear is worth a try on a connection that `allows` it: the server
+    /// does not refuse it always, and at least one domain takes it.
+    pub async fn clear_text_offered(&self, allows: bool) -> bool {
+        let set = self.server_setting("ClearTextLogin").await;
+        let never = set.is_ok_and(|set| set.as_str().is_some_and(|s| s.eq_ignore_ascii_case("no")));
+        let never = never && !self.clear_text_logins_allowed();
+        allows && !never && self.offers().await.is_ok_and(|offers| offers.allow("CLRTXT"))
     }
 
     /// True when POP offers APOP.
     pub async fn apop_offered(&self) -> bool {
-        self.old_methods().await.enabled(APOP)
+        let offered = self.offers().await.is_ok_and(|offers| offers.allow(APOP));
+        offered && self.old_methods().await.enabled(APOP)
     }
 
     async fn old_methods(&self) -> Services {

@@ -1,12 +1,19 @@
 //! Logging in: one path for every protocol (`reference/security.md` section 4).
 
+pub(crate) mod app_password;
+mod certificate;
+pub mod channel;
 mod digest_md5;
+pub(crate) mod failures;
 pub(crate) mod gate;
 pub(crate) mod hash;
+pub(crate) mod keys;
 mod last_logins;
 mod md5_methods;
 pub(crate) mod memory;
 mod methods;
+mod ntlm;
+mod offers;
 pub mod outside;
 mod path;
 mod reading;
@@ -15,6 +22,7 @@ mod schemes;
 mod scram;
 pub(crate) mod sealed;
 mod sealing_keys;
+mod token;
 mod upgrade;
 
 use std::net::IpAddr;
@@ -23,8 +31,11 @@ use thiserror::Error;
 
 use crate::Secret;
 
+pub use channel::Channel;
 pub use last_logins::WRITTEN_EVERY;
-pub use reading::ReadingWatcher;
+pub(crate) use offers::Offers;
+pub use reading::{GuessingWatcher, ReadingWatcher};
+pub use token::KeySource;
 
 /// The service somebody logs in to, by its word in the access modes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

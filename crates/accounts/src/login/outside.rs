@@ -210,7 +210,8 @@ impl Accounts {
                 // Its own password was wrong all the same: it is not guessed without end while
                 // nobody answers outside.
                 if found.has_own_password() {
-                    self.gate.failed(&candidate.key, candidate.flow, self.now());
+                    let attempt = candidate.attempt(context);
+                    self.gate.failures.failed(attempt, candidate.flow, self.now());
                 }
                 Err(LoginError::Unavailable)
             }

@@ -15,8 +15,9 @@ use angarium_objects::spelling::{self, Flow, Limit, Services};
 use angarium_objects::value::{Dictionary, Value};
 use angarium_store::{AccountRecord, StoreError};
 
+use super::failures::Attempt;
 use super::gate::Busy;
-use super::{Login, LoginContext, LoginError};
+use super::{Login, LoginContext, LoginError, offers};
 use crate::operations::suspension::is_suspended;
 use crate::{Accounts, Actor, RouteKind, RouteOutcome, Secret};
 
@@ -52,6 +53,16 @@ pub(super) struct Candidate {
     pub(super) key: String,
     pub(super) found: Option<Found>,
     pub(super) flow: Flow,
+    /// The login is to read and send mail alone: an application password or an access token.
+    pub(super) limited: bool,
+}
+
+impl Candidate {
+    /// How failures are counted.
+    pub(super) fn attempt(&self, context: LoginContext) -> Attempt<'_> {
+        let account = self.found.as_ref().map(|found| found.record.id);
+        Attempt { name: &self.key, account, peer: counted(context) }
+    }
 }
 
 impl Login {
@@ -127,11 +138,14 @@ impl Accounts {
         if !self.clear_text_allowed(context.peer_ip, context.tls).await? {
             return Err(LoginError::SecureMethodRequired);
         }
-        let candidate = self.candidate(&login.name, context).await?;
+        let mut candidate = self.candidate(&login.name, context).await?;
         let own = self.check_password(&candidate, &login.password).await?;
+        if !own && self.check_app_password(&candidate, &login.password, context).await? {
+            candidate.limited = true;
+        }
         // A password that was right elsewhere is not the one stored here.
         let found = candidate.found.clone().filter(|_| own);
-        let (candidate, right) = match own {
+        let (candidate, right) = match own || candidate.limited {
             true => (candidate, true),
             false => self.check_elsewhere(candidate, &login.password, context).await?,
         };
@@ -177,7 +191,7 @@ impl Accounts {
         let now = self.now();
         if let Some(ip) = counted(context) {
             let flow = flow_of(Some(&self.server_setting("LoginAddressFlow").await?));
-            if self.gate.address_blocked(ip, flow, now) {
+            if self.gate.failures.address_blocked(ip, flow, now) || self.is_kept_out(ip) {
                 return Err(LoginError::TooMany);
             }
         }
@@ -188,7 +202,8 @@ impl Accounts {
                     let settings = self.effective_settings(account).await?;
                     let flow = flow_of(settings.get("FailedLoginFlow"));
                     let key = format!("{}@{}", record.name, record.domain);
-                    Candidate { key, found: Some(Found { record, settings }), flow }
+                    let found = Some(Found { record, settings });
+                    Candidate { key, found, limited: false, flow }
                 }
                 None => unknown(name, builtin.as_ref()),
             },
@@ -205,10 +220,21 @@ impl Accounts {
             }
             _ => unknown(name, builtin.as_ref()),
         };
-        if self.gate.name_blocked(&candidate.key, candidate.flow, now) {
+        let attempt = candidate.attempt(context);
+        if self.gate.failures.name_blocked(attempt, candidate.flow, now) {
             return Err(LoginError::TooMany);
         }
         Ok(candidate)
+    }
+
+    /// Counts a failed login from an address; the one that reaches the limit is told to whoever
+    /// keeps addresses out.
+    pub(crate) async fn failed_from(&self, ip: IpAddr) -> Result<(), StoreError> {
+        let flow = flow_of(Some(&self.server_setting("LoginAddressFlow").await?));
+        if self.gate.failures.failed_from(ip, flow, self.now()) {
+            self.tell_guessing(ip, flow.seconds);
+        }
+        Ok(())
     }
 
     /// The checks after the password, and the session. `right` says whether the password (or
@@ -222,16 +248,14 @@ impl Accounts {
         method: &str,
     ) -> Result<Arc<Actor>, LoginError> {
         let now = self.now();
-        let Candidate { key, found, flow } = candidate;
-        let exists = found.is_some();
-        let Some(found) = found.filter(|_| right) else {
+        let exists = candidate.found.is_some();
+        let Some(found) = candidate.found.as_ref().filter(|_| right) else {
             let hide = self.server_setting("HideAccountUnknown").await?;
             let hide = spelling::boolean(&hide).unwrap_or(true);
-            self.gate.failed(&key, flow, now);
+            self.gate.failures.failed(candidate.attempt(context), candidate.flow, now);
             self.statistics.login_failed();
             if let Some(ip) = counted(context) {
-                let flow = flow_of(Some(&self.server_setting("LoginAddressFlow").await?));
-                self.gate.failed_from(ip, flow, now);
+                self.failed_from(ip).await?;
             }
             return Err(if hide || exists {
                 LoginError::Denied
@@ -239,14 +263,21 @@ impl Accounts {
                 LoginError::UnknownAccount
             });
         };
-        self.check_service(&found, context, method).await?;
-        let actor = self.actor_of(&found.record).await?;
+        self.check_service(found, context, method).await?;
+        let mut actor = self.actor_of(&found.record).await?;
+        if candidate.limited {
+            actor.limit();
+        }
+        let by = actor.account;
         let actor = match authorize_as.filter(|name| !name.is_empty()) {
             None => actor,
             Some(name) => self.impersonate(actor, name, context).await?,
         };
         self.gate.entered(actor.account, context.peer_ip, now);
         self.statistics.logged_in(actor.account, &actor.domain);
+        if let Some(ip) = counted(context) {
+            self.gate.failures.succeeded(by, ip, now);
+        }
         self.tell_reading(&found.settings, &found.record.domain, context).await;
         Ok(Arc::new(actor))
     }
@@ -273,10 +304,9 @@ impl Accounts {
         }
         let clear = matches!(method, "CLRTXT" | "PLAIN" | "LOGIN");
         let methods = modes(&domain.effective, "AUTHMethods");
-        // All ways to send the password in clear are one way to the domain's setting.
-        let allowed = methods.enabled(method)
-            || (clear && (methods.enabled("CLRTXT") || methods.enabled("PLAIN")));
-        if !allowed || (clear && !context.tls && yes(&found.settings, "RequireAPOP")) {
+        if !offers::allowed(&methods, method)
+            || (clear && !context.tls && yes(&found.settings, "RequireAPOP"))
+        {
             return Err(LoginError::SecureMethodRequired);
         }
         Ok(())
@@ -374,7 +404,7 @@ fn unknown(name: &str, builtin: Option<&Value>) -> Candidate {
     if key.len() > MAX_KEY {
         key.clear();
     }
-    Candidate { key, found: None, flow: flow_of(builtin) }
+    Candidate { key, found: None, limited: false, flow: flow_of(builtin) }
 }
 
 /// The address failures are counted under; this machine itself is not counted, front ends live

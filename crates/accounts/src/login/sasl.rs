@@ -1,29 +1,21 @@
-//! SASL exchanges of the server side: PLAIN (RFC 4616), LOGIN, SCRAM (RFC 5802, RFC 7677),
-//! CRAM-MD5 (RFC 2195), DIGEST-MD5 (RFC 2831). Bytes in, bytes out; base64 and framing are the
+//! SASL exchanges of the server side: PLAIN (RFC 4616), LOGIN, SCRAM (RFC 5802, RFC 7677) bound
+//! to the TLS session or not, EXTERNAL (RFC 4422), OAUTHBEARER (RFC 7628), XOAUTH2, CRAM-MD5
+//! (RFC 2195), DIGEST-MD5 (RFC 2831), NTLM. Bytes in, bytes out; base64 and framing are the
 //! protocols'.
 
 use std::sync::Arc;
 
-use angarium_objects::password::{self, ScramKeys, StoredPassword};
-use angarium_objects::spelling;
-use angarium_objects::value::Value;
-use angarium_store::{SettingsKey, Versioned};
-use aws_lc_rs::{hmac, rand};
+use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::channel::Channel;
 use super::outside::{Checked, Proof};
 use super::path::Candidate;
-use super::scram::{Challenge, ClientFirst, Keys, ScramHash};
-use super::sealed::SealingKey;
-use super::{Login, LoginContext, LoginError, digest_md5, hash, md5_methods};
+use super::scram::{Binding, Challenge, ClientFirst, ScramHash};
+use super::token::Form;
+use super::{Login, LoginContext, LoginError, digest_md5, hash, md5_methods, ntlm};
 use crate::{Accounts, Actor, Secret};
-
-/// The module name under which the secret for decoys is kept.
-pub(crate) const SECRETS_MODULE: &str = "LoginSecrets";
-
-/// Attempts to store a new secret against others who do the same.
-const SECRET_TRIES: usize = 8;
 
 /// What to do next in an exchange.
 #[derive(Debug)]
@@ -42,7 +34,16 @@ enum State {
     LoginPassword(String),
     CramMd5(Option<String>),
     DigestMd5(Option<Box<digest_md5::Challenge>>),
-    Scram(ScramHash),
+    Ntlm(Option<Box<ntlm::Challenge>>),
+    External,
+    Token(Form),
+    /// The client has been told, and is to say that it heard.
+    TokenRefused(LoginError),
+    Scram {
+        hash: ScramHash,
+        /// Bound to the channel.
+        plus: bool,
+    },
     ScramProof {
         challenge: Box<Challenge>,
         candidate: Box<Candidate>,
@@ -57,6 +58,7 @@ enum State {
 pub struct SaslExchange {
     accounts: Arc<Accounts>,
     context: LoginContext,
+    channel: Option<Arc<Channel>>,
     state: State,
 }
 
@@ -108,12 +110,27 @@ impl SaslExchange {
             }
             State::CramMd5(challenge) => self.cram_md5(challenge, client).await,
             State::DigestMd5(challenge) => self.digest_md5(challenge, client).await,
-            State::Scram(hash) => match client {
+            State::Ntlm(challenge) => self.ntlm(challenge, client).await,
+            State::External => match client {
                 None => {
-                    self.state = State::Scram(hash);
+                    self.state = State::External;
                     Ok(SaslStep::Challenge(Vec::new()))
                 }
-                Some(message) => self.scram_first(hash, message).await,
+                Some(other) => {
+                    let other = std::str::from_utf8(other).map_err(|_| LoginError::Denied)?;
+                    let channel = self.channel.as_deref();
+                    let done = self.accounts.login_external(other, self.context, channel).await;
+                    done.map(SaslStep::Done)
+                }
+            },
+            State::Token(form) => self.token(form, client).await,
+            State::TokenRefused(error) => Err(error),
+            State::Scram { hash, plus } => match client {
+                None => {
+                    self.state = State::Scram { hash, plus };
+                    Ok(SaslStep::Challenge(Vec::new()))
+                }
+                Some(message) => self.scram_first(hash, plus, message).await,
             },
             State::ScramProof { challenge, candidate, authorize_as } => {
                 let message = client.ok_or(LoginError::Protocol("an answer is missing"))?;
@@ -231,12 +248,78 @@ impl SaslExchange {
         Ok(SaslStep::Challenge(proof.unwrap_or_default()))
     }
 
+    /// OAUTHBEARER and XOAUTH2: one message, and a second one only after a refusal.
+    async fn token(&mut self, form: Form, client: Option<&[u8]>) -> Result<SaslStep, LoginError> {
+        let Some(message) = client else {
+            self.state = State::Token(form);
+            return Ok(SaslStep::Challenge(Vec::new()));
+        };
+        let request = form.read(message)?;
+        let done = self.accounts.login_token(&request, self.context, form.mechanism()).await;
+        match done {
+            Ok(actor) => Ok(SaslStep::Done(actor)),
+            Err(error @ (LoginError::Denied | LoginError::UnknownAccount)) => {
+                self.state = State::TokenRefused(error);
+                Ok(SaslStep::Challenge(form.refusal().to_vec()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// NTLM: the client speaks first and last.
+    async fn ntlm(
+        &mut self,
+        challenge: Option<Box<ntlm::Challenge>>,
+        client: Option<&[u8]>,
+    ) -> Result<SaslStep, LoginError> {
+        const METHOD: &str = "NTLM";
+        let Some(message) = client else {
+            self.state = State::Ntlm(challenge);
+            return Ok(SaslStep::Challenge(Vec::new()));
+        };
+        let Some(challenge) = challenge else {
+            let domain = self.accounts.main_domain().await?;
+            let mut nonce = [0; 8];
+            rand::fill(&mut nonce).map_err(|_| LoginError::Unavailable)?;
+            let challenge = Box::new(ntlm::Challenge::new(message, nonce, &domain)?);
+            let text = challenge.message();
+            self.state = State::Ntlm(Some(challenge));
+            return Ok(SaslStep::Challenge(text));
+        };
+        let answer = challenge.read(message)?;
+        let candidate = self.accounts.candidate(&answer.name(), self.context).await?;
+        let known = self.accounts.nt_hash_of(&candidate).await?;
+        let right = answer.is_of(known.as_deref().unwrap_or(&[0; 16])) && known.is_some();
+        let actor = self.accounts.admit(candidate, self.context, right, None, METHOD).await?;
+        Ok(SaslStep::Done(actor))
+    }
+
+    /// What the client may bind its login to, by what it says in its first message.
+    fn bindings(&self, plus: bool, binding: &Binding) -> Result<Vec<Vec<u8>>, LoginError> {
+        let channel = self.channel.as_deref();
+        match (binding, channel) {
+            (Binding::By(name), Some(channel)) if plus => {
+                let known = self.accounts.gate.certificates.bindings(name, channel);
+                known.ok_or(LoginError::Protocol("this channel binding is not known"))
+            }
+            (Binding::By(_), _) => Err(LoginError::Protocol("no channel binding was offered")),
+            // Somebody between us took the offer away (RFC 5802 section 6).
+            (Binding::NotOffered, Some(channel)) if channel.binds() => {
+                Err(LoginError::Protocol("channel binding was offered"))
+            }
+            _ if plus => Err(LoginError::Protocol("the login is not bound to the channel")),
+            _ => Ok(Vec::new()),
+        }
+    }
+
     async fn scram_first(
         &mut self,
         hash: ScramHash,
+        plus: bool,
         message: &[u8],
     ) -> Result<SaslStep, LoginError> {
         let first = ClientFirst::read(message)?;
+        let bindings = self.bindings(plus, &first.binding)?;
         let candidate = self.accounts.candidate(&first.name, self.context).await?;
         let keys = match hash {
             ScramHash::Sha256 => {
@@ -245,7 +328,7 @@ impl SaslExchange {
             ScramHash::Sha1 => self.accounts.scram_sha1_keys_of(&candidate, self.context).await?,
         };
         let authorize_as = first.authorize_as.clone();
-        let challenge = Box::new(first.challenge(keys, &nonce()?));
+        let challenge = Box::new(first.challenge(keys, &nonce()?, &bindings));
         let text = challenge.text().as_bytes().to_vec();
         self.state = State::ScramProof { challenge, candidate: Box::new(candidate), authorize_as };
         Ok(SaslStep::Challenge(text))
@@ -285,124 +368,35 @@ impl Accounts {
         mechanism: &str,
         context: LoginContext,
     ) -> Result<SaslExchange, LoginError> {
+        self.sasl_start_on(mechanism, context, None)
+    }
+
+    /// As [`Accounts::sasl_start`] over a TLS session.
+    ///
+    /// # Errors
+    /// [`LoginError::UnknownMechanism`].
+    pub fn sasl_start_on(
+        self: &Arc<Self>,
+        mechanism: &str,
+        context: LoginContext,
+        channel: Option<Arc<Channel>>,
+    ) -> Result<SaslExchange, LoginError> {
+        let scram = |hash, plus| State::Scram { hash, plus };
         let state = match mechanism.to_ascii_uppercase().as_str() {
             "PLAIN" => State::Plain,
             "LOGIN" => State::LoginName,
-            "SCRAM-SHA-256" => State::Scram(ScramHash::Sha256),
-            "SCRAM-SHA-1" => State::Scram(ScramHash::Sha1),
+            "SCRAM-SHA-256-PLUS" => scram(ScramHash::Sha256, true),
+            "SCRAM-SHA-256" => scram(ScramHash::Sha256, false),
+            "SCRAM-SHA-1-PLUS" => scram(ScramHash::Sha1, true),
+            "SCRAM-SHA-1" => scram(ScramHash::Sha1, false),
+            "EXTERNAL" => State::External,
+            "OAUTHBEARER" => State::Token(Form::OAuthBearer),
+            "XOAUTH2" => State::Token(Form::XOAuth2),
+            "NTLM" => State::Ntlm(None),
             "CRAM-MD5" => State::CramMd5(None),
             "DIGEST-MD5" => State::DigestMd5(None),
             _ => return Err(LoginError::UnknownMechanism),
         };
-        Ok(SaslExchange { accounts: Arc::clone(self), context, state })
-    }
-
-    /// The keys a SCRAM exchange is held with. A name that does not exist, or an account whose
-    /// password has no keys, gets decoys: always the same for the same name, never matching.
-    async fn scram_keys_of(
-        &self,
-        candidate: &Candidate,
-        context: LoginContext,
-    ) -> Result<ScramKeys, LoginError> {
-        let stored = candidate.found.as_ref().and_then(|found| {
-            let enabled = found.settings.get("UseAppPassword").and_then(spelling::boolean);
-            let stored = found.record.settings.get("Password").and_then(Value::as_str);
-            stored.filter(|_| enabled.unwrap_or(false))
-        });
-        if let Some(
-            StoredPassword::Argon2 { scram: Some(keys), .. } | StoredPassword::Scram(keys),
-        ) = stored.map(password::recognise)
-        {
-            return Ok(keys);
-        }
-        let (rounds, salt, [decoy_stored, decoy_server]) = self.decoys(candidate).await?;
-        let kept = self.scram_password(candidate, context).await?;
-        if let Some(clear) = kept.as_ref().and_then(hash::prepare) {
-            let keys = self.gate.slow(move |_| hash::scram_keys(&clear, &salt, rounds)).await?;
-            return keys.ok_or(LoginError::Unavailable);
-        }
-        Ok(ScramKeys { rounds, salt, stored_key: decoy_stored, server_key: decoy_server })
-    }
-
-    /// As [`Accounts::scram_keys_of`] with SHA-1, whose keys are nowhere stored: only for readable
-    /// passwords.
-    async fn scram_sha1_keys_of(
-        &self,
-        candidate: &Candidate,
-        context: LoginContext,
-    ) -> Result<Keys, LoginError> {
-        let (rounds, salt, decoys) = self.decoys(candidate).await?;
-        let kept = self.scram_password(candidate, context).await?;
-        let mut keys = decoys.map(|decoy| decoy[..20].to_vec());
-        if let Some(clear) = kept.as_ref().and_then(hash::prepare) {
-            let salt = salt.clone();
-            let made = self.gate.slow(move |_| hash::scram_sha1_keys(&clear, &salt, rounds));
-            keys = made.await?.ok_or(LoginError::Unavailable)?;
-        }
-        let [stored_key, server_key] = keys;
-        Ok(Keys { hash: ScramHash::Sha1, rounds, salt, stored_key, server_key })
-    }
-
-    /// Rounds, salt and two keys for a name: always the same for the same name, and nobody knows a
-    /// text whose hash they are.
-    async fn decoys(
-        &self,
-        candidate: &Candidate,
-    ) -> Result<(u32, Vec<u8>, [[u8; 32]; 2]), LoginError> {
-        let secret = self.login_secret().await?;
-        let derive = |what: &str| {
-            let mut context = hmac::Context::with_key(&secret);
-            context.update(what.as_bytes());
-            context.update(candidate.key.as_bytes());
-            context.sign()
-        };
-        let rounds = self.gate.hashing.scram_rounds;
-        let salt: Vec<u8> = derive("salt\0").as_ref().iter().take(16).copied().collect();
-        let mut keys = [[0; 32]; 2];
-        for (key, what) in keys.iter_mut().zip(["stored\0", "server\0"]) {
-            key.copy_from_slice(derive(what).as_ref());
-        }
-        Ok((rounds, salt, keys))
-    }
-
-    /// A key of this server for one purpose, the same as long as its store lives.
-    ///
-    /// # Errors
-    /// *Later*: the store is not available.
-    pub async fn key_for(&self, purpose: &str) -> Result<Vec<u8>, LoginError> {
-        let secret = self.login_secret().await?;
-        Ok(hmac::sign(&secret, format!("purpose\0{purpose}").as_bytes()).as_ref().to_vec())
-    }
-
-    /// The server's secret that decoys and the keys of URLs derive from: made once and kept, so
-    /// that neither changes when the server is started again.
-    pub(crate) async fn login_secret(&self) -> Result<hmac::Key, LoginError> {
-        Ok(hmac::Key::new(hmac::HMAC_SHA256, &self.kept_secret("Decoys").await?))
-    }
-
-    /// The key of passwords that are kept readable.
-    pub(crate) async fn sealing_key(&self) -> Result<SealingKey, LoginError> {
-        SealingKey::new(&self.kept_secret("Sealing").await?).ok_or(LoginError::Unavailable)
-    }
-
-    /// A secret of the server by its name, made the first time it is asked for.
-    async fn kept_secret(&self, name: &str) -> Result<Vec<u8>, LoginError> {
-        let stored = self.read_module(SECRETS_MODULE).await?;
-        if let Some(Value::Data(bytes)) = stored.get(name) {
-            return Ok(bytes.clone());
-        }
-        let mut fresh = [0_u8; SealingKey::LENGTH];
-        rand::fill(&mut fresh).map_err(|_| LoginError::Unavailable)?;
-        let key = SettingsKey::Module(SECRETS_MODULE.to_owned());
-        for _ in 0..SECRET_TRIES {
-            let Versioned { mut value, version } = self.store.directory.settings(&key).await?;
-            if let Some(Value::Data(bytes)) = value.get(name) {
-                return Ok(bytes.clone());
-            }
-            value.insert(name.to_owned(), Value::Data(fresh.to_vec()));
-            // Whoever is first wins; the others read what he wrote.
-            let _ = self.store.directory.set_settings(&key, value, Some(version)).await;
-        }
-        Err(LoginError::Unavailable)
+        Ok(SaslExchange { accounts: Arc::clone(self), context, channel, state })
     }
 }

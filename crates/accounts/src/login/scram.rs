@@ -1,5 +1,6 @@
-//! The SCRAM server as a machine, with SHA-256 or SHA-1 (RFC 5802, RFC 7677): client's text in,
-//! server's text out. Randomness and keys are arguments; no channel binding.
+//! The SCRAM server as a machine, with SHA-256 or SHA-1 (RFC 5802, RFC 7677), bound to the TLS
+//! session or not: client's text in, server's text out. Randomness, keys and the data of the
+//! channel are arguments.
 
 use angarium_objects::password::ScramKeys;
 use aws_lc_rs::{digest, hmac};
@@ -69,6 +70,17 @@ impl From<ScramKeys> for Keys {
 
 const MALFORMED: LoginError = LoginError::Protocol("malformed SCRAM message");
 
+/// What the client says of channel binding (RFC 5802 section 6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Binding {
+    /// It knows none.
+    Unknown,
+    /// It knows some and was offered none.
+    NotOffered,
+    /// It binds the login by this type.
+    By(String),
+}
+
 /// What the client's first message says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ClientFirst {
@@ -76,6 +88,8 @@ pub(super) struct ClientFirst {
     pub(super) name: String,
     /// Whom it wants to act for.
     pub(super) authorize_as: Option<String>,
+    /// Whether it binds the login to the channel.
+    pub(super) binding: Binding,
     nonce: String,
     header: String,
     bare: String,
@@ -107,12 +121,13 @@ impl ClientFirst {
         else {
             return Err(MALFORMED);
         };
-        if binding.starts_with("p=") {
-            return Err(LoginError::Protocol("channel binding is not supported"));
-        }
-        if !matches!(binding, "n" | "y") {
-            return Err(MALFORMED);
-        }
+        let header = format!("{binding},{authzid},");
+        let binding = match (binding, binding.strip_prefix("p=")) {
+            ("n", _) => Binding::Unknown,
+            ("y", _) => Binding::NotOffered,
+            (_, Some(name)) => Binding::By(name.to_owned()),
+            _ => return Err(MALFORMED),
+        };
         let authorize_as = match authzid.strip_prefix("a=") {
             Some(name) => Some(unescape(name).ok_or(MALFORMED)?),
             None if authzid.is_empty() => None,
@@ -129,17 +144,29 @@ impl ClientFirst {
         Ok(Self {
             name,
             authorize_as,
+            binding,
             nonce: nonce.to_owned(),
-            header: format!("{binding},{authzid},"),
+            header,
             bare: bare.to_owned(),
         })
     }
 
-    /// The server's first message.
-    pub(super) fn challenge(self, keys: Keys, server_nonce: &str) -> Challenge {
+    /// The server's first message. With a binding, the client must prove that it saw the same
+    /// channel: any one of the data of `channel`.
+    pub(super) fn challenge(
+        self,
+        keys: Keys,
+        server_nonce: &str,
+        channel: &[Vec<u8>],
+    ) -> Challenge {
         let nonce = format!("{}{server_nonce}", self.nonce);
         let text = format!("r={nonce},s={},i={}", STANDARD.encode(&keys.salt), keys.rounds);
-        Challenge { first: self, keys, nonce, text }
+        let header = self.header.as_bytes();
+        let bound = match self.binding {
+            Binding::By(_) => channel.iter().map(|data| [header, data].concat()).collect(),
+            Binding::Unknown | Binding::NotOffered => vec![header.to_vec()],
+        };
+        Challenge { first: self, keys, nonce, text, bound }
     }
 }
 
@@ -150,6 +177,8 @@ pub(super) struct Challenge {
     keys: Keys,
     nonce: String,
     text: String,
+    /// What the client may have bound its answer to.
+    bound: Vec<Vec<u8>>,
 }
 
 impl Challenge {
@@ -172,8 +201,11 @@ impl Challenge {
         let binding = fields.next().and_then(|f| f.strip_prefix("c=")).ok_or(MALFORMED)?;
         let nonce = fields.next().and_then(|f| f.strip_prefix("r=")).ok_or(MALFORMED)?;
         let binding = STANDARD.decode(binding).map_err(|_| MALFORMED)?;
-        if binding != self.first.header.as_bytes() || nonce != self.nonce {
+        if nonce != self.nonce {
             return Err(LoginError::Protocol("SCRAM messages do not belong together"));
+        }
+        if !self.bound.contains(&binding) {
+            return Err(LoginError::Protocol("the login is bound to another connection"));
         }
         let (hash, stored) = (self.keys.hash, &self.keys.stored_key);
         let proof = STANDARD.decode(proof).ok().filter(|proof| proof.len() == stored.len());
@@ -202,7 +234,7 @@ mod tests {
         assert_eq!(first.name, "user");
         let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
         let keys = hash::scram_keys("pencil", &salt, 4096).unwrap();
-        first.challenge(keys.into(), "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0")
+        first.challenge(keys.into(), "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0", &[])
     }
 
     // RFC 7677 section 3
@@ -229,7 +261,7 @@ mod tests {
         let salt = STANDARD.decode("QSXCR+Q6sek8bf92").unwrap();
         let [stored_key, server_key] = hash::scram_sha1_keys("pencil", &salt, 4096).unwrap();
         let keys = Keys { hash: ScramHash::Sha1, rounds: 4096, salt, stored_key, server_key };
-        let challenge = first.challenge(keys, "3rfcNHYJY1ZVvWVs7j");
+        let challenge = first.challenge(keys, "3rfcNHYJY1ZVvWVs7j", &[]);
         assert_eq!(
             challenge.text(),
             "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096"
@@ -250,8 +282,8 @@ mod tests {
     }
 
     #[test]
-    fn channel_binding_is_refused_and_names_are_unescaped() {
-        assert!(ClientFirst::read(b"p=tls-unique,,n=user,r=abc").is_err());
+    fn names_are_unescaped_and_malformed_headers_refused() {
+        assert!(ClientFirst::read(b"x,,n=user,r=abc").is_err());
         let first = ClientFirst::read(b"y,a=joe=40,n=a=2Cb=3D,r=x");
         assert!(first.is_err());
         let first = ClientFirst::read(b"y,a=joe,n=a=2Cb=3D,r=x").unwrap();
@@ -261,10 +293,29 @@ mod tests {
         }
     }
 
+    // RFC 5802 section 6, ABU-41
+    #[test]
+    fn a_login_bound_to_another_connection_has_no_proof() {
+        let first = ClientFirst::read(b"p=tls-exporter,,n=user,r=rOprNGfwEbeRWgbNEkqO").unwrap();
+        assert_eq!(first.binding, Binding::By("tls-exporter".into()));
+        let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+        let keys = hash::scram_keys("pencil", &salt, 4096).unwrap();
+        let ours = vec![vec![7; 32]];
+        let challenge = first.challenge(keys.into(), "x", &ours);
+        let last = |data: &[u8]| {
+            let bound = STANDARD.encode([b"p=tls-exporter,,", data].concat());
+            format!("c={bound},r=rOprNGfwEbeRWgbNEkqOx,p={}", STANDARD.encode([0; 32]))
+        };
+        let other = challenge.finish(last(&[8; 32]).as_bytes()).unwrap_err();
+        assert_eq!(other, LoginError::Protocol("the login is bound to another connection"));
+        assert_eq!(challenge.finish(last(&[7; 32]).as_bytes()), Ok(None), "the proof is asked");
+        assert!(challenge.finish(last(&[]).as_bytes()).is_err());
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(128))]
         #[test]
-        fn no_bytes_make_the_machine_panic(text in "[ny]?,(a=)?[a-c=2CD3]{0,6},(n=)?[ab=,2C]{0,8},?(r=)?[a-z,]{0,6}", last in "(c=biws,)?(r=)?[a-zA-Z+/=,%]{0,20}(,p=)?[A-Za-z+/=]{0,50}") {
+        fn no_bytes_make_the_machine_panic(text in "(p=[a-z]{0,3}|[ny])?,(a=)?[a-c=2CD3]{0,6},(n=)?[ab=,2C]{0,8},?(r=)?[a-z,]{0,6}", last in "(c=biws,)?(r=)?[a-zA-Z+/=,%]{0,20}(,p=)?[A-Za-z+/=]{0,50}") {
             let _ = ClientFirst::read(text.as_bytes());
             let _ = exchange().finish(last.as_bytes());
         }

@@ -4,7 +4,7 @@
 use angarium_objects::value::Value;
 
 use super::LoginError;
-use super::sasl::SECRETS_MODULE;
+use super::keys::SECRETS_MODULE;
 use super::sealed::SealingKey;
 use crate::operations::OTHER_SEALING;
 use crate::{Accounts, Secret};

@@ -188,6 +188,7 @@ impl Accounts {
             settings.remove("Password");
             // Its records hold passwords too.
             settings.remove(REMOTE_POP);
+            settings.remove(crate::login::app_password::SETTING);
         }
         Ok(settings)
     }

@@ -59,7 +59,10 @@ impl Accounts {
         }
         let record =
             self.account_record(actor.account).await?.ok_or(OperationError::AccessDenied)?;
-        let rights = Rights::new(record.rights.iter().cloned(), record.domain == main);
+        let mut rights = Rights::new(record.rights.iter().cloned(), record.domain == main);
+        if actor.is_limited() {
+            rights = Rights::default();
+        }
         Ok(Authority { account: record.id, domain: record.domain.clone(), rights })
     }
 

@@ -6,6 +6,7 @@
 
 mod account_type;
 mod accounts;
+mod app_passwords;
 pub(crate) mod authority;
 mod beginnings;
 mod configuration;

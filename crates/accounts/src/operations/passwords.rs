@@ -29,7 +29,7 @@ impl Accounts {
         let authority = self.authority(actor).await?;
         let record = self.named_account(&authority, account).await?;
         let target = self.actor_of(&record).await?;
-        let own = record.id == authority.account;
+        let own = record.id == authority.account && !actor.is_limited();
         let may = self.may_in_domain(&authority, &record.domain, BASIC_SETTINGS).await?;
         allowed((may && authority.outranks(&target.rights)) || own)?;
         let settings = self.effective_settings(record.id).await?;
@@ -153,6 +153,6 @@ impl Accounts {
     }
 }
 
-fn busy() -> OperationError {
+pub(super) fn busy() -> OperationError {
     OperationError::Later("too many passwords are being hashed".to_owned())
 }

@@ -177,10 +177,7 @@ impl Accounts {
         ip: std::net::IpAddr,
     ) -> Result<(), OperationError> {
         self.authority(actor).await?.need_server(SETTINGS)?;
-        let flow = self.server_setting("LoginAddressFlow").await?;
-        let Some(flow) = angarium_objects::spelling::flow(&flow) else { return Ok(()) };
-        self.gate.failed_from(ip, flow, self.now());
-        Ok(())
+        Ok(self.failed_from(ip).await?)
     }
 
     /// An effective setting of one of this server's domains; `None` for domains of others.

@@ -12,7 +12,7 @@ use super::edit::How;
 use super::kept::GUARDED_MODULES;
 use super::signing_keys::SIGNING_KEYS_MODULE;
 use crate::alerts::ALERTS_MODULE;
-use crate::login::sasl::SECRETS_MODULE;
+use crate::login::keys::SECRETS_MODULE;
 use crate::{Accounts, Actor, Secret};
 
 /// Longest name of a module, in bytes.

@@ -5,6 +5,7 @@
 
 mod configuration;
 mod logins;
+mod modern_methods;
 mod old_methods;
 mod operations;
 mod outside;

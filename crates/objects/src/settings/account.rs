@@ -41,6 +41,15 @@ pub const ACCOUNT_SETTINGS: &[Setting] = &[
         since: "0.1",
     },
     Setting {
+        key: "AppPasswords",
+        kind: Kind::Dictionary,
+        default: None,
+        who: Who::Server,
+        effect: Effect::Now,
+        text: "The application passwords by their tags, as SETACCOUNTPASSWORD with TAG stores them; only hashes count.",
+        since: "0.2",
+    },
+    Setting {
         key: "ArchiveMessagesAfter",
         kind: Kind::Duration,
         default: Some("0"),
@@ -57,6 +66,15 @@ pub const ACCOUNT_SETTINGS: &[Setting] = &[
         effect: Effect::Kept,
         text: "Banner data.",
         since: "0.1",
+    },
+    Setting {
+        key: "CertificateFingerprints",
+        kind: Kind::Text(4096),
+        default: None,
+        who: Who::Basic,
+        effect: Effect::Now,
+        text: "SHA-256 fingerprints of TLS client certificates that are the account's, whoever signed them: hexadecimal digits, separated by commas.",
+        since: "0.2",
     },
     Setting {
         key: "DefaultMailboxType",
@@ -461,8 +479,8 @@ pub const ACCOUNT_SETTINGS: &[Setting] = &[
         kind: Kind::Boolean,
         default: Some("NO"),
         who: Who::Named,
-        effect: Effect::Kept,
-        text: "TLS client certificates may be used to log in.",
+        effect: Effect::Now,
+        text: "TLS client certificates may be used to log in (EXTERNAL).",
         since: "0.1",
     },
     Setting {

@@ -19,7 +19,7 @@ pub const DOMAIN_SETTINGS: &[Setting] = &[
         default: Some("All"),
         who: Who::Named,
         effect: Effect::Now,
-        text: "Login methods allowed in the domain.",
+        text: "Login methods allowed in the domain: All, or a list such as (SCRAM-SHA-256, PLAIN); CLRTXT stands for USER/PASS and LOGIN.",
         since: "0.1",
     },
     Setting {
@@ -144,8 +144,8 @@ pub const DOMAIN_SETTINGS: &[Setting] = &[
         kind: Kind::Any,
         default: Some("\"\""),
         who: Who::Named,
-        effect: Effect::Kept,
-        text: "Who must have signed them.",
+        effect: Effect::Now,
+        text: "Certificates of the authorities that sign client certificates of the domain's accounts: PEM text, or DER as data, or an array of them.",
         since: "0.1",
     },
     Setting {
@@ -153,8 +153,8 @@ pub const DOMAIN_SETTINGS: &[Setting] = &[
         kind: Kind::Boolean,
         default: Some("NO"),
         who: Who::Named,
-        effect: Effect::Kept,
-        text: "TLS client certificates are wanted.",
+        effect: Effect::Now,
+        text: "TLS client certificates are asked for (not demanded) when a connection is encrypted.",
         since: "0.1",
     },
     Setting {
@@ -369,6 +369,15 @@ pub const DOMAIN_SETTINGS: &[Setting] = &[
         effect: Effect::Now,
         text: "What happens to a signal to an unknown name.",
         since: "0.1",
+    },
+    Setting {
+        key: "TokenIssuers",
+        kind: Kind::Issuers,
+        default: None,
+        who: Who::Server,
+        effect: Effect::Now,
+        text: "Who may vouch for the domain's accounts with access tokens (OAUTHBEARER, XOAUTH2): an array of dictionaries {Issuer; Audience; Keys; Algorithms; Scope; NameClaim; ClockSkew;}.",
+        since: "0.2",
     },
     Setting {
         key: "WebSitePrefix",

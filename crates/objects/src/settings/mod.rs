@@ -8,6 +8,7 @@ mod account;
 mod authenticity;
 mod domain;
 mod effective;
+mod issuers;
 mod local;
 mod module;
 mod origin;
@@ -30,6 +31,7 @@ pub use authenticity::AUTHENTICITY_SETTINGS;
 pub use domain::DOMAIN_SETTINGS;
 use effective::service_class;
 pub use effective::{effective_account, effective_domain, effective_server};
+pub use issuers::{Issuer, MAX_ISSUERS, TOKEN_ALGORITHMS, issuers};
 pub use local::LOCAL_SETTINGS;
 pub use module::{Listener, MAX_PORTS, MODULE_SETTINGS, Port, listener, module_name, module_names};
 pub use origin::{Described, Origin, described, described_account};
@@ -89,6 +91,8 @@ pub enum Kind {
     Listener,
     /// Mail Rules, see [`crate::mail_rule`].
     Rules,
+    /// Issuers of access tokens, see [`issuers`].
+    Issuers,
     /// Anything.
     Any,
 }
@@ -117,6 +121,9 @@ impl Kind {
                 "a dictionary such as {MaxInputChannels=300;Ports=({PortNumber=143;});}".to_owned()
             }
             Self::Rules => "an array of Rules (priority,name,conditions,actions)".to_owned(),
+            Self::Issuers => {
+                "issuers such as ({Issuer=\"https://id.example\";Audience=mail;Keys=\"https://id.example/keys\";})".to_owned()
+            }
             Self::Any => "any object".to_owned(),
         }
     }
@@ -158,6 +165,7 @@ impl Kind {
             }
             Self::Listener => listener(value).is_some(),
             Self::Rules => crate::mail_rule::read_rules(value).is_some(),
+            Self::Issuers => issuers(value).is_some(),
             Self::Any => true,
         };
         legal.then(|| value.clone())

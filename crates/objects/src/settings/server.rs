@@ -73,7 +73,16 @@ pub const SERVER_SETTINGS: &[Setting] = &[
         default: Some("None"),
         who: Who::Server,
         effect: Effect::Now,
-        text: "Login methods offered that need a readable password: SCRAM-SHA-1, DIGEST-MD5, CRAM-MD5, APOP. Mail programs prefer them and fail for accounts whose password is a hash.",
+        text: "Login methods offered that need a readable password: SCRAM-SHA-1, DIGEST-MD5, CRAM-MD5, NTLM, APOP. Mail programs prefer them and fail for accounts whose password is a hash.",
+        since: "0.2",
+    },
+    Setting {
+        key: "TokenIssuers",
+        kind: Kind::Issuers,
+        default: None,
+        who: Who::Server,
+        effect: Effect::Now,
+        text: "Who may vouch for accounts of every domain with access tokens (OAUTHBEARER, XOAUTH2), as the domain setting.",
         since: "0.2",
     },
 ];

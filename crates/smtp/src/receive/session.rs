@@ -310,6 +310,12 @@ impl Session {
         self.config.starttls = false;
     }
 
+    /// The mechanisms on this encrypted connection, in capitals: some are known only when its
+    /// TLS session is.
+    pub fn offer(&mut self, mechanisms: Vec<String>) {
+        self.config.mechanisms_tls = mechanisms;
+    }
+
     pub(super) fn reply(&mut self, reply: &Reply) {
         reply.encode(&mut self.output);
     }

@@ -20,7 +20,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
-use angarium_accounts::{AccountId, Accounts, PROTECTION_MODULE, ReadingWatcher};
+use angarium_accounts::{AccountId, Accounts, GuessingWatcher, PROTECTION_MODULE, ReadingWatcher};
 use angarium_objects::settings::Scope;
 use angarium_objects::spelling;
 
@@ -65,6 +65,26 @@ impl ReadingWatcher for Ear {
     }
 }
 
+impl GuessingWatcher for Ear {
+    fn guessing(&self, peer: IpAddr, seconds: u64) {
+        let Some(protection) = self.0.upgrade() else { return };
+        tokio::spawn(async move {
+            let rules = protection.rules().await;
+            // A whole office behind one address is not shut out for one who guesses.
+            if !rules.clients.contains(peer) && !rules.is_home(peer) {
+                protection.block(peer, Some(seconds), "too many failed logins");
+            }
+        });
+    }
+
+    fn is_kept_out(&self, peer: IpAddr) -> bool {
+        let Some(protection) = self.0.upgrade() else { return false };
+        let rules = protection.known_rules();
+        !rules.clients.contains(peer)
+            && protection.addresses.is_blocked(peer, protection.accounts.now()).is_some()
+    }
+}
+
 impl Protection {
     /// The protection of a server. Without a DNS ([`Protection::use_dns`]) nothing is looked up.
     #[must_use]
@@ -81,7 +101,8 @@ impl Protection {
         });
         let ear = Arc::new(Ear(Arc::downgrade(&protection)));
         // A second protection over the same accounts (in tests) does without.
-        let _ = accounts.watch_reading(ear);
+        let _ = accounts.watch_reading(ear.clone());
+        let _ = accounts.watch_guessing(ear);
         protection
     }
 

@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use angarium_accounts::Channel;
 use angarium_smtp::Protocol;
 use angarium_smtp::client_facts::ClientFacts;
 use angarium_smtp::command::Hello;
@@ -117,6 +118,7 @@ impl Dialogue {
         tracing::info!(target: "SMTPI", session = %self.tag, "XCLIENT: goes on as {tag}");
         self.tag = tag;
         self.hello = None;
+        // The channel is the relay's: no login of its client is bound to it.
         self.login = Authentication::default();
         self.envelope = None;
         self.name_check = None;
@@ -145,16 +147,29 @@ impl Dialogue {
         }
     }
 
+    /// True when this client may log in at all.
+    fn offers_login(&self) -> bool {
+        let submission = self.receiver.settings.submission;
+        submission || self.rules.auth_for.has(self.is_client(), false)
+    }
+
+    /// The mechanisms offered to this client, on an encrypted connection or not.
+    pub(super) async fn mechanisms(&mut self, tls: bool) -> Vec<String> {
+        if !self.offers_login() {
+            return Vec::new();
+        }
+        let clear = self.receiver.settings.clear_text_logins;
+        let channel = self.login.channel.as_deref().filter(|_| tls);
+        let all = self.receiver.accounts.sasl_offers(tls, clear, channel).await;
+        all.into_iter().map(str::to_owned).collect()
+    }
+
     /// How the session with this client behaves.
     pub(super) async fn config(&mut self) -> Config {
-        let (accounts, clear) = (&self.receiver.accounts, self.receiver.settings.clear_text_logins);
-        let on_plain = accounts.sasl_mechanisms(false, clear).await;
-        let on_tls = accounts.sasl_mechanisms(true, clear).await;
+        let on_plain = self.mechanisms(false).await;
+        let on_tls = self.mechanisms(true).await;
         let (rules, settings) = (&self.rules, &self.receiver.settings);
-        let offered = settings.submission || rules.auth_for.has(self.is_client(), false);
-        let names = |all: Vec<&str>| -> Vec<String> {
-            all.into_iter().filter(|_| offered).map(str::to_owned).collect()
-        };
+        let offered = self.offers_login();
         let smtp = settings.protocol == Protocol::Smtp;
         let now = self.receiver.accounts.now();
         Config {
@@ -166,8 +181,8 @@ impl Dialogue {
             max_errors: rules.max_errors,
             starttls: self.receiver.tls.is_some() && !self.info.tls,
             tls: self.info.tls,
-            mechanisms_plain: names(on_plain),
-            mechanisms_tls: names(on_tls),
+            mechanisms_plain: on_plain,
+            mechanisms_tls: on_tls,
             auth_required: settings.submission,
             offers: Offers {
                 size: rules.size,
@@ -197,11 +212,11 @@ impl Dialogue {
         self.envelope.is_some()
     }
 
-    pub(super) fn tls_started(&mut self) {
+    pub(super) fn tls_started(&mut self, channel: Option<Arc<Channel>>) {
         self.info.tls = true;
         self.hello = None;
         self.name_check = None;
-        self.login = Authentication::default();
+        self.login = Authentication::on(channel);
         self.envelope = None;
     }
 
@@ -262,7 +277,7 @@ impl Dialogue {
 
     fn log_login(&self) {
         if let Some(actor) = &self.login.actor {
-            tracing::info!(target: "SMTPI", session = %self.tag, "'{}' authenticated", actor.full_name());
+            tracing::info!(target: "SMTPI", session = %self.tag, "'{}' authenticated", actor.description());
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use angarium_accounts::{
-    Accounts, Actor, LoginContext, LoginError, SaslExchange, SaslStep, Service,
+    Accounts, Actor, Channel, LoginContext, LoginError, SaslExchange, SaslStep, Service,
 };
 use angarium_smtp::receive::Session;
 
@@ -13,10 +13,17 @@ use super::answers;
 #[derive(Default)]
 pub(super) struct Authentication {
     exchange: Option<Box<SaslExchange>>,
+    /// What the TLS session says.
+    pub(super) channel: Option<Arc<Channel>>,
     pub(super) actor: Option<Arc<Actor>>,
 }
 
 impl Authentication {
+    /// Nobody yet, on a connection with this TLS session.
+    pub(super) fn on(channel: Option<Arc<Channel>>) -> Self {
+        Self { channel, ..Self::default() }
+    }
+
     pub(super) async fn start(
         &mut self,
         accounts: &Arc<Accounts>,
@@ -25,7 +32,7 @@ impl Authentication {
         initial: Option<&[u8]>,
         machine: &mut Session,
     ) {
-        match accounts.sasl_start(mechanism, context) {
+        match accounts.sasl_start_on(mechanism, context, self.channel.clone()) {
             Ok(exchange) => {
                 self.exchange = Some(Box::new(exchange));
                 self.step(initial, machine).await;

@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use angarium_accounts::Accounts;
+use angarium_accounts::{Accounts, Channel};
 use angarium_objects::value::Dictionary;
 use angarium_smtp::Protocol;
 use angarium_smtp::receive::{Close, Event, Session};
@@ -121,6 +121,18 @@ pub async fn serve<S>(stream: S, info: ConnectionInfo, receiver: Arc<Receiver>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
 {
+    Box::pin(serve_secured(stream, info, None, receiver)).await;
+}
+
+/// As [`serve`] on a stream that is encrypted already, with what its TLS session says.
+pub async fn serve_secured<S>(
+    stream: S,
+    info: ConnectionInfo,
+    channel: Option<Arc<Channel>>,
+    receiver: Arc<Receiver>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
+{
     let tag = info.tag();
     let host = match receiver.accounts.main_domain().await {
         Ok(host) if !host.is_empty() => host,
@@ -129,6 +141,7 @@ where
     tracing::debug!(target: "SMTPI", session = %tag, "connection from [{}]:{}", info.peer.ip(), info.peer.port());
     let rules = receiver.rules().await;
     let mut dialogue = Dialogue::new(Arc::clone(&receiver), info, host, tag.clone(), rules);
+    dialogue.login.channel = channel;
     let refusal = dialogue.connected().await;
     let machine = Session::new(dialogue.config().await);
     let stop = receiver.stop.clone();
@@ -262,7 +275,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Connection<S> {
         let handshake = self.wire.upgrade(acceptor);
         tokio::time::timeout(self.dialogue.rules().silence, handshake).await??;
         self.machine.tls_started();
-        self.dialogue.tls_started();
+        self.dialogue.tls_started(self.wire.channel());
+        self.machine.offer(self.dialogue.mechanisms(true).await);
         Ok(())
     }
 

@@ -40,7 +40,7 @@ fn same(found: &[u8], stored: &[u8]) -> bool {
 }
 
 /// Octets written in hexadecimal digits of either case.
-fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+pub(super) fn hexadecimal(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) {
         return None;
     }

@@ -18,7 +18,7 @@ use super::contents::{
     of_domain, only, type_word,
 };
 use super::{ConfigurationChange, ConfigurationStep};
-use crate::login::sasl::SECRETS_MODULE;
+use crate::login::keys::SECRETS_MODULE;
 use crate::login::sealed::SealingKey;
 use crate::operations::accounts::{check_rights, check_subscription};
 use crate::operations::authority::{allowed, bad_name};

@@ -9,7 +9,7 @@ use angarium_store::{DomainObject, SettingsKey};
 use super::contents::{SEALING_SECRET, of_account, of_domain, of_object};
 use super::{ConfigurationPage, ConfigurationParts};
 use crate::alerts::ALERTS_MODULE;
-use crate::login::sasl::SECRETS_MODULE;
+use crate::login::keys::SECRETS_MODULE;
 use crate::operations::authority::allowed;
 use crate::operations::signing_keys::SIGNING_KEYS_MODULE;
 use crate::{Accounts, Actor, OperationError};
