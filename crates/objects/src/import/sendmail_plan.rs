@@ -173,13 +173,13 @@ impl<'a> Plan<'a> {
         self.situation.domains.iter().any(|own| own.eq_ignore_ascii_case(domain))
     }
 
-    /// Names of the file on the right of an entry. What is an account is the end of every way.
+    /// Other names of the file on the right of an entry. What is an account is the end of every way.
     fn next_names(&self, name: &str) -> impl Iterator<Item = &'a str> {
         let goals = self.goals.get(name).map(Vec::as_slice).unwrap_or_default();
         goals.iter().filter_map(|goal| match goal {
             Goal::Name(next) => {
                 let (next, _) = self.goals.get_key_value(next.as_str())?;
-                (!self.situation.known.contains_key(*next)).then_some(*next)
+                (*next != name && !self.situation.known.contains_key(*next)).then_some(*next)
             }
             _ => None,
         })

@@ -14,8 +14,8 @@ use angarium_objects::value::Value;
 use angarium_store::{
     AccountId, AccountKind, AccountRecord, AttributesPatch, DomainObject, DomainRecord, FlagBits,
     FlagChange, FlagUpdate, Flags, HELD, InternalDate, MailboxId, MailboxRecord, MessageBody,
-    MessageEntry, ModSeq, NewMailbox, NewMessage, NewQueued, Origin, QueueId, QueuedMessage,
-    QueuedRecipient, RecipientState, RecipientStep, SettingsKey, Step, Store, Uid,
+    MessageEntry, ModSeq, NewMailbox, NewMessage, NewQueued, ObjectCounts, Origin, QueueId,
+    QueuedMessage, QueuedRecipient, RecipientState, RecipientStep, SettingsKey, Step, Store, Uid,
 };
 use bytes::Bytes;
 
@@ -254,6 +254,16 @@ impl House {
             objects: store.directory.objects(DOMAIN, None, 1000).await.unwrap().objects,
             settings: Vec::new(),
         };
+        let of = |kind: fn(&DomainObject) -> bool| {
+            picture.objects.iter().filter(|(_, object)| kind(object)).count() as u64
+        };
+        let counted = ObjectCounts {
+            accounts: of(|object| matches!(object, DomainObject::Account(_))),
+            aliases: of(|object| matches!(object, DomainObject::Alias(_))),
+            forwarders: of(|object| matches!(object, DomainObject::Forwarder(_))),
+            groups: of(|object| matches!(object, DomainObject::Group(_))),
+        };
+        assert_eq!(store.directory.counts(DOMAIN).await.unwrap(), counted);
         for account in &self.accounts {
             picture.accounts.push(store.directory.account(*account).await.unwrap().unwrap());
             for record in store.mailboxes.list(*account).await.unwrap() {

@@ -46,7 +46,7 @@ pub(in crate::commands) fn run(base: &Base, list: &AccountList) -> io::Result<u8
     let mut feeder = Feeder::new(base, fields, &list.common, report)?;
     while let Some((number, line)) = lines.next()? {
         let Some(line) = line else {
-            feeder.failed(number, "", "the line is too long");
+            feeder.told(number, "", Outcome::failed("the line is too long"))?;
             continue;
         };
         if line.trim().is_empty() {
@@ -85,9 +85,12 @@ pub(super) struct Row {
 pub(super) struct Feeder {
     server: Administrator,
     fields: Vec<String>,
+    header: Header,
     domain: Option<String>,
     check_only: bool,
-    waiting: Vec<Row>,
+    /// With what became of those that the server need not be asked about: they are told in their
+    /// turn.
+    waiting: Vec<(Row, Option<Outcome>)>,
     octets: usize,
     /// Hashes of the names seen: a list may hold millions.
     seen: HashSet<u64>,
@@ -102,7 +105,9 @@ impl Feeder {
         common: &Common,
         report: Report,
     ) -> io::Result<Self> {
+        let header = Header::read(&fields).map_err(io::Error::other)?;
         Ok(Self {
+            header,
             server: Administrator::reach(&directory(base)?)?,
             fields,
             domain: common.domain.clone(),
@@ -128,61 +133,76 @@ impl Feeder {
         name.to_lowercase().hash(&mut hasher);
         let new =
             name.is_empty() || self.seen.len() >= REMEMBERED || self.seen.insert(hasher.finish());
-        if !new {
-            self.failed(row.number, &row.name, "the list has this name twice; the first counts");
-            return Ok(());
-        }
+        let known = if new {
+            self.header.row(&row.cells).err().map(|why| Outcome::failed(&why))
+        } else {
+            Some(Outcome::failed("the list has this name twice; the first counts"))
+        };
         self.octets += row.cells.iter().map(|cell| cell.len() + 3).sum::<usize>();
-        self.waiting.push(row);
-        if self.waiting.len() >= ROWS || self.octets >= OCTETS {
-            self.flush()?;
-        }
-        Ok(())
+        self.wait(row, known)
     }
 
-    /// A line that the server need not be asked about.
-    pub(super) fn failed(&mut self, number: u64, name: &str, reason: &str) {
-        self.report.row(number, name, &Outcome::Failed(0, reason.to_owned()), &[]);
+    /// A line that the server need not be asked about, and what became of it.
+    pub(super) fn told(&mut self, number: u64, name: &str, outcome: Outcome) -> io::Result<()> {
+        let (name, cells) = (name.to_owned(), Vec::new());
+        self.wait(Row { number, name, cells, name_at: None, warnings: Vec::new() }, Some(outcome))
+    }
+
+    fn wait(&mut self, row: Row, known: Option<Outcome>) -> io::Result<()> {
+        self.waiting.push((row, known));
+        if self.waiting.len() >= ROWS || self.octets >= OCTETS { self.flush() } else { Ok(()) }
     }
 
     /// Hands over what waits.
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        if self.waiting.is_empty() {
-            return Ok(());
-        }
         self.octets = 0;
         let rows = std::mem::take(&mut self.waiting);
-        let strings =
-            |all: &[String]| Value::Array(all.iter().cloned().map(Value::String).collect());
-        let lines = Value::Array(rows.iter().map(|row| strings(&row.cells)).collect());
-        let command = format!(
-            "ImportAccounts {}{} {}",
-            if self.check_only { "CHECK " } else { "" },
-            text::line_text(&strings(&self.fields)),
-            text::line_text(&lines)
-        );
-        let last = rows.last().map_or(0, |row| row.number);
-        match self.server.execute(&command)? {
-            Answer::Done(Some(Value::Dictionary(answer))) => {
-                let answers = answer.get("Rows").and_then(Value::as_array).unwrap_or_default();
-                for (at, row) in rows.iter().enumerate() {
-                    let answer = answers.get(at).and_then(Value::as_dictionary);
-                    self.answered(row, answer);
-                }
-            }
-            Answer::Done(_) => return Err(io::Error::other("the server gave no answer")),
-            Answer::Failed(code, reason) => {
-                for row in &rows {
-                    let outcome = Outcome::Failed(code, reason.clone());
-                    self.report.row(row.number, &row.name, &outcome, &row.warnings);
-                }
+        let last = rows.last().map_or(0, |(row, _)| row.number);
+        let asked = rows.iter().filter(|(_, known)| known.is_none()).map(|(row, _)| row);
+        let mut answers = self.asked(asked)?.into_iter();
+        for (row, known) in rows {
+            match known {
+                Some(outcome) => self.report.row(row.number, &row.name, &outcome, &row.warnings),
+                None => self.answered(row, answers.next()),
             }
         }
         self.report.reached(last);
         Ok(())
     }
 
-    fn answered(&mut self, row: &Row, answer: Option<&Dictionary>) {
+    /// The server's answers for some rows, in their order.
+    fn asked<'a>(&mut self, rows: impl Iterator<Item = &'a Row>) -> io::Result<Vec<Value>> {
+        let strings =
+            |all: &[String]| Value::Array(all.iter().cloned().map(Value::String).collect());
+        let lines: Vec<Value> = rows.map(|row| strings(&row.cells)).collect();
+        if lines.is_empty() {
+            return Ok(Vec::new());
+        }
+        let number = lines.len();
+        let command = format!(
+            "ImportAccounts {}{} {}",
+            if self.check_only { "CHECK " } else { "" },
+            text::line_text(&strings(&self.fields)),
+            text::line_text(&Value::Array(lines))
+        );
+        match self.server.execute(&command)? {
+            Answer::Done(Some(Value::Dictionary(mut answer))) => match answer.remove("Rows") {
+                Some(Value::Array(answers)) => Ok(answers),
+                _ => Err(io::Error::other("the server gave no answer")),
+            },
+            Answer::Done(_) => Err(io::Error::other("the server gave no answer")),
+            Answer::Failed(code, reason) => {
+                let refused = Dictionary::from([
+                    ("Code".to_owned(), Value::from(code.to_string())),
+                    ("Reason".to_owned(), Value::String(reason)),
+                ]);
+                Ok(vec![Value::Dictionary(refused); number])
+            }
+        }
+    }
+
+    fn answered(&mut self, row: Row, answer: Option<Value>) {
+        let answer = answer.as_ref().and_then(Value::as_dictionary);
         let word = |key: &str| {
             answer.and_then(|a| a.get(key)).and_then(Value::as_str).unwrap_or_default().to_owned()
         };
@@ -198,7 +218,7 @@ impl Feeder {
         };
         let told = answer.and_then(|a| a.get("Warnings")).and_then(Value::as_array);
         let told = told.unwrap_or_default().iter().filter_map(Value::as_str).map(str::to_owned);
-        let warnings: Vec<String> = row.warnings.iter().cloned().chain(told).collect();
+        let warnings: Vec<String> = row.warnings.into_iter().chain(told).collect();
         self.report.row(row.number, &row.name, &outcome, &warnings);
     }
 

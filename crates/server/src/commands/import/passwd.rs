@@ -32,7 +32,7 @@ pub(in crate::commands) fn run(base: &Base, file: &PasswdFile) -> io::Result<u8>
     let mut feeder = Feeder::new(base, fields, &file.common, report)?;
     while let Some((number, line)) = lines.next()? {
         let Some(line) = line else {
-            feeder.failed(number, "", "the line is too long");
+            feeder.told(number, "", Outcome::failed("the line is too long"))?;
             continue;
         };
         let user = match passwd::user(&line) {
@@ -40,12 +40,12 @@ pub(in crate::commands) fn run(base: &Base, file: &PasswdFile) -> io::Result<u8>
             Ok(None) => continue,
             Err(why) => {
                 let name = line.split(':').next().unwrap_or_default();
-                feeder.failed(number, name, &why);
+                feeder.told(number, name, Outcome::failed(&why))?;
                 continue;
             }
         };
         if let Some(why) = choice.leaves_out(&user) {
-            feeder.report.row(number, &user.name, &Outcome::LeftOut(why), &[]);
+            feeder.told(number, &user.name, Outcome::LeftOut(why))?;
             continue;
         }
         let mut warnings = Vec::new();

@@ -26,6 +26,11 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
+    /// A failure that the server was not asked about.
+    pub(super) fn failed(reason: &str) -> Self {
+        Self::Failed(0, reason.to_owned())
+    }
+
     fn word(&self) -> &'static str {
         match self {
             Self::Made => "made",
