@@ -176,7 +176,7 @@ impl<'a> Plan<'a> {
     /// Other names of the file on the right of an entry. What is an account is the end of every way.
     fn next_names(&self, name: &str) -> impl Iterator<Item = &'a str> {
         let goals = self.goals.get(name).map(Vec::as_slice).unwrap_or_default();
-        goals.iter().filter_map(|goal| match goal {
+        goals.iter().filter_map(move |goal| match goal {
             Goal::Name(next) => {
                 let (next, _) = self.goals.get_key_value(next.as_str())?;
                 (*next != name && !self.situation.known.contains_key(*next)).then_some(*next)
