@@ -6,7 +6,7 @@
 
 mod house;
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -33,6 +33,18 @@ fn refused(house: &House, port: u16, name: &str, password: &str) -> String {
         _ => shout(house, port, format!("USER {name}\r\nPASS {password}\r\nQUIT\r\n").as_bytes()),
     };
     said.lines().find(|l| l.contains("incorrect") || l.contains("NO ")).unwrap_or(&said).to_owned()
+}
+
+/// AUTH on the submission port, after the answer to EHLO; what the server said to it.
+fn submit(house: &House, plain: &str) -> String {
+    let mut stream = connect(house, 587);
+    hear(&mut stream, "\r\n");
+    stream.write_all(b"EHLO x\r\n").unwrap();
+    hear(&mut stream, "\r\n250 ");
+    stream.write_all(format!("AUTH PLAIN {plain}\r\n").as_bytes()).unwrap();
+    let mut said = [0; 512];
+    let n = stream.read(&mut said).unwrap();
+    String::from_utf8_lossy(&said[..n]).into_owned()
 }
 
 #[test]
@@ -168,7 +180,7 @@ fn abu_38_guesses_over_all_services_are_one_count() {
             0 => shout(&house, 143, format!("a LOGIN {joe} guess\r\n").as_bytes()),
             1 => shout(&house, 110, format!("USER {joe}\r\nPASS guess\r\nQUIT\r\n").as_bytes()),
             2 => shout(&house, 106, format!("USER {joe}\r\nPASS guess\r\nQUIT\r\n").as_bytes()),
-            _ => shout(&house, 587, format!("EHLO x\r\nAUTH PLAIN {plain}\r\nQUIT\r\n").as_bytes()),
+            _ => submit(&house, &plain),
         };
     }
     let right = STANDARD.encode(format!("\0{joe}\0{PASSWORD}"));
@@ -176,11 +188,12 @@ fn abu_38_guesses_over_all_services_are_one_count() {
         (143, format!("a LOGIN {joe} {PASSWORD}\r\n"), "a NO [UNAVAILABLE]"),
         (110, format!("USER {joe}\r\nPASS {PASSWORD}\r\nQUIT\r\n"), "-ERR [SYS/TEMP]"),
         (106, format!("USER {joe}\r\nPASS {PASSWORD}\r\nQUIT\r\n"), "599 "),
-        (587, format!("EHLO x\r\nAUTH PLAIN {right}\r\nQUIT\r\n"), "454 "),
     ] {
         let said = shout(&house, port, line.as_bytes());
         assert!(said.contains(word), "{port}: {said}");
     }
+    let said = submit(&house, &right);
+    assert!(said.starts_with("454 "), "{said}");
     house.imap("amy").ok("NOOP");
 }
 
