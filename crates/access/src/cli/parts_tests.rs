@@ -314,7 +314,7 @@ async fn kept_dictionaries_are_given_back_as_they_are() {
                     "500 an array of X.509 certificates as datablocks is expected",
                 ),
                 ("GetModule TrustedCerts", "510 insufficient access rights"),
-                ("ListModules", "200 (SMTP,IMAP,POP,PWD,LOCAL,PIPE,LIST,Queue,Protection)"),
+                ("ListModules", "200 (SMTP,IMAP,POP,PWD,HTTPA,LOCAL,PIPE,LIST,Queue,Protection)"),
                 ("ListLists one.dom", "200 ()"),
                 ("GetDomainLists one.dom", "200 {}"),
                 ("GetAccountLists bob", "200 {}"),

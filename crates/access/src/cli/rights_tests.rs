@@ -113,6 +113,7 @@ const LINES: &[(&str, Need, bool)] = &[
     ("UPDATEACCOUNTSETTINGS bob@one.dom {RealName=B;}", Domain(""), false),
     ("SETACCOUNTSETTINGS bob@one.dom {}", SA, false),
     ("SETACCOUNTPASSWORD bob@one.dom PASSWORD secret", Domain("BasicSettings"), true),
+    ("GETACCOUNTAPPPASSWORDS bob@one.dom", Read, true),
     ("VERIFYACCOUNTPASSWORD bob@one.dom PASSWORD x", Domain(""), false),
     ("GETACCOUNTALIASES bob@one.dom", Read, true),
     ("SETACCOUNTALIASES bob@one.dom (b)", Domain("CanCreateAliases"), false),

@@ -64,8 +64,18 @@ fn room() -> tempfile::TempDir {
     directory
 }
 
+/// Settings of Postfix with those of `more` in their place. None may stand there twice: each
+/// program of Postfix warns of it, and the one that writes the log waits for itself when too many
+/// warn at once.
+fn instead(main: &str, more: &str) -> String {
+    let name = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
+    let new: Vec<String> = more.lines().map(name).collect();
+    let kept = main.lines().filter(|line| !new.contains(&name(line)));
+    kept.chain(more.lines()).flat_map(|line| [line, "\n"]).collect()
+}
+
 impl Foreign {
-    /// Postfix as `mx.DOMAIN`. `more` are lines for its main.cf.
+    /// Postfix as `mx.DOMAIN`. `more` are lines for its main.cf, in place of those of the same name.
     pub(crate) fn postfix(ip: &str, domain: &str, of: &Authority, more: &str) -> Option<Self> {
         if !installed("postfix") {
             return None;
@@ -82,7 +92,7 @@ impl Foreign {
             .replace("{at}", at.to_str().unwrap())
             .replace("{ip}", ip)
             .replace("{domain}", domain);
-        std::fs::write(at.join("etc/main.cf"), main + more).unwrap();
+        std::fs::write(at.join("etc/main.cf"), instead(&main, more)).unwrap();
         let master = format!("{ip}:25 inet n - n - - smtpd\n{POSTFIX_MASTER}");
         std::fs::write(at.join("etc/master.cf"), master).unwrap();
         made.start();

@@ -40,8 +40,10 @@ pub(crate) fn island(test: &str) -> bool {
         eprintln!("skipped: a network of its own takes root and namespaces");
         return false;
     }
+    // A host that waits for ever must not make the whole run wait.
     let out = Command::new("setpriv")
-        .args(["--pdeathsig", "KILL", "unshare"])
+        .args(["--pdeathsig", "KILL", "timeout", "-k", "5", "600"])
+        .args(["setpriv", "--pdeathsig", "KILL", "unshare"])
         .args(apart)
         .arg(std::env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
