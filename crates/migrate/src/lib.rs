@@ -19,6 +19,7 @@ pub mod error;
 pub mod long_lines;
 pub mod move_imap_mail;
 pub mod names;
+pub mod options;
 pub mod progress;
 pub mod report;
 pub mod run;

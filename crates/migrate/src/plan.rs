@@ -6,7 +6,7 @@ use angarium_imap::client::{ListItem, Untagged};
 use angarium_imap::mailbox_name;
 
 use crate::error::Result;
-use crate::names::NameRules;
+use crate::options::selection::Choice;
 use crate::session::Session;
 
 /// Most mailboxes taken from one server; one that lists more is not believed.
@@ -27,15 +27,6 @@ pub(crate) struct Planned {
     pub(crate) selectable: bool,
 }
 
-/// What the command line chose.
-#[derive(Clone, Debug)]
-pub(crate) struct Choice {
-    pub(crate) pattern: String,
-    pub(crate) skip: BTreeSet<String>,
-    pub(crate) only_subscribed: bool,
-    pub(crate) rules: NameRules,
-}
-
 /// The plan and what was left out of it.
 pub(crate) struct Plan {
     pub(crate) mailboxes: Vec<Planned>,
@@ -49,12 +40,11 @@ pub(crate) async fn make(
     source: &mut Session,
     target: &mut Session,
     choice: &Choice,
-    subscriptions: bool,
 ) -> Result<Plan> {
     let delimiter = target_delimiter(target).await?;
     let all = listed(source, "LIST", choice).await?;
     let mut subscribed = Vec::new();
-    if subscriptions || choice.only_subscribed {
+    if choice.subscriptions || choice.only_subscribed {
         subscribed = listed(source, "LSUB", choice).await?;
         // LSUB marks a name \Noselect when only something below it is subscribed.
         subscribed.retain(|item| !item.has("\\Noselect"));
@@ -71,7 +61,7 @@ pub(crate) async fn make(
             plan.skipped.push(item.name.clone());
         }
     }
-    if subscriptions {
+    if choice.subscriptions {
         plan.subscribed =
             subscribed.iter().map(|i| planned(i, choice, delimiter).target_wire).collect();
     }

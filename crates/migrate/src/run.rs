@@ -2,79 +2,47 @@
 //! verification. The Move programs differ only in how they come to a [`Move`].
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use angarium_imap::client::Untagged;
 
 use crate::copy::{CopyStyle, Work};
-use crate::date_filter::DateFilter;
-use crate::endpoint::Endpoint;
 use crate::error::{Result, Side};
 use crate::journal::Journal;
-use crate::names::NameRules;
-use crate::plan::{self, Choice, Plan};
+use crate::options::keeping::Keeping;
+use crate::options::pace::Pace;
+use crate::options::selection::Choice;
+use crate::options::sides::Sides;
+use crate::plan::{self, Plan};
 use crate::progress::{Progress, Show};
 use crate::report::MoveReport;
-use crate::session::{Credentials, Session};
+use crate::session::Session;
 use crate::source::FetchStyle;
 use crate::verify::{self, VerifyReport};
 
 /// Everything that describes the move of one account.
 #[derive(Clone, Debug)]
 pub struct Move {
-    /// The old server and who logs in there.
-    pub source: (Endpoint, Credentials),
-    /// The new server and who logs in there.
-    pub target: (Endpoint, Credentials),
-    /// `--list`
-    pub pattern: String,
-    /// Prefixes and renames.
-    pub rules: NameRules,
-    /// `--skipMailbox`
-    pub skip: BTreeSet<String>,
-    /// `--subscribed`
-    pub only_subscribed: bool,
-    /// Copy the subscription list.
-    pub subscriptions: bool,
-    /// Copy access rights.
-    pub access_rights: bool,
-    /// `--filter`
-    pub filter: DateFilter,
-    /// `--delete`
-    pub delete: bool,
-    /// `--fetchRFC822`
-    pub fetch_rfc822: bool,
-    /// `--byOne`
-    pub by_one: bool,
-    /// `--fixLongLines`
-    pub fold_at: Option<usize>,
-    /// Time-out of every wait for a server.
-    pub timeout: Duration,
-    /// Where the journal is, if one is kept.
-    pub journal: Option<PathBuf>,
+    /// The two servers and who logs in there.
+    pub sides: Sides,
+    /// Which mailboxes, under which names.
+    pub choice: Choice,
+    /// The manner of carrying.
+    pub pace: Pace,
+    /// Which messages count.
+    pub keeping: Keeping,
     /// What a person sees.
     pub show: Show,
 }
 
 impl Move {
     async fn connect(&self) -> Result<(Session, Session)> {
-        let (from, who) = &self.source;
-        let (to, whom) = &self.target;
-        let source = Box::pin(Session::open(Side::Source, from, who, self.timeout));
-        let target = Box::pin(Session::open(Side::Target, to, whom, self.timeout));
+        let (from, who) = &self.sides.source;
+        let (to, whom) = &self.sides.target;
+        let source = Box::pin(Session::open(Side::Source, from, who, self.pace.timeout));
+        let target = Box::pin(Session::open(Side::Target, to, whom, self.pace.timeout));
         // One after the other, so that the exit code names the old server when both are wrong.
         let source = source.await?;
         Ok((source, target.await?))
-    }
-
-    fn choice(&self) -> Choice {
-        Choice {
-            pattern: self.pattern.clone(),
-            skip: self.skip.clone(),
-            only_subscribed: self.only_subscribed,
-            rules: self.rules.clone(),
-        }
     }
 
     /// Copies the account.
@@ -83,21 +51,21 @@ impl Move {
     /// What ends the run; messages and mailboxes that could not be copied are in the report.
     pub async fn run(&self) -> Result<MoveReport> {
         let mut progress = Progress::new(self.show);
-        let mut journal = match &self.journal {
+        let mut journal = match &self.keeping.journal {
             Some(path) => Journal::open(path)?,
             None => Journal::none(),
         };
         let (mut source, mut target) = Box::pin(self.connect()).await?;
-        progress.say(&format!("connected to {} and {}", self.source.0, self.target.0));
-        let plan = plan::make(&mut source, &mut target, &self.choice(), self.subscriptions).await?;
+        progress.say(&format!("connected to {} and {}", self.sides.source.0, self.sides.target.0));
+        let plan = plan::make(&mut source, &mut target, &self.choice).await?;
         let mut report = MoveReport { skipped: plan.skipped.clone(), ..MoveReport::default() };
         progress.expect(count(&mut source, &plan).await?);
         let style = CopyStyle {
-            fetch: FetchStyle { rfc822: self.fetch_rfc822, by_one: self.by_one },
-            by_one: self.by_one,
-            fold_at: self.fold_at,
-            filter: self.filter,
-            delete: self.delete,
+            fetch: FetchStyle { rfc822: self.pace.fetch_rfc822, by_one: self.pace.by_one },
+            by_one: self.pace.by_one,
+            fold_at: self.pace.fold_at,
+            filter: self.keeping.filter,
+            delete: self.keeping.delete,
         };
         for planned in &plan.mailboxes {
             let mut work = Work {
@@ -111,7 +79,7 @@ impl Move {
             report.mailboxes.push(one);
         }
         report.subscriptions = subscribe(&mut target, &plan, &mut report.remarks).await?;
-        if self.access_rights && source.has("ACL") && target.has("ACL") {
+        if self.choice.access_rights && source.has("ACL") && target.has("ACL") {
             report.access_rights =
                 copy_rights(&mut source, &mut target, &plan, &mut report.remarks).await?;
         }
@@ -129,13 +97,19 @@ impl Move {
     pub async fn verify(&self) -> Result<VerifyReport> {
         let begun = std::time::Instant::now();
         let (mut source, mut target) = Box::pin(self.connect()).await?;
-        let plan = plan::make(&mut source, &mut target, &self.choice(), self.subscriptions).await?;
+        let plan = plan::make(&mut source, &mut target, &self.choice).await?;
         let mut report = VerifyReport::default();
         for planned in plan.mailboxes.iter().filter(|p| p.selectable) {
-            Box::pin(verify::mailbox(&mut source, &mut target, planned, self.filter, &mut report))
-                .await?;
+            Box::pin(verify::mailbox(
+                &mut source,
+                &mut target,
+                planned,
+                self.keeping.filter,
+                &mut report,
+            ))
+            .await?;
         }
-        if self.subscriptions {
+        if self.choice.subscriptions {
             let there = subscribed_at(&mut target).await?;
             for wire in &plan.subscribed {
                 if !there.contains(wire) {
