@@ -13,6 +13,7 @@ use angarium_objects::value::{Dictionary, Value};
 use angarium_store::{AccountId, AccountRecord, Change, SettingsKey};
 use tokio::sync::watch;
 
+use crate::operations::Whose;
 use crate::operations::authority::{Authority, allowed};
 use crate::{Accounts, Actor, OperationError};
 
@@ -26,17 +27,6 @@ pub(crate) const ALERTS_MODULE: &str = "Alerts";
 /// In an account's record: its alerts, and the newest of each kind it was given.
 const OWN: &str = "Alerts";
 const GIVEN: &str = "AlertsGiven";
-
-/// Whom an alert is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AlertScope<'a> {
-    /// One account (`*` for one's own).
-    Account(&'a str),
-    /// All accounts of a domain (`""` for one's own).
-    Domain(&'a str),
-    /// All accounts here.
-    Server,
-}
 
 /// A place found for a scope.
 enum Place {
@@ -145,21 +135,21 @@ impl Accounts {
     async fn alert_place(
         &self,
         actor: &Actor,
-        scope: AlertScope<'_>,
+        scope: Whose<'_>,
         owner_may: bool,
     ) -> Result<Place, OperationError> {
         let authority: Authority = self.authority(actor).await?;
         match scope {
-            AlertScope::Server => {
+            Whose::Server => {
                 authority.need_all_domains()?;
                 Ok(Place::Server)
             }
-            AlertScope::Domain(name) => {
+            Whose::Domain(name) => {
                 let domain = self.named_domain(&authority, name).await?;
                 self.need_in_domain(&authority, &domain.record.name, CAN_POST_ALERTS).await?;
                 Ok(Place::Domain(domain.record.name.clone()))
             }
-            AlertScope::Account(name) => {
+            Whose::Account(name) => {
                 let record = self.named_account(&authority, name).await?;
                 let may = (owner_may && record.id == authority.account)
                     || self.may_in_domain(&authority, &record.domain, CAN_POST_ALERTS).await?;
@@ -252,7 +242,7 @@ impl Accounts {
     pub async fn alerts(
         &self,
         actor: &Actor,
-        scope: AlertScope<'_>,
+        scope: Whose<'_>,
     ) -> Result<Dictionary, OperationError> {
         Ok(match self.alert_place(actor, scope, true).await? {
             Place::Account(id) => {
@@ -274,7 +264,7 @@ impl Accounts {
     pub async fn set_alerts(
         &self,
         actor: &Actor,
-        scope: AlertScope<'_>,
+        scope: Whose<'_>,
         alerts: Dictionary,
     ) -> Result<(), OperationError> {
         let place = self.alert_place(actor, scope, false).await?;
@@ -293,7 +283,7 @@ impl Accounts {
     pub async fn post_alert(
         &self,
         actor: &Actor,
-        scope: AlertScope<'_>,
+        scope: Whose<'_>,
         text: &str,
     ) -> Result<(), OperationError> {
         let place = self.alert_place(actor, scope, false).await?;
@@ -308,7 +298,7 @@ impl Accounts {
     pub async fn remove_alert(
         &self,
         actor: &Actor,
-        scope: AlertScope<'_>,
+        scope: Whose<'_>,
         stamp: &str,
     ) -> Result<(), OperationError> {
         let place = self.alert_place(actor, scope, true).await?;

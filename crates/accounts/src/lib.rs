@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 pub use actor::Actor;
-pub use alerts::{AlertScope, AlertWatch};
+pub use alerts::AlertWatch;
 pub use angarium_objects::rights::Rights;
 pub use angarium_objects::value::{Dictionary, Value};
 pub use angarium_store::{
@@ -46,10 +46,9 @@ pub use login::{
 };
 pub use mail_to_all::MailToAll;
 pub use operations::{
-    ConfigurationChange, ConfigurationPage, ConfigurationParts, ConfigurationStep, Imported, Kept,
-    MAX_ROWS, NewAccount, ObjectKinds, ObjectListing, OperationError, PROTECTION_MODULE,
-    PasswordForms, PreferenceChange, PreferenceScope, RouteAccount, RouteReport, RuleScope,
-    SettingsOf, kind_extension, kind_from_word,
+    ConfigurationChange, ConfigurationPage, ConfigurationParts, ConfigurationStep, How, Imported,
+    Kept, MAX_ROWS, NewAccount, ObjectKinds, ObjectListing, OperationError, PROTECTION_MODULE,
+    PasswordForms, RouteAccount, RouteReport, SettingsOf, Whose, kind_extension, kind_from_word,
 };
 pub use options::{Clock, Options, SystemClock};
 pub use route::{RelayPermission, RouteKind, RouteOutcome};

@@ -227,9 +227,7 @@ impl Accounts {
         actor: &Actor,
         domain: &str,
     ) -> Result<Dictionary, OperationError> {
-        let authority = self.authority(actor).await?;
-        let facts = self.named_domain(&authority, if domain == "*" { "" } else { domain }).await?;
-        self.need_read(&authority, &facts.record.name).await?;
+        let facts = self.readable_domain(actor, if domain == "*" { "" } else { domain }).await?;
         let counts = self.statistics.table().domains.get(&facts.record.name).copied();
         Ok(self.statistics.shown(counts.unwrap_or_default(), true))
     }

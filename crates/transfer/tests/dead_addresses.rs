@@ -10,9 +10,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use angarium_accounts::{Dictionary, Value};
-use angarium_transfer::dns::{Dns, DnsOptions};
 use angarium_transfer::send::Phases;
-use angarium_transfer::{DequeuerOptions, Sending, SendingOptions, Source, Submit, Transfer};
+use angarium_transfer::{SendingOptions, Source, Submit};
 use far::{Far, Names, Script};
 use house::House;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -52,13 +51,7 @@ async fn house(mut settings: Dictionary, port: u16) -> House {
     };
     settings.insert("MessagesPerChannel".to_owned(), Value::Number(1));
     let options = SendingOptions { port: Some(port), phases, ..SendingOptions::default() };
-    House::started(settings, |accounts| {
-        let nowhere = vec!["127.0.0.1:9".parse().unwrap()];
-        let dns = Dns::new(&DnsOptions { servers: nowhere, ..DnsOptions::default() }).unwrap();
-        let sending = Sending::new(accounts.clone(), dns, &options).unwrap();
-        Transfer::start_sending(accounts, DequeuerOptions::default(), Some(sending))
-    })
-    .await
+    House::sending(settings, &options).await
 }
 
 async fn submit(house: &House) {

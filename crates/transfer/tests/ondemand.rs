@@ -8,12 +8,8 @@ mod house;
 use std::time::Duration;
 
 use angarium_accounts::{Dictionary, SettingsKey, Value};
-use angarium_transfer::dns::{Dns, DnsOptions};
 use angarium_transfer::send::TlsClient;
-use angarium_transfer::{
-    ConnectionInfo, DequeuerOptions, ReceiverSettings, Sending, SendingOptions, Source, Submit,
-    Transfer, serve,
-};
+use angarium_transfer::{ConnectionInfo, ReceiverSettings, SendingOptions, Source, Submit, serve};
 use base64::Engine as _;
 use far::{Far, Names, Script};
 use house::{Client, House};
@@ -70,13 +66,7 @@ async fn alice(house: &House, domains: &str) -> Client<DuplexStream> {
 /// A house that sends to `far`, the host of `far.example`, and keeps its mail.
 async fn sending_to(far: &Far, names: &Names) -> House {
     let options = SendingOptions { port: Some(far.port), ..SendingOptions::default() };
-    let house = House::started(names.settings(), |accounts| {
-        let nowhere = vec!["127.0.0.1:9".parse().unwrap()];
-        let dns = Dns::new(&DnsOptions { servers: nowhere, ..DnsOptions::default() }).unwrap();
-        let sending = Sending::new(accounts.clone(), dns, &options).unwrap();
-        Transfer::start_sending(accounts, DequeuerOptions::default(), Some(sending))
-    })
-    .await;
+    let house = House::sending(names.settings(), &options).await;
     hold(house, "far.example").await
 }
 

@@ -10,11 +10,8 @@ use std::time::Duration;
 
 use angarium_accounts::{Dictionary, Value};
 use angarium_store::{QueueId, RecipientState};
-use angarium_transfer::dns::{Dns, DnsOptions};
 use angarium_transfer::send::Phases;
-use angarium_transfer::{
-    DequeuerOptions, Recipient, Sending, SendingOptions, Source, Submit, Transfer,
-};
+use angarium_transfer::{Recipient, SendingOptions, Source, Submit};
 use far::{Authority, Far, Names, Script};
 use house::House;
 
@@ -34,21 +31,10 @@ fn phases() -> Phases {
     }
 }
 
-async fn house_with(settings: Dictionary, options: SendingOptions) -> House {
-    House::started(settings, |accounts| {
-        // The settings name the server that is asked.
-        let nowhere = vec!["127.0.0.1:9".parse().unwrap()];
-        let dns = Dns::new(&DnsOptions { servers: nowhere, ..DnsOptions::default() }).unwrap();
-        let sending = Sending::new(accounts.clone(), dns, &options).unwrap();
-        Transfer::start_sending(accounts, DequeuerOptions::default(), Some(sending))
-    })
-    .await
-}
-
 async fn house(names: &Names, port: u16) -> House {
     let options =
         SendingOptions { port: Some(port), phases: phases(), ..SendingOptions::default() };
-    house_with(names.settings(), options).await
+    House::sending(names.settings(), &options).await
 }
 
 fn set(mut settings: Dictionary, key: &str, value: &str) -> Dictionary {
@@ -155,7 +141,7 @@ async fn the_dns_of_others_does_not_send_us_to_our_neighbours() {
     let settings = set(names.settings(), "AllowPrivateTargets", "NO");
     let options =
         SendingOptions { port: Some(far.port), phases: phases(), ..SendingOptions::default() };
-    let house = house_with(settings, options).await;
+    let house = House::sending(settings, &options).await;
     submit(&house, &["x@far.example"]).await;
     house.settled().await;
     let report = house.inbox("alice@main.example").await.concat();
@@ -244,7 +230,7 @@ async fn a_connection_is_used_again_and_not_for_ever() {
     settings.insert("MessagesPerChannel".to_owned(), Value::Number(2));
     let options =
         SendingOptions { port: Some(far.port), phases: phases(), ..SendingOptions::default() };
-    let house = house_with(settings, options).await;
+    let house = House::sending(settings, &options).await;
     for n in 1..=5 {
         submit(&house, &["x@far.example"]).await;
         far.has(n).await;
@@ -294,7 +280,7 @@ async fn a_waiting_connection_that_died_is_no_failure() {
     let settings = set(names.settings(), "IdleChannel", "1m");
     let options =
         SendingOptions { port: Some(far.port), phases: phases(), ..SendingOptions::default() };
-    let house = house_with(settings, options).await;
+    let house = House::sending(settings, &options).await;
     submit(&house, &["x@far.example"]).await;
     far.has(1).await;
     house.settled().await;
@@ -416,7 +402,7 @@ async fn the_forwarding_server_is_logged_into_under_tls_only() {
         roots: vec![authority.root()],
         ..SendingOptions::default()
     };
-    let house_tls = house_with(settings.clone(), options.clone()).await;
+    let house_tls = House::sending(settings.clone(), &options).await;
     submit(&house_tls, &["x@anywhere.example"]).await;
     let mail = far.has(1).await.remove(0);
     assert!(mail.tls);
@@ -424,7 +410,7 @@ async fn the_forwarding_server_is_logged_into_under_tls_only() {
     let bare = Far::new(Script { able: vec!["AUTH PLAIN"], ..Script::default() }).await;
     let names_settings = settings.clone();
     let settings = set(settings, "ForwardTo", &format!("smart.example:{}", bare.port));
-    let house = house_with(settings, options.clone()).await;
+    let house = House::sending(settings, &options).await;
     submit(&house, &["x@anywhere.example"]).await;
     house.tried(1).await;
     assert!(!bare.commands().iter().any(|c| c.starts_with("AUTH")));
@@ -437,7 +423,7 @@ async fn the_forwarding_server_is_logged_into_under_tls_only() {
     };
     let false_one = Far::new(false_one).await;
     let settings = set(names_settings, "ForwardTo", &format!("smart.example:{}", false_one.port));
-    let house = house_with(settings, options).await;
+    let house = House::sending(settings, &options).await;
     submit(&house, &["x@anywhere.example"]).await;
     house.tried(1).await;
     assert!(false_one.commands().iter().all(|c| !c.starts_with("AUTH")));
@@ -450,7 +436,7 @@ async fn nothing_is_sent_while_the_dns_cannot_be_asked_as_it_was_set() {
     let settings = set(names.settings(), "DNSValidation", "YES");
     let settings = set(settings, "DNSTrustAnchor", "/nowhere/anchor.key");
     let options = SendingOptions { port: Some(far.port), ..SendingOptions::default() };
-    let house = house_with(settings, options).await;
+    let house = House::sending(settings, &options).await;
     submit(&house, &["x@far.example"]).await;
     house.tried(1).await;
     assert!(last_error(&house).await.contains("trust anchors in /nowhere/anchor.key"));
@@ -467,7 +453,8 @@ async fn a_forwarding_server_that_is_not_to_be_found_sends_no_mail_back() {
         ("loop.example", "DNS loop"),
     ] {
         let house =
-            house_with(set(names.settings(), "ForwardTo", server), SendingOptions::default()).await;
+            House::sending(set(names.settings(), "ForwardTo", server), &SendingOptions::default())
+                .await;
         submit(&house, &["x@anywhere.example"]).await;
         house.tried(1).await;
         let said = last_error(&house).await;

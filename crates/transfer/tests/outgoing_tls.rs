@@ -9,11 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use angarium_accounts::{Dictionary, Value};
-use angarium_transfer::dns::{Dns, DnsOptions};
 use angarium_transfer::send::{Phases, PolicyKind};
-use angarium_transfer::{
-    DequeuerOptions, ReceiverSettings, Sending, SendingOptions, Source, Submit, Transfer,
-};
+use angarium_transfer::{ReceiverSettings, SendingOptions, Source, Submit};
 use far::{Authority, Far, Names, Script};
 use house::House;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -33,13 +30,7 @@ async fn house(settings: Dictionary, options: SendingOptions) -> House {
         ..Phases::default()
     };
     let options = SendingOptions { phases, ..options };
-    House::started(settings, |accounts| {
-        let nowhere = vec!["127.0.0.1:9".parse().unwrap()];
-        let dns = Dns::new(&DnsOptions { servers: nowhere, ..DnsOptions::default() }).unwrap();
-        let sending = Sending::new(accounts.clone(), dns, &options).unwrap();
-        Transfer::start_sending(accounts, DequeuerOptions::default(), Some(sending))
-    })
-    .await
+    House::sending(settings, &options).await
 }
 
 async fn submit(house: &House, message: &str) {

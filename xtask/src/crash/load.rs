@@ -107,11 +107,17 @@ impl Load<'_> {
         operation < MOST_OPERATIONS && Instant::now() < self.until
     }
 
-    /// Delivers by SMTP until the connection breaks.
-    pub(crate) fn deliver(&self, thread: u32, mut dice: Dice) -> Outcome<()> {
+    /// An SMTP connection that mail may follow on.
+    fn greeted(&self) -> Outcome<Wire> {
         let mut wire = Wire::connect(self.site.port(25))?;
         wire.reply()?;
         wire.ask("EHLO load.example")?;
+        Ok(wire)
+    }
+
+    /// Delivers by SMTP until the connection breaks.
+    pub(crate) fn deliver(&self, thread: u32, mut dice: Dice) -> Outcome<()> {
+        let mut wire = self.greeted()?;
         let mut operation = 0;
         while self.goes_on(operation) {
             operation += 1;
@@ -141,9 +147,7 @@ impl Load<'_> {
 
     /// Sends mail for another system until the connection breaks.
     pub(crate) fn relay(&self, mut dice: Dice) -> Outcome<()> {
-        let mut wire = Wire::connect(self.site.port(25))?;
-        wire.reply()?;
-        wire.ask("EHLO load.example")?;
+        let mut wire = self.greeted()?;
         let mut operation = 0;
         while self.goes_on(operation) {
             operation += 1;

@@ -1,10 +1,10 @@
 //! Commands on alerts (`reference/cli.md` section 10).
 
-use angarium_accounts::{Actor, AlertScope, OperationError, Value};
+use angarium_accounts::{Actor, OperationError, Value, Whose};
 use angarium_objects::text;
 
 use super::arguments::Arguments;
-use super::{Cli, Outcome, dictionary};
+use super::{Cli, Outcome, dictionary, whose};
 
 pub(super) async fn run(
     cli: &Cli,
@@ -12,22 +12,9 @@ pub(super) async fn run(
     name: &str,
     arguments: &mut Arguments,
 ) -> Outcome {
-    let target = if name.contains("ACCOUNT") {
-        arguments.text("an account name")?
-    } else if name == "GETDOMAINALERTS" || name == "SETDOMAINALERTS" {
-        arguments.optional_domain()
-    } else if name.contains("DOMAIN") {
-        arguments.text("a domain name")?
-    } else {
-        String::new()
-    };
-    let scope = if name.contains("ACCOUNT") {
-        AlertScope::Account(&target)
-    } else if name.contains("DOMAIN") {
-        AlertScope::Domain(&target)
-    } else {
-        AlertScope::Server
-    };
+    let domain_may_be_left_out = name == "GETDOMAINALERTS" || name == "SETDOMAINALERTS";
+    let target = whose::named(name, arguments, domain_may_be_left_out)?;
+    let scope = whose::of(name, &target);
     let accounts = &cli.accounts;
     if name.starts_with("GET") {
         arguments.end()?;
@@ -40,7 +27,7 @@ pub(super) async fn run(
         return Ok(None);
     }
     // The word stands before the text for accounts and domains; for the server it may be left out.
-    if scope == AlertScope::Server {
+    if scope == Whose::Server {
         arguments.keyword("ALERT");
     } else {
         arguments.expect("ALERT")?;

@@ -1,7 +1,7 @@
 //! Commands on dictionaries of the server that are kept for programs which read and write them,
 //! and on trusted certificates (`reference/cli.md` sections 4 and 12).
 
-use angarium_accounts::{Actor, Kept, OperationError, Value};
+use angarium_accounts::{Actor, How, Kept, OperationError, Value};
 
 use super::arguments::Arguments;
 use super::{Cli, Outcome, data, dictionary};
@@ -46,7 +46,7 @@ pub(super) async fn run(
     }
     let settings = arguments.dictionary("a settings dictionary")?;
     arguments.end()?;
-    let merge = name.starts_with("UPDATE");
-    accounts.change_kept_settings(actor, kept, settings, merge).await?;
+    let how = if name.starts_with("UPDATE") { How::Merge } else { How::Replace };
+    accounts.change_kept_settings(actor, kept, settings, how).await?;
     Ok(None)
 }

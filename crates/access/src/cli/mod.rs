@@ -30,6 +30,7 @@ mod sessions;
 mod signing;
 mod statistics;
 mod table;
+mod whose;
 
 use std::sync::Arc;
 

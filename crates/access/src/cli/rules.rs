@@ -1,10 +1,10 @@
 //! Commands on mail Rules (`reference/cli.md` sections 5, 6 and 12).
 
-use angarium_accounts::{Actor, OperationError, RuleScope, Value};
+use angarium_accounts::{Actor, OperationError, Value};
 use angarium_objects::mail_rule::RuleChange;
 
 use super::arguments::Arguments;
-use super::{Cli, Outcome, data};
+use super::{Cli, Outcome, data, whose};
 
 pub(super) async fn run(
     cli: &Cli,
@@ -12,22 +12,8 @@ pub(super) async fn run(
     name: &str,
     arguments: &mut Arguments,
 ) -> Outcome {
-    let target = if name.contains("ACCOUNT") {
-        arguments.text("an account name")?
-    } else if name == "GETDOMAINMAILRULES" {
-        arguments.optional_domain()
-    } else if name.contains("DOMAIN") {
-        arguments.text("a domain name")?
-    } else {
-        String::new()
-    };
-    let scope = if name.contains("ACCOUNT") {
-        RuleScope::Account(&target)
-    } else if name.contains("DOMAIN") {
-        RuleScope::Domain(&target)
-    } else {
-        RuleScope::Server
-    };
+    let target = whose::named(name, arguments, name == "GETDOMAINMAILRULES")?;
+    let scope = whose::of(name, &target);
     if name.starts_with("GET") {
         arguments.end()?;
         return data(cli.accounts.mail_rules(actor, scope).await?);

@@ -1,19 +1,19 @@
 //! Alerts after log-in and in the middle of a session. Features: SYS-33, IMAP-09.
 
-use angarium_accounts::{Actor, AlertScope};
+use angarium_accounts::{Actor, Whose};
 
 use crate::client::World;
 
-async fn post(world: &World, scope: AlertScope<'_>, text: &str) {
+async fn post(world: &World, scope: Whose<'_>, text: &str) {
     world.context.accounts.post_alert(&Actor::console(), scope, text).await.unwrap();
 }
 
 #[tokio::test]
 async fn an_alert_is_told_after_log_in_and_once_for_each_account() {
     let world = World::new().await;
-    post(&world, AlertScope::Account("ann@test.example"), "for ann").await;
-    post(&world, AlertScope::Domain("test.example"), "for the domain").await;
-    post(&world, AlertScope::Server, "for all").await;
+    post(&world, Whose::Account("ann@test.example"), "for ann").await;
+    post(&world, Whose::Domain("test.example"), "for the domain").await;
+    post(&world, Whose::Server, "for all").await;
     let mut c = world.connect().await;
     let answer = c.ok("LOGIN ann x").await;
     for text in ["for ann", "for the domain", "for all"] {
@@ -36,12 +36,12 @@ async fn an_alert_reaches_an_open_session_at_once_also_in_idle() {
     let mut ann = world.inbox("ann", 1).await;
     ann.send("i IDLE\r\n").await;
     ann.until("+ ").await;
-    post(&world, AlertScope::Account("ann@test.example"), "while idling").await;
+    post(&world, Whose::Account("ann@test.example"), "while idling").await;
     assert_eq!(ann.line().await, "* OK [ALERT] while idling");
     ann.send("DONE\r\n").await;
     ann.answer("i").await;
     // Waiting without IDLE.
-    post(&world, AlertScope::Server, "to everybody").await;
+    post(&world, Whose::Server, "to everybody").await;
     assert_eq!(ann.line().await, "* OK [ALERT] to everybody");
     // A change of the account that is no alert tells nothing.
     let settings = [("RealName".to_owned(), "Ann".into())].into();
@@ -57,7 +57,7 @@ async fn an_alert_reaches_an_open_session_at_once_also_in_idle() {
 async fn a_session_that_is_told_is_one_of_several() {
     let world = World::new().await;
     let (mut one, mut two) = (world.login("ann").await, world.login("ann").await);
-    post(&world, AlertScope::Account("ann@test.example"), "once").await;
+    post(&world, Whose::Account("ann@test.example"), "once").await;
     let mut told = String::new();
     // Whichever takes it writes it in its own time.
     for _ in 0..200 {
@@ -87,9 +87,9 @@ async fn a_nearly_full_account_is_told_so_at_log_in() {
 async fn an_alert_is_utf_8_for_those_alone_who_enabled_it() {
     let world = World::new().await;
     let mut c = world.login("ann").await;
-    post(&world, AlertScope::Account("ann@test.example"), "caf\u{e9}").await;
+    post(&world, Whose::Account("ann@test.example"), "caf\u{e9}").await;
     assert_eq!(c.line().await, "* OK [ALERT] caf?");
     c.ok("ENABLE UTF8=ACCEPT").await;
-    post(&world, AlertScope::Account("ann@test.example"), "caf\u{e9}\r\n* BYE").await;
+    post(&world, Whose::Account("ann@test.example"), "caf\u{e9}\r\n* BYE").await;
     assert_eq!(c.line().await, "* OK [ALERT] caf\u{e9}  * BYE");
 }

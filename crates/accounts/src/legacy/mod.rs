@@ -1,5 +1,5 @@
 //! Legacy INBOX: an account's INBOX that is a text mailbox shared with other programs of the machine
-//! (`reference/mailboxes.md` section 3.4, decision 13).
+//! (`reference/mailboxes.md` section 3.4, decision 14).
 //!
 //! The file is the truth. The store keeps a mirror of it, so that everything that reads mail (views,
 //! searches, POP snapshots) works as with any mailbox and is never disturbed by what others do to

@@ -45,6 +45,14 @@ fn file_of(pattern: &str, name: &str) -> Option<PathBuf> {
 impl Accounts {
     /// The place of an account's legacy INBOX; nothing when its INBOX is an ordinary one.
     pub(super) async fn legacy_place(&self, id: AccountId) -> Result<Option<Place>, StoreError> {
+        // This is asked before every change of a mailbox: what most domains do not have comes first.
+        let Some(record) = self.account_record(id).await? else { return Ok(None) };
+        let Some(domain) = self.domain_facts(&record.domain).await? else { return Ok(None) };
+        let text = |key: &str| domain.effective.get(key).and_then(Value::as_str);
+        // Without a place the option is not available.
+        let Some(pattern) = text("ExternalINBOXPath").filter(|pattern| !pattern.is_empty()) else {
+            return Ok(None);
+        };
         let settings = match self.effective_settings(id).await {
             Ok(settings) => settings,
             Err(StoreError::NotFound(_)) => return Ok(None),
@@ -54,13 +62,6 @@ impl Accounts {
         if !on.is_some_and(|value| value.eq_ignore_ascii_case("YES")) {
             return Ok(None);
         }
-        let Some(record) = self.account_record(id).await? else { return Ok(None) };
-        let Some(domain) = self.domain_facts(&record.domain).await? else { return Ok(None) };
-        let text = |key: &str| domain.effective.get(key).and_then(Value::as_str);
-        // Without a place the option is not available.
-        let Some(pattern) = text("ExternalINBOXPath").filter(|pattern| !pattern.is_empty()) else {
-            return Ok(None);
-        };
         let Some(path) = file_of(pattern, &record.name) else {
             let text = format!("{pattern} is no place for the INBOX of {}", record.name);
             return Err(StoreError::Unavailable(text));

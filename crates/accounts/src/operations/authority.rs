@@ -137,6 +137,22 @@ impl Accounts {
         }
     }
 
+    /// The domain that a parameter names (`""` for one's own), for those who may look at what is
+    /// in it.
+    ///
+    /// # Errors
+    /// `AccessDenied`, or `UnknownDomain` for those who may look at all domains.
+    pub async fn readable_domain(
+        &self,
+        actor: &Actor,
+        domain: &str,
+    ) -> Result<Arc<Domain>, OperationError> {
+        let authority = self.authority(actor).await?;
+        let facts = self.named_domain(&authority, domain).await?;
+        self.need_read(&authority, &facts.record.name).await?;
+        Ok(facts)
+    }
+
     /// The full name that a parameter stands for, its domain by its own name.
     pub(crate) async fn full_name(
         &self,

@@ -147,9 +147,7 @@ impl Accounts {
         actor: &Actor,
         domain: &str,
     ) -> Result<Vec<String>, OperationError> {
-        let authority = self.authority(actor).await?;
-        let facts = self.named_domain(&authority, domain).await?;
-        self.need_read(&authority, &facts.record.name).await?;
+        let facts = self.readable_domain(actor, domain).await?;
         Ok(facts.record.aliases.clone())
     }
 
@@ -192,9 +190,7 @@ impl Accounts {
         domain: &str,
         part: Part,
     ) -> Result<Dictionary, OperationError> {
-        let authority = self.authority(actor).await?;
-        let facts = self.named_domain(&authority, domain).await?;
-        self.need_read(&authority, &facts.record.name).await?;
+        let facts = self.readable_domain(actor, domain).await?;
         Ok(part.of(&facts.record).clone())
     }
 
@@ -269,9 +265,7 @@ impl Accounts {
         actor: &Actor,
         domain: &str,
     ) -> Result<Dictionary, OperationError> {
-        let authority = self.authority(actor).await?;
-        let facts = self.named_domain(&authority, domain).await?;
-        self.need_read(&authority, &facts.record.name).await?;
+        let facts = self.readable_domain(actor, domain).await?;
         Ok(facts.effective.clone())
     }
 

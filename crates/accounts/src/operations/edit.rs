@@ -19,10 +19,10 @@ impl From<SettingError> for OperationError {
 
 /// Whether a dictionary is merged or replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum How {
-    /// UPDATE
+pub enum How {
+    /// UPDATE: laid over the old one; the string `default` removes a value.
     Merge,
-    /// SET
+    /// SET: the old one goes, but for what has commands of its own.
     Replace,
 }
 

@@ -70,9 +70,7 @@ impl Accounts {
         domain: &str,
         sort: Sort,
     ) -> Result<Vec<(String, DomainObject)>, OperationError> {
-        let authority = self.authority(actor).await?;
-        let facts = self.named_domain(&authority, domain).await?;
-        self.need_read(&authority, &facts.record.name).await?;
+        let facts = self.readable_domain(actor, domain).await?;
         self.plain_objects_where(&facts.record.name, |object| sort.is(object)).await
     }
 

@@ -102,10 +102,9 @@ impl Accounts {
         actor: &Actor,
         kept: Kept,
         settings: Dictionary,
-        merge: bool,
+        how: How,
     ) -> Result<(), OperationError> {
         self.need_for(actor, kept).await?;
-        let how = if merge { How::Merge } else { How::Replace };
         let module = kept.module();
         self.edit_dictionary(key(module), |old| {
             Ok(how.apply(Scope::of_module(module), old, &settings)?)

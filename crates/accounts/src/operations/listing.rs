@@ -60,9 +60,7 @@ impl Accounts {
         actor: &Actor,
         domain: &str,
     ) -> Result<Vec<(String, AccountKind)>, OperationError> {
-        let authority = self.authority(actor).await?;
-        let facts = self.named_domain(&authority, domain).await?;
-        self.need_read(&authority, &facts.record.name).await?;
+        let facts = self.readable_domain(actor, domain).await?;
         let mut all = Vec::new();
         self.each_account(&facts.record.name, |record| all.push((record.name, record.kind)))
             .await?;

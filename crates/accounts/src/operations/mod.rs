@@ -29,6 +29,7 @@ mod server;
 mod signing_keys;
 mod special_accounts;
 pub(crate) mod suspension;
+mod whose;
 
 use angarium_objects::value::Dictionary;
 use angarium_store::AccountKind;
@@ -38,14 +39,14 @@ pub use configuration::{
     ConfigurationChange, ConfigurationPage, ConfigurationParts, ConfigurationStep,
 };
 pub use describing::SettingsOf;
+pub use edit::How;
 pub use error::OperationError;
 pub(crate) use groups::MAX_MEMBERS;
 pub use import::{Imported, MAX_ROWS};
 pub use kept::Kept;
 pub use password_forms::PasswordForms;
-pub use preferences::{PreferenceChange, PreferenceScope};
 pub use protection::PROTECTION_MODULE;
-pub use rules::RuleScope;
+pub use whose::Whose;
 
 /// An account to be made.
 #[derive(Clone, Debug, Default)]

@@ -58,9 +58,7 @@ impl Accounts {
         actor: &Actor,
         domain: &str,
     ) -> Result<PasswordForms, OperationError> {
-        let authority = self.authority(actor).await?;
-        let facts = self.named_domain(&authority, domain).await?;
-        self.need_read(&authority, &facts.record.name).await?;
+        let facts = self.readable_domain(actor, domain).await?;
         let mut forms = PasswordForms::default();
         self.each_account(&facts.record.name, |record| {
             let stored = record.settings.get("Password").and_then(Value::as_str);

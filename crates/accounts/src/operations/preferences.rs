@@ -3,49 +3,23 @@
 //! here.
 
 use angarium_objects::rights::WEB_USER_SETTINGS;
-use angarium_objects::settings::{self, PREFERENCES, Scope};
+use angarium_objects::settings::{PREFERENCES, Scope};
 use angarium_objects::value::{Dictionary, Value};
 use angarium_store::SettingsKey;
 
 use super::OperationError;
 use super::edit::How;
+use super::whose::Whose;
 use crate::{Accounts, Actor};
-
-/// Whose preferences.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PreferenceScope<'a> {
-    /// An account's (`*` for one's own).
-    Account(&'a str),
-    /// The default ones of a domain (`""` for one's own).
-    Domain(&'a str),
-    /// The default ones of the server.
-    Server,
-}
-
-/// Whether new preferences are laid over the old ones or replace them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PreferenceChange {
-    /// UPDATE; the string `default` removes one.
-    Merge,
-    /// SET
-    Replace,
-}
 
 fn stored(settings: &Dictionary) -> Dictionary {
     settings.get(PREFERENCES).and_then(Value::as_dictionary).cloned().unwrap_or_default()
 }
 
 /// Preferences have no declarations: what is checked are the limits on keys and size.
-fn changed(
-    settings: &mut Dictionary,
-    how: PreferenceChange,
-    new: &Dictionary,
-) -> Result<(), OperationError> {
+fn changed(settings: &mut Dictionary, how: How, new: &Dictionary) -> Result<(), OperationError> {
     let old = stored(settings);
-    let all = match how {
-        PreferenceChange::Merge => settings::merge(Scope::Module, &old, new)?,
-        PreferenceChange::Replace => settings::replace(Scope::Module, new)?,
-    };
+    let all = how.apply(Scope::Module, &old, new)?;
     if all.is_empty() {
         settings.remove(PREFERENCES);
     } else {
@@ -64,19 +38,17 @@ impl Accounts {
     pub async fn preferences(
         &self,
         actor: &Actor,
-        scope: PreferenceScope<'_>,
+        scope: Whose<'_>,
     ) -> Result<Dictionary, OperationError> {
         match scope {
-            PreferenceScope::Account(name) => {
+            Whose::Account(name) => {
                 Ok(stored(&self.readable_account(actor, name).await?.1.settings))
             }
-            PreferenceScope::Domain(name) => {
-                let authority = self.authority(actor).await?;
-                let facts = self.named_domain(&authority, name).await?;
-                self.need_read(&authority, &facts.record.name).await?;
+            Whose::Domain(name) => {
+                let facts = self.readable_domain(actor, name).await?;
                 Ok(stored(&facts.record.account_defaults))
             }
-            PreferenceScope::Server => {
+            Whose::Server => {
                 self.authority(actor).await?.need_all_domains()?;
                 Ok(stored(&*self.dictionary(SettingsKey::AccountDefaults).await?))
             }
@@ -108,17 +80,17 @@ impl Accounts {
     pub async fn change_preferences(
         &self,
         actor: &Actor,
-        scope: PreferenceScope<'_>,
-        how: PreferenceChange,
+        scope: Whose<'_>,
+        how: How,
         new: Dictionary,
     ) -> Result<(), OperationError> {
         match scope {
-            PreferenceScope::Account(name) => {
+            Whose::Account(name) => {
                 let (_, record) = self.changeable_account(actor, name, WEB_USER_SETTINGS).await?;
                 self.edit_account(record.id, |record| changed(&mut record.settings, how, &new))
                     .await?;
             }
-            PreferenceScope::Domain(name) => {
+            Whose::Domain(name) => {
                 let authority = self.authority(actor).await?;
                 let facts = self.named_domain(&authority, name).await?;
                 let domain = &facts.record.name;
@@ -126,7 +98,7 @@ impl Accounts {
                 self.edit_domain(domain, |record| changed(&mut record.account_defaults, how, &new))
                     .await?;
             }
-            PreferenceScope::Server => {
+            Whose::Server => {
                 self.authority(actor).await?.need_all_domains()?;
                 self.edit_dictionary(SettingsKey::AccountDefaults, |old| {
                     let mut all = old.clone();

@@ -10,18 +10,8 @@ use angarium_store::{AccountRecord, SettingsKey};
 use super::OperationError;
 use super::authority::{Authority, allowed};
 use super::edit::How;
+use super::whose::Whose;
 use crate::{Accounts, Actor};
-
-/// Whose Rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RuleScope<'a> {
-    /// An account's (`*` for one's own).
-    Account(&'a str),
-    /// A domain's (`""` for one's own).
-    Domain(&'a str),
-    /// The server's.
-    Server,
-}
 
 fn stored(settings: &Dictionary) -> Value {
     settings.get(RULES).cloned().unwrap_or(Value::Array(Vec::new()))
@@ -82,23 +72,23 @@ impl Accounts {
     pub async fn mail_rules(
         &self,
         actor: &Actor,
-        scope: RuleScope<'_>,
+        scope: Whose<'_>,
     ) -> Result<Value, OperationError> {
         let authority = self.authority(actor).await?;
         match scope {
-            RuleScope::Account(name) => {
+            Whose::Account(name) => {
                 let record = self.named_account(&authority, name).await?;
                 if record.id != authority.account {
                     self.need_in_domain(&authority, &record.domain, RULES_ALLOWED).await?;
                 }
                 Ok(stored(&record.settings))
             }
-            RuleScope::Domain(name) => {
+            Whose::Domain(name) => {
                 let facts = self.named_domain(&authority, name).await?;
                 self.need_read(&authority, &facts.record.name).await?;
                 Ok(stored(&facts.record.settings))
             }
-            RuleScope::Server => {
+            Whose::Server => {
                 authority.need_server(SETTINGS)?;
                 Ok(stored(&*self.dictionary(SettingsKey::Server).await?))
             }
@@ -112,13 +102,13 @@ impl Accounts {
     pub async fn set_mail_rules(
         &self,
         actor: &Actor,
-        scope: RuleScope<'_>,
+        scope: Whose<'_>,
         rules: &Value,
     ) -> Result<(), OperationError> {
         let authority = self.authority(actor).await?;
         let read = || mail_rule::read_rules(rules).ok_or_else(no_rules);
         match scope {
-            RuleScope::Account(name) => {
+            Whose::Account(name) => {
                 let record = self.named_account(&authority, name).await?;
                 let level = self.rule_level(&authority, &record.domain, Some(&record)).await?;
                 let new = read()?;
@@ -129,7 +119,7 @@ impl Accounts {
                 })
                 .await?;
             }
-            RuleScope::Domain(name) => {
+            Whose::Domain(name) => {
                 let facts = self.named_domain(&authority, name).await?;
                 let level = self.rule_level(&authority, &facts.record.name, None).await?;
                 let new = read()?;
@@ -140,7 +130,7 @@ impl Accounts {
                 })
                 .await?;
             }
-            RuleScope::Server => {
+            Whose::Server => {
                 authority.need_server(SETTINGS)?;
                 let new = mail_rule::write_rules(&read()?);
                 let given = Dictionary::from([(RULES.to_owned(), new)]);

@@ -66,9 +66,7 @@ impl Accounts {
         actor: &Actor,
         domain: &str,
     ) -> Result<Vec<String>, OperationError> {
-        let authority = self.authority(actor).await?;
-        let facts = self.named_domain(&authority, domain).await?;
-        self.need_read(&authority, &facts.record.name).await?;
+        let facts = self.readable_domain(actor, domain).await?;
         let mut all = Vec::new();
         for name in self.store.directory.domains().await? {
             let Some(other) = self.domain_facts(&name).await? else { continue };

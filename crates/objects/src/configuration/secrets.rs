@@ -4,19 +4,6 @@
 use crate::settings::{Kind, Scope};
 use crate::value::{Dictionary, Value};
 
-/// Families in which a key may be declared.
-const SCOPES: [Scope; 9] = [
-    Scope::Account,
-    Scope::Domain,
-    Scope::Server,
-    Scope::Router,
-    Scope::Smtp,
-    Scope::Queue,
-    Scope::Local,
-    Scope::Pipe,
-    Scope::Protection,
-];
-
 /// True for a key whose value is a secret: passwords in any form, and what is named as a secret, in
 /// any case. Switches such as `UseAppPassword` are none.
 #[must_use]
@@ -27,7 +14,8 @@ pub fn is_secret(key: &str) -> bool {
     if !named {
         return false;
     }
-    let declared = SCOPES.iter().find_map(|scope| scope.find(key)).map(|setting| setting.kind);
+    let declared =
+        Scope::DECLARED.iter().find_map(|scope| scope.find(key)).map(|setting| setting.kind);
     !matches!(
         declared,
         Some(Kind::Boolean | Kind::Choice(_) | Kind::Number(..) | Kind::Count | Kind::Duration)

@@ -288,6 +288,19 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// The families that declare settings of their own.
+    pub const DECLARED: [Self; 9] = [
+        Self::Account,
+        Self::Domain,
+        Self::Server,
+        Self::Router,
+        Self::Smtp,
+        Self::Queue,
+        Self::Local,
+        Self::Pipe,
+        Self::Protection,
+    ];
+
     /// The family of a module's settings.
     #[must_use]
     pub fn of_module(name: &str) -> Self {

@@ -9,18 +9,7 @@ fn dictionary(text: &str) -> Dictionary {
 
 #[test]
 fn declarations_are_sorted_unique_and_their_defaults_are_legal() {
-    let scopes = [
-        Scope::Account,
-        Scope::Domain,
-        Scope::Server,
-        Scope::Router,
-        Scope::Smtp,
-        Scope::Queue,
-        Scope::Local,
-        Scope::Pipe,
-        Scope::Protection,
-    ];
-    for all in scopes.iter().flat_map(|scope| scope.lists()) {
+    for all in Scope::DECLARED.iter().flat_map(|scope| scope.lists()) {
         for pair in all.windows(2) {
             assert!(pair[0].key < pair[1].key, "{} before {}", pair[0].key, pair[1].key);
         }

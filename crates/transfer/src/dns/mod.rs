@@ -6,6 +6,7 @@
 //! an answer.
 
 mod resolver;
+mod silence;
 
 use std::net::IpAddr;
 

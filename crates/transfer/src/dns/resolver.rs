@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
@@ -13,6 +13,7 @@ use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 
+use super::silence::Silence;
 use super::{Answer, DnsError, Found, MAX_RECORDS, Mx, Srv, Tlsa, reverse_name};
 
 /// Answers kept.
@@ -40,6 +41,7 @@ struct Current {
     resolver: TokioResolver,
     /// Grows with every change of the options.
     edition: u64,
+    silence: Silence,
 }
 
 fn build(options: &DnsOptions) -> Result<TokioResolver, String> {
@@ -61,7 +63,8 @@ impl Dns {
     /// What is wrong with the options or the system's own settings, for people.
     pub fn new(options: &DnsOptions) -> Result<Self, String> {
         let (options, resolver) = (options.clone(), build(options)?);
-        Ok(Self { current: Arc::new(RwLock::new(Current { options, resolver, edition: 0 })) })
+        let current = Current { options, resolver, edition: 0, silence: Silence::default() };
+        Ok(Self { current: Arc::new(RwLock::new(current)) })
     }
 
     /// Goes on with other options, if they are others. What was kept of answers is forgotten then.
@@ -75,7 +78,7 @@ impl Dns {
         let (options, resolver) = (options.clone(), build(options)?);
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let edition = current.edition.wrapping_add(1);
-        *current = Current { options, resolver, edition };
+        *current = Current { options, resolver, edition, silence: Silence::default() };
         Ok(())
     }
 
@@ -84,6 +87,20 @@ impl Dns {
     #[must_use]
     pub fn edition(&self) -> u64 {
         self.current.read().unwrap_or_else(PoisonError::into_inner).edition
+    }
+
+    /// True while the name servers are known not to answer: who could go on without an answer
+    /// should not wait for one.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.silence.lasts(Instant::now())
+    }
+
+    /// Notes that an answer came, whatever it was, or that somebody waited in vain.
+    pub fn note_wait(&self, answered: bool) {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.silence.note(answered, Instant::now());
     }
 
     /// The resolver itself as it is now, for the library that checks who sent a message. Cheap;

@@ -15,7 +15,10 @@ use angarium_accounts::{
 };
 use angarium_store::Store;
 use angarium_store::faulty::{self, Plan};
-use angarium_transfer::{ConnectionInfo, DequeuerOptions, ReceiverSettings, Transfer, serve};
+use angarium_transfer::dns::{Dns, DnsOptions};
+use angarium_transfer::{
+    ConnectionInfo, DequeuerOptions, ReceiverSettings, Sending, SendingOptions, Transfer, serve,
+};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -50,6 +53,18 @@ impl House {
     pub async fn new() -> Self {
         Self::started(Dictionary::new(), |accounts| {
             Transfer::start(accounts, DequeuerOptions::default())
+        })
+        .await
+    }
+
+    /// As `new`, with these settings of module SMTP, and mail sent outside. The resolver it begins
+    /// with answers nothing: the settings name the one that is asked.
+    pub async fn sending(smtp: Dictionary, options: &SendingOptions) -> Self {
+        Self::started(smtp, |accounts| {
+            let nowhere = vec!["127.0.0.1:9".parse().unwrap()];
+            let dns = Dns::new(&DnsOptions { servers: nowhere, ..DnsOptions::default() }).unwrap();
+            let sending = Sending::new(accounts.clone(), dns, options).unwrap();
+            Transfer::start_sending(accounts, DequeuerOptions::default(), Some(sending))
         })
         .await
     }
