@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use crate::date_filter::DateFilter;
 use crate::error::{MoveError, Result};
-use crate::journal::{BoxKey, Earlier, Journal};
+use crate::journal::{BoxKey, Journal, MailboxJournal, Sent};
 use crate::plan::Planned;
 use crate::progress::Progress;
 use crate::report::{FailedMessage, MailboxReport};
@@ -32,7 +32,7 @@ pub(crate) struct CopyStyle {
 pub(crate) struct Work<'a> {
     pub(crate) source: &'a mut Session,
     pub(crate) target: &'a mut Session,
-    pub(crate) journal: &'a mut Journal,
+    pub(crate) journal: &'a Journal,
     pub(crate) progress: &'a mut Progress,
     pub(crate) style: &'a CopyStyle,
 }
@@ -109,13 +109,13 @@ impl Work<'_> {
             target: planned.target.clone(),
             target_validity: validity,
         };
-        let mut known = self.journal.begin(key, next)?;
+        let mut known = self.journal.begin(key)?;
         let mut first = 1;
         while first <= selected.exists {
             let last = selected.exists.min(first.saturating_add(source::WINDOW - 1));
             let metas = source::list(self.source, first, last).await?;
             report.found += metas.len() as u64;
-            self.window(planned, &metas, &mut known, report, confirmed).await?;
+            self.window(planned, &metas, &mut known, next, report, confirmed).await?;
             first = last + 1;
         }
         Ok(())
@@ -125,7 +125,8 @@ impl Work<'_> {
         &mut self,
         planned: &Planned,
         metas: &[Meta],
-        known: &mut Earlier,
+        known: &mut MailboxJournal,
+        floor: u32,
         report: &mut MailboxReport,
         confirmed: &mut Vec<u32>,
     ) -> Result<()> {
@@ -133,36 +134,38 @@ impl Work<'_> {
         for (index, meta) in metas.iter().enumerate() {
             if !self.style.filter.takes((!meta.date.is_empty()).then_some(&*meta.date)) {
                 report.filtered += 1;
-            } else if known.confirmed.contains_key(&meta.uid) {
+            } else if known.pairs().contains(meta.uid) {
                 report.already_there += 1;
             } else {
                 wanted.push(index);
             }
         }
-        if let Some(first) = known.first
-            && !wanted.is_empty()
-        {
+        if !wanted.is_empty() {
             let before = wanted.len();
-            self.leave_out_found(planned, metas, &mut wanted, known, first).await?;
+            self.leave_out_found(planned, metas, &mut wanted, known).await?;
             report.already_there += (before - wanted.len()) as u64;
         }
         self.progress.passed_over((metas.len() - wanted.len()) as u64);
-        let outcome = self.pass(planned, metas, &wanted, self.style.by_one).await?;
+        let mut sending: Vec<u32> =
+            wanted.iter().filter_map(|i| metas.get(*i)).map(|m| m.uid).collect();
+        sending.sort_unstable();
+        known.intend(&sending, floor)?;
+        let outcome = self.pass(planned, metas, &wanted, known, self.style.by_one).await?;
         let mut done = outcome.done;
         let again: Vec<usize> = outcome.failed.iter().map(|(index, _)| *index).collect();
         if !again.is_empty() {
             // A batch falls as a whole: one by one shows which message it was.
-            let outcome = self.pass(planned, metas, &again, true).await?;
+            let outcome = self.pass(planned, metas, &again, known, true).await?;
             done.extend(outcome.done);
             report.failed.extend(outcome.failed.into_iter().filter_map(|(index, reason)| {
                 metas.get(index).map(|m| FailedMessage { uid: m.uid, reason })
             }));
         }
+        known.sure()?;
         report.copied += done.len() as u64;
         report.bytes += done.iter().filter_map(|(i, _)| metas.get(*i)).map(|m| m.size).sum::<u64>();
         if self.style.delete {
-            let at_target =
-                metas.iter().map(|m| m.uid).filter(|uid| known.confirmed.contains_key(uid));
+            let at_target = metas.iter().map(|m| m.uid).filter(|uid| known.pairs().contains(*uid));
             confirmed.extend(at_target);
             confirmed.extend(done.iter().filter_map(|(i, _)| metas.get(*i)).map(|m| m.uid));
         }
@@ -174,22 +177,35 @@ impl Work<'_> {
         planned: &Planned,
         metas: &[Meta],
         wanted: &mut Vec<usize>,
-        known: &mut Earlier,
-        first: u32,
+        known: &mut MailboxJournal,
     ) -> Result<()> {
-        let todo: Vec<Meta> = wanted.iter().filter_map(|i| metas.get(*i).cloned()).collect();
+        let Some(doubt) = known.doubt() else { return Ok(()) };
+        let doubted = |m: &&Meta| match &doubt.sent {
+            Sent::Any => true,
+            Sent::These(uids) => uids.binary_search(&m.uid).is_ok(),
+        };
+        let todo: Vec<Meta> =
+            wanted.iter().filter_map(|i| metas.get(*i)).filter(doubted).cloned().collect();
+        if todo.is_empty() {
+            return Ok(());
+        }
         let pairs = resume::found_at_target(
             self.source,
             self.target,
             &planned.target_wire,
             &todo,
-            &known.confirmed,
-            first,
+            known.pairs(),
+            doubt.floor,
         )
         .await?;
-        self.journal.confirmed(&pairs)?;
-        known.confirmed.extend(pairs);
-        wanted.retain(|i| metas.get(*i).is_none_or(|m| !known.confirmed.contains_key(&m.uid)));
+        let flags: std::collections::HashMap<u32, &str> =
+            todo.iter().map(|m| (m.uid, &*m.flags)).collect();
+        let pairs: Vec<(u32, u32, &str)> = pairs
+            .into_iter()
+            .map(|(uid, there)| (uid, there, flags.get(&uid).copied().unwrap_or_default()))
+            .collect();
+        known.confirmed(&pairs)?;
+        wanted.retain(|i| metas.get(*i).is_none_or(|m| !known.pairs().contains(m.uid)));
         Ok(())
     }
 
@@ -199,6 +215,7 @@ impl Work<'_> {
         planned: &Planned,
         metas: &[Meta],
         wanted: &[usize],
+        known: &mut MailboxJournal,
         by_one: bool,
     ) -> Result<Outcome> {
         if wanted.is_empty() {
@@ -211,15 +228,18 @@ impl Work<'_> {
             fold_at: self.style.fold_at,
         };
         let (pieces, queue) = mpsc::channel(PIECES_AHEAD);
-        let (journal, progress) = (&mut *self.journal, &mut *self.progress);
+        let progress = &mut *self.progress;
         let mut told = |done: &[(usize, Option<u32>)], _validity: Option<u32>| {
-            let pairs: Vec<(u32, u32)> = done
+            let pairs: Vec<(u32, u32, &str)> = done
                 .iter()
-                .filter_map(|(index, uid)| Some((metas.get(*index)?.uid, uid.unwrap_or(0))))
+                .filter_map(|(index, uid)| {
+                    let meta = metas.get(*index)?;
+                    Some((meta.uid, uid.unwrap_or(0), &*meta.flags))
+                })
                 .collect();
             let bytes = done.iter().filter_map(|(i, _)| metas.get(*i)).map(|m| m.size).sum();
             progress.copied(done.len() as u64, bytes);
-            journal.confirmed(&pairs)
+            known.confirmed(&pairs)
         };
         let reading = source::stream(self.source, metas, wanted, fetch, pieces);
         let writing = target::append_all(self.target, metas, &append, queue, &mut told);

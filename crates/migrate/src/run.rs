@@ -51,7 +51,7 @@ impl Move {
     /// What ends the run; messages and mailboxes that could not be copied are in the report.
     pub async fn run(&self) -> Result<MoveReport> {
         let mut progress = Progress::new(self.show);
-        let mut journal = match &self.keeping.journal {
+        let journal = match &self.keeping.journal {
             Some(path) => Journal::open(path)?,
             None => Journal::none(),
         };
@@ -71,7 +71,7 @@ impl Move {
             let mut work = Work {
                 source: &mut source,
                 target: &mut target,
-                journal: &mut journal,
+                journal: &journal,
                 progress: &mut progress,
                 style: &style,
             };
