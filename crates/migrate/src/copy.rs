@@ -2,21 +2,20 @@
 //! one server into the other, try refused messages once more alone, note everything.
 
 use angarium_imap::client::write;
-use tokio::sync::mpsc;
 
 use crate::date_filter::DateFilter;
 use crate::error::{MoveError, Result};
 use crate::journal::{BoxKey, Journal, MailboxJournal, Sent};
+use crate::lanes::carry::{Load, carry};
+use crate::lanes::hands::Hands;
+use crate::lanes::prepare::Ready;
 use crate::plan::Planned;
 use crate::progress::Progress;
 use crate::report::{FailedMessage, MailboxReport};
 use crate::resume;
 use crate::session::Session;
 use crate::source::{self, FetchStyle, Meta, Selected};
-use crate::target::{self, AppendStyle, Outcome};
-
-/// Pieces between reader and writer; times the read size this bounds what is in memory.
-const PIECES_AHEAD: usize = 96;
+use crate::target::Outcome;
 
 /// How mailboxes are copied in this run.
 #[derive(Clone, Debug)]
@@ -35,6 +34,10 @@ pub(crate) struct Work<'a> {
     pub(crate) journal: &'a Journal,
     pub(crate) progress: &'a mut Progress,
     pub(crate) style: &'a CopyStyle,
+    /// What all lanes share.
+    pub(crate) hands: &'a Hands,
+    /// What is known of the mailbox already; nothing after a connection was lost.
+    pub(crate) ready: &'a Ready,
 }
 
 impl Work<'_> {
@@ -45,7 +48,14 @@ impl Work<'_> {
             target: planned.target.clone(),
             ..MailboxReport::default()
         };
-        if let Err(reason) = self.create(planned).await? {
+        if let Some(reason) = &self.ready.error {
+            report.error = Some(reason.clone());
+            return Ok(report);
+        }
+        if self.ready.target.is_none()
+            && planned.selectable
+            && let Err(reason) = self.create(planned).await?
+        {
             report.error = Some(reason);
             return Ok(report);
         }
@@ -102,7 +112,10 @@ impl Work<'_> {
         report: &mut MailboxReport,
         confirmed: &mut Vec<u32>,
     ) -> Result<()> {
-        let (validity, next) = target_state(self.target, planned).await?;
+        let (validity, next) = match self.ready.target {
+            Some(state) => (state.uid_validity, state.uid_next.unwrap_or(1)),
+            None => target_state(self.target, planned).await?,
+        };
         let key = BoxKey {
             source: planned.source.clone(),
             source_validity: selected.uid_validity,
@@ -115,7 +128,8 @@ impl Work<'_> {
             let last = selected.exists.min(first.saturating_add(source::WINDOW - 1));
             let metas = source::list(self.source, first, last).await?;
             report.found += metas.len() as u64;
-            self.window(planned, &metas, &mut known, next, report, confirmed).await?;
+            let validity = selected.uid_validity;
+            self.window(planned, &metas, validity, &mut known, next, report, confirmed).await?;
             first = last + 1;
         }
         Ok(())
@@ -125,6 +139,7 @@ impl Work<'_> {
         &mut self,
         planned: &Planned,
         metas: &[Meta],
+        validity: u32,
         known: &mut MailboxJournal,
         floor: u32,
         report: &mut MailboxReport,
@@ -150,17 +165,13 @@ impl Work<'_> {
             wanted.iter().filter_map(|i| metas.get(*i)).map(|m| m.uid).collect();
         sending.sort_unstable();
         known.intend(&sending, floor)?;
-        let outcome = self.pass(planned, metas, &wanted, known, self.style.by_one).await?;
-        let mut done = outcome.done;
-        let again: Vec<usize> = outcome.failed.iter().map(|(index, _)| *index).collect();
-        if !again.is_empty() {
-            // A batch falls as a whole: one by one shows which message it was.
-            let outcome = self.pass(planned, metas, &again, known, true).await?;
-            done.extend(outcome.done);
-            report.failed.extend(outcome.failed.into_iter().filter_map(|(index, reason)| {
-                metas.get(index).map(|m| FailedMessage { uid: m.uid, reason })
-            }));
-        }
+        let load = Load { planned, validity, metas, wanted: &wanted, style: self.style };
+        let outcome = self.carry(&load, known).await?;
+        let done = outcome.done;
+        report.filtered += outcome.left_out.len() as u64;
+        report.failed.extend(outcome.failed.into_iter().filter_map(|(index, reason)| {
+            metas.get(index).map(|m| FailedMessage { uid: m.uid, reason })
+        }));
         known.sure()?;
         report.copied += done.len() as u64;
         report.bytes += done.iter().filter_map(|(i, _)| metas.get(*i)).map(|m| m.size).sum::<u64>();
@@ -209,43 +220,21 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// One pass over `wanted`: everything streamed, what was refused reported.
-    async fn pass(
-        &mut self,
-        planned: &Planned,
-        metas: &[Meta],
-        wanted: &[usize],
-        known: &mut MailboxJournal,
-        by_one: bool,
-    ) -> Result<Outcome> {
-        if wanted.is_empty() {
-            return Ok(Outcome::default());
-        }
-        let fetch = FetchStyle { by_one: by_one && self.style.by_one, ..self.style.fetch };
-        let append = AppendStyle {
-            mailbox: planned.target_wire.clone(),
-            by_one,
-            fold_at: self.style.fold_at,
-        };
-        let (pieces, queue) = mpsc::channel(PIECES_AHEAD);
+    async fn carry(&mut self, load: &Load<'_>, known: &mut MailboxJournal) -> Result<Outcome> {
         let progress = &mut *self.progress;
         let mut told = |done: &[(usize, Option<u32>)], _validity: Option<u32>| {
             let pairs: Vec<(u32, u32, &str)> = done
                 .iter()
                 .filter_map(|(index, uid)| {
-                    let meta = metas.get(*index)?;
+                    let meta = load.metas.get(*index)?;
                     Some((meta.uid, uid.unwrap_or(0), &*meta.flags))
                 })
                 .collect();
-            let bytes = done.iter().filter_map(|(i, _)| metas.get(*i)).map(|m| m.size).sum();
+            let bytes = done.iter().filter_map(|(i, _)| load.metas.get(*i)).map(|m| m.size).sum();
             progress.copied(done.len() as u64, bytes);
             known.confirmed(&pairs)
         };
-        let reading = source::stream(self.source, metas, wanted, fetch, pieces);
-        let writing = target::append_all(self.target, metas, &append, queue, &mut told);
-        // Whichever breaks first ends both and is the cause that is told.
-        let ((), outcome) = tokio::try_join!(reading, writing)?;
-        Ok(outcome)
+        carry(self.source, self.target, self.hands, load, &mut told).await
     }
 
     /// Deletes at the old server what the new one has confirmed, and nothing else: the mailbox is
