@@ -2,21 +2,20 @@
 //! one server into the other, try refused messages once more alone, note everything.
 
 use angarium_imap::client::write;
-use tokio::sync::mpsc;
 
 use crate::date_filter::DateFilter;
 use crate::error::{MoveError, Result};
-use crate::journal::{BoxKey, Earlier, Journal};
+use crate::journal::{BoxKey, Journal, MailboxJournal, Sent};
+use crate::lanes::carry::{Load, carry};
+use crate::lanes::hands::Hands;
+use crate::lanes::prepare::Ready;
 use crate::plan::Planned;
 use crate::progress::Progress;
 use crate::report::{FailedMessage, MailboxReport};
 use crate::resume;
 use crate::session::Session;
 use crate::source::{self, FetchStyle, Meta, Selected};
-use crate::target::{self, AppendStyle, Outcome};
-
-/// Pieces between reader and writer; times the read size this bounds what is in memory.
-const PIECES_AHEAD: usize = 96;
+use crate::target::Outcome;
 
 /// How mailboxes are copied in this run.
 #[derive(Clone, Debug)]
@@ -32,9 +31,13 @@ pub(crate) struct CopyStyle {
 pub(crate) struct Work<'a> {
     pub(crate) source: &'a mut Session,
     pub(crate) target: &'a mut Session,
-    pub(crate) journal: &'a mut Journal,
+    pub(crate) journal: &'a Journal,
     pub(crate) progress: &'a mut Progress,
     pub(crate) style: &'a CopyStyle,
+    /// What all lanes share.
+    pub(crate) hands: &'a Hands,
+    /// What is known of the mailbox already; nothing after a connection was lost.
+    pub(crate) ready: &'a Ready,
 }
 
 impl Work<'_> {
@@ -45,7 +48,14 @@ impl Work<'_> {
             target: planned.target.clone(),
             ..MailboxReport::default()
         };
-        if let Err(reason) = self.create(planned).await? {
+        if let Some(reason) = &self.ready.error {
+            report.error = Some(reason.clone());
+            return Ok(report);
+        }
+        if self.ready.target.is_none()
+            && planned.selectable
+            && let Err(reason) = self.create(planned).await?
+        {
             report.error = Some(reason);
             return Ok(report);
         }
@@ -102,20 +112,24 @@ impl Work<'_> {
         report: &mut MailboxReport,
         confirmed: &mut Vec<u32>,
     ) -> Result<()> {
-        let (validity, next) = target_state(self.target, planned).await?;
+        let (validity, next) = match self.ready.target {
+            Some(state) => (state.uid_validity, state.uid_next.unwrap_or(1)),
+            None => target_state(self.target, planned).await?,
+        };
         let key = BoxKey {
             source: planned.source.clone(),
             source_validity: selected.uid_validity,
             target: planned.target.clone(),
             target_validity: validity,
         };
-        let mut known = self.journal.begin(key, next)?;
+        let mut known = self.journal.begin(key)?;
         let mut first = 1;
         while first <= selected.exists {
             let last = selected.exists.min(first.saturating_add(source::WINDOW - 1));
             let metas = source::list(self.source, first, last).await?;
             report.found += metas.len() as u64;
-            self.window(planned, &metas, &mut known, report, confirmed).await?;
+            let validity = selected.uid_validity;
+            self.window(planned, &metas, validity, &mut known, next, report, confirmed).await?;
             first = last + 1;
         }
         Ok(())
@@ -125,7 +139,9 @@ impl Work<'_> {
         &mut self,
         planned: &Planned,
         metas: &[Meta],
-        known: &mut Earlier,
+        validity: u32,
+        known: &mut MailboxJournal,
+        floor: u32,
         report: &mut MailboxReport,
         confirmed: &mut Vec<u32>,
     ) -> Result<()> {
@@ -133,36 +149,34 @@ impl Work<'_> {
         for (index, meta) in metas.iter().enumerate() {
             if !self.style.filter.takes((!meta.date.is_empty()).then_some(&*meta.date)) {
                 report.filtered += 1;
-            } else if known.confirmed.contains_key(&meta.uid) {
+            } else if known.pairs().contains(meta.uid) {
                 report.already_there += 1;
             } else {
                 wanted.push(index);
             }
         }
-        if let Some(first) = known.first
-            && !wanted.is_empty()
-        {
+        if !wanted.is_empty() {
             let before = wanted.len();
-            self.leave_out_found(planned, metas, &mut wanted, known, first).await?;
+            self.leave_out_found(planned, metas, &mut wanted, known).await?;
             report.already_there += (before - wanted.len()) as u64;
         }
         self.progress.passed_over((metas.len() - wanted.len()) as u64);
-        let outcome = self.pass(planned, metas, &wanted, self.style.by_one).await?;
-        let mut done = outcome.done;
-        let again: Vec<usize> = outcome.failed.iter().map(|(index, _)| *index).collect();
-        if !again.is_empty() {
-            // A batch falls as a whole: one by one shows which message it was.
-            let outcome = self.pass(planned, metas, &again, true).await?;
-            done.extend(outcome.done);
-            report.failed.extend(outcome.failed.into_iter().filter_map(|(index, reason)| {
-                metas.get(index).map(|m| FailedMessage { uid: m.uid, reason })
-            }));
-        }
+        let mut sending: Vec<u32> =
+            wanted.iter().filter_map(|i| metas.get(*i)).map(|m| m.uid).collect();
+        sending.sort_unstable();
+        known.intend(&sending, floor)?;
+        let load = Load { planned, validity, metas, wanted: &wanted, style: self.style };
+        let outcome = self.carry(&load, known).await?;
+        let done = outcome.done;
+        report.filtered += outcome.left_out.len() as u64;
+        report.failed.extend(outcome.failed.into_iter().filter_map(|(index, reason)| {
+            metas.get(index).map(|m| FailedMessage { uid: m.uid, reason })
+        }));
+        known.sure()?;
         report.copied += done.len() as u64;
         report.bytes += done.iter().filter_map(|(i, _)| metas.get(*i)).map(|m| m.size).sum::<u64>();
         if self.style.delete {
-            let at_target =
-                metas.iter().map(|m| m.uid).filter(|uid| known.confirmed.contains_key(uid));
+            let at_target = metas.iter().map(|m| m.uid).filter(|uid| known.pairs().contains(*uid));
             confirmed.extend(at_target);
             confirmed.extend(done.iter().filter_map(|(i, _)| metas.get(*i)).map(|m| m.uid));
         }
@@ -174,58 +188,53 @@ impl Work<'_> {
         planned: &Planned,
         metas: &[Meta],
         wanted: &mut Vec<usize>,
-        known: &mut Earlier,
-        first: u32,
+        known: &mut MailboxJournal,
     ) -> Result<()> {
-        let todo: Vec<Meta> = wanted.iter().filter_map(|i| metas.get(*i).cloned()).collect();
+        let Some(doubt) = known.doubt() else { return Ok(()) };
+        let doubted = |m: &&Meta| match &doubt.sent {
+            Sent::Any => true,
+            Sent::These(uids) => uids.binary_search(&m.uid).is_ok(),
+        };
+        let todo: Vec<Meta> =
+            wanted.iter().filter_map(|i| metas.get(*i)).filter(doubted).cloned().collect();
+        if todo.is_empty() {
+            return Ok(());
+        }
         let pairs = resume::found_at_target(
             self.source,
             self.target,
             &planned.target_wire,
             &todo,
-            &known.confirmed,
-            first,
+            known.pairs(),
+            doubt.floor,
         )
         .await?;
-        self.journal.confirmed(&pairs)?;
-        known.confirmed.extend(pairs);
-        wanted.retain(|i| metas.get(*i).is_none_or(|m| !known.confirmed.contains_key(&m.uid)));
+        let flags: std::collections::HashMap<u32, &str> =
+            todo.iter().map(|m| (m.uid, &*m.flags)).collect();
+        let pairs: Vec<(u32, u32, &str)> = pairs
+            .into_iter()
+            .map(|(uid, there)| (uid, there, flags.get(&uid).copied().unwrap_or_default()))
+            .collect();
+        known.confirmed(&pairs)?;
+        wanted.retain(|i| metas.get(*i).is_none_or(|m| !known.pairs().contains(m.uid)));
         Ok(())
     }
 
-    /// One pass over `wanted`: everything streamed, what was refused reported.
-    async fn pass(
-        &mut self,
-        planned: &Planned,
-        metas: &[Meta],
-        wanted: &[usize],
-        by_one: bool,
-    ) -> Result<Outcome> {
-        if wanted.is_empty() {
-            return Ok(Outcome::default());
-        }
-        let fetch = FetchStyle { by_one: by_one && self.style.by_one, ..self.style.fetch };
-        let append = AppendStyle {
-            mailbox: planned.target_wire.clone(),
-            by_one,
-            fold_at: self.style.fold_at,
-        };
-        let (pieces, queue) = mpsc::channel(PIECES_AHEAD);
-        let (journal, progress) = (&mut *self.journal, &mut *self.progress);
+    async fn carry(&mut self, load: &Load<'_>, known: &mut MailboxJournal) -> Result<Outcome> {
+        let progress = &mut *self.progress;
         let mut told = |done: &[(usize, Option<u32>)], _validity: Option<u32>| {
-            let pairs: Vec<(u32, u32)> = done
+            let pairs: Vec<(u32, u32, &str)> = done
                 .iter()
-                .filter_map(|(index, uid)| Some((metas.get(*index)?.uid, uid.unwrap_or(0))))
+                .filter_map(|(index, uid)| {
+                    let meta = load.metas.get(*index)?;
+                    Some((meta.uid, uid.unwrap_or(0), &*meta.flags))
+                })
                 .collect();
-            let bytes = done.iter().filter_map(|(i, _)| metas.get(*i)).map(|m| m.size).sum();
+            let bytes = done.iter().filter_map(|(i, _)| load.metas.get(*i)).map(|m| m.size).sum();
             progress.copied(done.len() as u64, bytes);
-            journal.confirmed(&pairs)
+            known.confirmed(&pairs)
         };
-        let reading = source::stream(self.source, metas, wanted, fetch, pieces);
-        let writing = target::append_all(self.target, metas, &append, queue, &mut told);
-        // Whichever breaks first ends both and is the cause that is told.
-        let ((), outcome) = tokio::try_join!(reading, writing)?;
-        Ok(outcome)
+        carry(self.source, self.target, self.hands, load, &mut told).await
     }
 
     /// Deletes at the old server what the new one has confirmed, and nothing else: the mailbox is

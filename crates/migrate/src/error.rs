@@ -65,6 +65,14 @@ pub enum MoveError {
         /// The server's words.
         reason: String,
     },
+    /// *Later*: stopped on purpose until a moment (seconds, UTC); run the same command again then.
+    #[error("{reason}; run the same command again after {}", crate::lanes::limits::moment(*until))]
+    Parked {
+        /// Seconds since 1970.
+        until: u64,
+        /// Why.
+        reason: String,
+    },
     /// *Later*: a local file could not be read or written.
     #[error("{path}: {reason}")]
     File {
@@ -85,6 +93,7 @@ impl MoveError {
             Self::Connect { side: Side::Target, .. } | Self::Login { side: Side::Target, .. } => 3,
             Self::Refused { .. } => 4,
             Self::Lost { .. } => 5,
+            Self::Parked { .. } => 6,
         }
     }
 }

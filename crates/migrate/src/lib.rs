@@ -16,6 +16,7 @@ mod unverified;
 pub mod date_filter;
 pub mod endpoint;
 pub mod error;
+pub mod lanes;
 pub mod long_lines;
 pub mod move_imap_mail;
 pub mod names;

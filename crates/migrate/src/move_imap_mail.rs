@@ -12,6 +12,7 @@ use crate::options::pace::PaceOptions;
 use crate::options::proof::ProofOptions;
 use crate::options::selection::SelectionOptions;
 use crate::options::sides::{SideNames, SideOptions};
+use crate::progress::LiveCounts;
 use crate::run::Move;
 
 /// Copies an account from one IMAP server to another: mailboxes, messages with flags and dates,
@@ -21,7 +22,8 @@ use crate::run::Move;
 #[command(
     after_help = "Exit codes: 0 all done; 1 wrong usage; 2 the old server cannot be reached \
 or refuses the login; 3 the new server likewise; 4 done, but some messages or mailboxes were not \
-copied or --verify found differences; 5 a connection was lost (run it again); 130 interrupted.\n\
+copied or --verify found differences; 5 a connection was lost (run it again); 6 stopped until a \
+moment that is said (run it again then); 130 interrupted.\n\
 A password given as - is taken from --oldPasswordFile/--newPasswordFile, from the environment \
 (ANGARIUM_OLD_PASSWORD, ANGARIUM_NEW_PASSWORD) or from a line of standard input (the old one \
 first). On the command line other users of the machine can see it."
@@ -177,7 +179,8 @@ impl Arguments {
             self.sides.proxy_auth
         );
         let keeping = self.keeping.keeping(&what)?;
-        Ok(Move { sides, choice, pace, keeping, show: self.proof.show() })
+        let counts = LiveCounts::default();
+        Ok(Move { sides, choice, pace, keeping, show: self.proof.show(), counts })
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use tokio::sync::mpsc;
 
 use crate::error::Result;
+use crate::journal::Pairs;
 use crate::session::Session;
 use crate::source::{self, FetchStyle, Meta, Piece};
 
@@ -20,17 +21,21 @@ pub(crate) async fn found_at_target(
     target: &mut Session,
     target_wire: &[u8],
     todo: &[Meta],
-    journal: &HashMap<u32, u32>,
+    journal: &Pairs,
     first_uid: u32,
 ) -> Result<Vec<(u32, u32)>> {
     let selected = source::select(target, target_wire, false).await?;
-    let known: std::collections::HashSet<u32> = journal.values().copied().collect();
+    let known = journal.targets();
     let mut unknown = Vec::new();
     let mut first = 1;
     while first <= selected.exists {
         let last = selected.exists.min(first + source::WINDOW - 1);
         let metas = source::list(target, first, last).await?;
-        unknown.extend(metas.into_iter().filter(|m| m.uid >= first_uid && !known.contains(&m.uid)));
+        unknown.extend(
+            metas
+                .into_iter()
+                .filter(|m| m.uid >= first_uid && known.binary_search(&m.uid).is_err()),
+        );
         first = last + 1;
     }
     if unknown.is_empty() || unknown.len() > MOST_UNKNOWN {

@@ -2,18 +2,23 @@
 //! verification. The Move programs differ only in how they come to a [`Move`].
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use angarium_imap::client::Untagged;
 
-use crate::copy::{CopyStyle, Work};
+use crate::copy::CopyStyle;
 use crate::error::{Result, Side};
 use crate::journal::Journal;
+use crate::lanes::hands::Hands;
+use crate::lanes::limits::Daily;
+use crate::lanes::prepare::prepare;
+use crate::lanes::{self, Crew, pipeline};
 use crate::options::keeping::Keeping;
 use crate::options::pace::Pace;
 use crate::options::selection::Choice;
 use crate::options::sides::Sides;
 use crate::plan::{self, Plan};
-use crate::progress::{Progress, Show};
+use crate::progress::{LiveCounts, Progress, Show};
 use crate::report::MoveReport;
 use crate::session::Session;
 use crate::source::FetchStyle;
@@ -32,6 +37,8 @@ pub struct Move {
     pub keeping: Keeping,
     /// What a person sees.
     pub show: Show,
+    /// Where the run's numbers can be read while it works.
+    pub counts: LiveCounts,
 }
 
 impl Move {
@@ -40,9 +47,9 @@ impl Move {
         let (to, whom) = &self.sides.target;
         let source = Box::pin(Session::open(Side::Source, from, who, self.pace.timeout));
         let target = Box::pin(Session::open(Side::Target, to, whom, self.pace.timeout));
-        // One after the other, so that the exit code names the old server when both are wrong.
-        let source = source.await?;
-        Ok((source, target.await?))
+        // Both at once; when both are wrong the exit code names the old server.
+        let (source, target) = tokio::join!(source, target);
+        Ok((source?, target?))
     }
 
     /// Copies the account.
@@ -50,44 +57,55 @@ impl Move {
     /// # Errors
     /// What ends the run; messages and mailboxes that could not be copied are in the report.
     pub async fn run(&self) -> Result<MoveReport> {
-        let mut progress = Progress::new(self.show);
-        let mut journal = match &self.keeping.journal {
+        let progress = Progress::new(self.show, self.counts.clone());
+        let journal = match &self.keeping.journal {
             Some(path) => Journal::open(path)?,
             None => Journal::none(),
+        };
+        let daily = match self.pace.daily_bytes {
+            Some(most) => {
+                let file = self.keeping.journal.as_ref().map(|path| path.with_extension("daily"));
+                Some(Daily::open(most, file, self.pace.daily_wait)?)
+            }
+            None => None,
         };
         let (mut source, mut target) = Box::pin(self.connect()).await?;
         progress.say(&format!("connected to {} and {}", self.sides.source.0, self.sides.target.0));
         let plan = plan::make(&mut source, &mut target, &self.choice).await?;
         let mut report = MoveReport { skipped: plan.skipped.clone(), ..MoveReport::default() };
-        progress.expect(count(&mut source, &plan).await?);
-        let style = CopyStyle {
-            fetch: FetchStyle { rfc822: self.pace.fetch_rfc822, by_one: self.pace.by_one },
-            by_one: self.pace.by_one,
-            fold_at: self.pace.fold_at,
-            filter: self.keeping.filter,
-            delete: self.keeping.delete,
+        let lanes = lanes::lanes_for(self.pace.connections, plan.mailboxes.len());
+        let further = self.pace.connections.saturating_sub(lanes);
+        let hands = Hands::new(self.sides.clone(), self.pace.clone(), daily, further);
+        let ready = Box::pin(prepare(&mut source, &mut target, &plan, &hands)).await?;
+        progress.expect(ready.iter().filter_map(|r| r.source).map(|s| s.messages).sum());
+        let jobs = plan.mailboxes.iter().cloned().zip(ready).collect();
+        let crew = Arc::new(Crew::new(hands, journal, self.style(), progress.clone(), jobs));
+        let open = Box::pin(lanes::work(crew.clone(), (source, target), lanes)).await?;
+        report.mailboxes = crew.reports();
+        (source, target) = match open {
+            Some(pair) => pair,
+            None => Box::pin(self.connect()).await?,
         };
-        for planned in &plan.mailboxes {
-            let mut work = Work {
-                source: &mut source,
-                target: &mut target,
-                journal: &mut journal,
-                progress: &mut progress,
-                style: &style,
-            };
-            let one = Box::pin(work.copy(planned)).await?;
-            report.mailboxes.push(one);
-        }
         report.subscriptions = subscribe(&mut target, &plan, &mut report.remarks).await?;
         if self.choice.access_rights && source.has("ACL") && target.has("ACL") {
             report.access_rights =
                 copy_rights(&mut source, &mut target, &plan, &mut report.remarks).await?;
         }
-        source.log_out().await;
-        target.log_out().await;
+        tokio::join!(source.log_out(), target.log_out());
+        report.remarks.extend(crew.hands.remarks());
         progress.finish();
         report.seconds = progress.elapsed().as_secs_f64();
         Ok(report)
+    }
+
+    fn style(&self) -> CopyStyle {
+        CopyStyle {
+            fetch: FetchStyle { rfc822: self.pace.fetch_rfc822, by_one: self.pace.by_one },
+            by_one: self.pace.by_one,
+            fold_at: self.pace.fold_at,
+            filter: self.keeping.filter,
+            delete: self.keeping.delete,
+        }
     }
 
     /// Compares both sides in full.
@@ -125,16 +143,6 @@ impl Move {
     }
 }
 
-/// Messages in all mailboxes of the plan, for the time left; a server that cannot say counts 0.
-async fn count(source: &mut Session, plan: &Plan) -> Result<u64> {
-    let mut total = 0;
-    for planned in plan.mailboxes.iter().filter(|p| p.selectable) {
-        let told = source.status(&planned.source_wire, "MESSAGES").await?;
-        total += told.iter().filter(|(n, _)| n == "MESSAGES").map(|(_, v)| v).sum::<u64>();
-    }
-    Ok(total)
-}
-
 async fn subscribed_at(target: &mut Session) -> Result<BTreeSet<Vec<u8>>> {
     let answer = target.command(b"LSUB \"\" \"*\"").await?;
     Ok(answer
@@ -148,9 +156,18 @@ async fn subscribed_at(target: &mut Session) -> Result<BTreeSet<Vec<u8>>> {
 }
 
 async fn subscribe(target: &mut Session, plan: &Plan, remarks: &mut Vec<String>) -> Result<u64> {
-    let mut done = 0;
+    let mut answers = Vec::new();
+    let mut lines = Vec::new();
     for wire in &plan.subscribed {
-        let answer = target.with_names("SUBSCRIBE", &[wire]).await?;
+        match pipeline::line("SUBSCRIBE", wire, "") {
+            Some(line) => lines.push((wire, line)),
+            None => answers.push((wire, target.with_names("SUBSCRIBE", &[wire]).await?)),
+        }
+    }
+    let (wires, lines): (Vec<_>, Vec<_>) = lines.into_iter().unzip();
+    answers.extend(wires.into_iter().zip(target.pipeline(&lines).await?));
+    let mut done = 0;
+    for (wire, answer) in answers {
         if answer.is_ok() {
             done += 1;
         } else {

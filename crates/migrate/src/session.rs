@@ -160,6 +160,12 @@ impl Session {
         self.capabilities.iter().any(|c| c == capability)
     }
 
+    /// The number in a capability such as `APPENDLIMIT=35651584`.
+    pub(crate) fn number_of(&self, capability: &str) -> Option<u64> {
+        let all = self.capabilities.iter();
+        all.filter_map(|c| c.strip_prefix(capability)?.strip_prefix('=')?.parse().ok()).min()
+    }
+
     /// A fresh tag.
     pub(crate) fn next_tag(&mut self) -> String {
         self.tag += 1;
@@ -270,7 +276,8 @@ impl Session {
         self.finish(&tag).await
     }
 
-    async fn finish(&mut self, tag: &str) -> Result<Answer> {
+    /// Reads until the command with this tag has ended.
+    pub(crate) async fn finish(&mut self, tag: &str) -> Result<Answer> {
         loop {
             if let Some(answer) = self.until(tag, false).await? {
                 return Ok(answer);

@@ -1,24 +1,19 @@
 //! Reading a mailbox of the old server: what is in it, then the messages as a stream of pieces.
 
-use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use angarium_imap::client::{Event, Response, Status, Untagged, reader, write};
+use angarium_imap::client::Untagged;
 use bytes::Bytes;
-use tokio::sync::mpsc;
 
 use crate::error::{MoveError, Result};
+use crate::lanes::fetch::{self, Asking};
+use crate::lanes::pieces::Outlet;
+use crate::lanes::quirks::BodyItem;
 use crate::session::Session;
 
 /// Messages listed at once; bounds the memory of a mailbox of any size.
 pub(crate) const WINDOW: u32 = 10_000;
-/// FETCH commands under way at once, so that the old server never waits for a round trip.
-const COMMANDS_AHEAD: usize = 3;
-/// Most messages of one FETCH.
-const FETCH_MESSAGES: usize = 200;
-/// Most octets of one FETCH, by the sizes the server told.
-const FETCH_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What is known of a message before its body comes.
 #[derive(Clone, Debug)]
@@ -144,168 +139,21 @@ fn share(shared: &mut HashSet<Arc<str>>, text: &str) -> Arc<str> {
 
 /// Streams the messages of `wanted` (indexes into `metas`) into `out`, each once, in the order the
 /// server sends them. Messages it does not give become [`Piece::Failed`].
+///
+/// # Errors
+/// `Lost`.
 pub(crate) async fn stream(
     session: &mut Session,
     metas: &[Meta],
     wanted: &[usize],
     style: FetchStyle,
-    out: mpsc::Sender<Piece>,
+    out: impl Into<Outlet>,
 ) -> Result<()> {
-    let mut stream = Stream {
-        by_uid: wanted.iter().filter_map(|i| Some((metas.get(*i)?.uid, *i))).collect(),
-        out,
-        pending: None,
-    };
-    let mut refused = Vec::new();
-    let batches = batches(metas, wanted, style);
-    stream.run(session, metas, &batches, style, &mut refused).await?;
-    // What a failed FETCH left unseen is asked for message by message.
-    let alone: Vec<Vec<usize>> = refused.drain(..).map(|(index, _)| vec![index]).collect();
-    stream.run(session, metas, &alone, style, &mut refused).await?;
-    for (index, reason) in refused {
-        stream.send(Piece::Failed { index, reason }).await;
-    }
-    Ok(())
-}
-
-fn batches(metas: &[Meta], wanted: &[usize], style: FetchStyle) -> Vec<Vec<usize>> {
-    let most = if style.by_one { 1 } else { FETCH_MESSAGES };
-    let mut all: Vec<Vec<usize>> = Vec::new();
-    let mut bytes = 0;
-    for &index in wanted {
-        let size = metas.get(index).map_or(0, |m| m.size);
-        match all.last_mut() {
-            Some(batch) if batch.len() < most && bytes + size <= FETCH_BYTES => batch.push(index),
-            _ => {
-                all.push(vec![index]);
-                bytes = 0;
-            }
-        }
-        bytes += size;
-    }
-    all
-}
-
-struct Stream {
-    /// Messages not seen yet, by UID.
-    by_uid: HashMap<u32, usize>,
-    out: mpsc::Sender<Piece>,
-    /// A body whose UID is not known yet, gathered until the response ends.
-    pending: Option<Gathering>,
-}
-
-enum Gathering {
-    /// Pieces of a body that is passed on.
-    Passing,
-    /// A body nobody asked for (or a second time): dropped.
-    Dropping,
-    /// The UID comes after the body.
-    Holding(Vec<Bytes>),
-}
-
-impl Stream {
-    async fn send(&mut self, piece: Piece) {
-        // The other end goes away only when the copy has failed, and then this future is dropped.
-        let _ = self.out.send(piece).await;
-    }
-
-    async fn run(
-        &mut self,
-        session: &mut Session,
-        metas: &[Meta],
-        batches: &[Vec<usize>],
-        style: FetchStyle,
-        refused: &mut Vec<(usize, String)>,
-    ) -> Result<()> {
-        let item = if style.rfc822 { "RFC822.PEEK" } else { "BODY.PEEK[]" };
-        let mut tags: Vec<String> = Vec::with_capacity(batches.len());
-        for done in 0..batches.len() {
-            while tags.len() < batches.len() && tags.len() < done + COMMANDS_AHEAD {
-                let batch = batches.get(tags.len()).map(Vec::as_slice).unwrap_or_default();
-                let mut uids: Vec<u32> =
-                    batch.iter().filter_map(|i| metas.get(*i).map(|m| m.uid)).collect();
-                uids.sort_unstable();
-                let tag = session.next_tag();
-                let line = format!("{tag} UID FETCH {} (UID {item})\r\n", write::set(&uids));
-                session.write.write(line.as_bytes()).await?;
-                session.write.flush().await?;
-                tags.push(tag);
-            }
-            let tag = tags.get(done).cloned().unwrap_or_default();
-            let failed = self.until(session, &tag).await?;
-            let reason = failed.unwrap_or_else(|| "the message is gone".into());
-            for &index in batches.get(done).into_iter().flatten() {
-                let uid = metas.get(index).map_or(0, |m| m.uid);
-                if self.by_uid.contains_key(&uid) {
-                    refused.push((index, reason.clone()));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Passes on what comes until the command ends; answers the server's words if it failed.
-    async fn until(&mut self, session: &mut Session, tag: &str) -> Result<Option<String>> {
-        loop {
-            match session.next_event().await? {
-                Event::BodyBegin { uid, size, .. } => self.begin(uid, size).await,
-                Event::BodyData(data) => match &mut self.pending {
-                    Some(Gathering::Passing) => self.send(Piece::Data(data)).await,
-                    Some(Gathering::Holding(held)) => held.push(data),
-                    _ => {}
-                },
-                Event::BodyEnd(fetch) => self.end(fetch.uid).await,
-                Event::Response(Response::Untagged(Untagged::Fetch(fetch))) => {
-                    let body = fetch.others.iter().find(|(n, _)| n == reader::INLINE_BODY);
-                    if let Some((_, body)) = body {
-                        self.begin(fetch.uid, body.len() as u64).await;
-                        if matches!(self.pending, Some(Gathering::Passing)) {
-                            self.send(Piece::Data(body.clone())).await;
-                        }
-                        self.end(fetch.uid).await;
-                    }
-                }
-                Event::Response(Response::Tagged { tag: got, status, text, .. }) if got == tag => {
-                    return Ok((status != Status::Ok).then_some(text));
-                }
-                Event::Response(Response::Untagged(Untagged::Status {
-                    status: Status::Bye,
-                    text,
-                    ..
-                })) => return Err(MoveError::Lost { side: session.side, reason: text }),
-                Event::Response(_) => {}
-            }
-        }
-    }
-
-    async fn begin(&mut self, uid: Option<u32>, size: u64) {
-        self.pending = Some(match uid {
-            None => Gathering::Holding(Vec::new()),
-            Some(uid) => match self.by_uid.remove(&uid) {
-                None => Gathering::Dropping,
-                Some(index) => {
-                    self.send(Piece::Begin { index, size }).await;
-                    Gathering::Passing
-                }
-            },
-        });
-    }
-
-    async fn end(&mut self, uid: Option<u32>) {
-        match self.pending.take() {
-            Some(Gathering::Passing) => self.send(Piece::End).await,
-            Some(Gathering::Holding(held)) => {
-                let Some(index) = uid.and_then(|uid| self.by_uid.remove(&uid)) else { return };
-                let size = held.iter().map(|b| b.len() as u64).sum();
-                self.send(Piece::Begin { index, size }).await;
-                for data in held {
-                    self.send(Piece::Data(data)).await;
-                }
-                self.send(Piece::End).await;
-            }
-            _ => {}
-        }
-    }
+    let item = if style.rfc822 { BodyItem::Rfc822Peek } else { BodyItem::Peek };
+    let most = if style.by_one { 1 } else { fetch::MESSAGES };
+    let batches = fetch::batches(metas, wanted, most, fetch::OCTETS);
+    let asking = Asking { metas, item, rate: None, daily: None, quirks: None };
+    fetch::run(session, &asking, batches, &out.into()).await
 }
 
 #[cfg(test)]
@@ -316,21 +164,5 @@ mod tests {
     fn mig_11_recent_and_broken_flags_are_not_carried_over() {
         let flags = ["\\Seen", "\\Recent", "$Forwarded", "bad flag", "\\"].map(String::from);
         assert_eq!(settable(&flags), "\\Seen $Forwarded");
-    }
-
-    #[test]
-    fn batches_are_bounded_by_count_and_by_octets() {
-        let meta = |uid, size| Meta { uid, size, flags: "".into(), date: "".into() };
-        let metas: Vec<Meta> =
-            (1..=500).map(|n| meta(n, if n == 3 { FETCH_BYTES } else { 10 })).collect();
-        let wanted: Vec<usize> = (0..500).collect();
-        let style = FetchStyle { rfc822: false, by_one: false };
-        let found = batches(&metas, &wanted, style);
-        assert_eq!(found[0], [0, 1]);
-        assert_eq!(found[1], [2]);
-        assert!(found.iter().all(|b| b.len() <= FETCH_MESSAGES));
-        assert_eq!(found.iter().map(Vec::len).sum::<usize>(), 500);
-        let one = batches(&metas, &wanted, FetchStyle { rfc822: false, by_one: true });
-        assert_eq!(one.len(), 500);
     }
 }

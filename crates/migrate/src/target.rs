@@ -8,36 +8,83 @@ use tokio::sync::mpsc;
 
 use crate::connection::{ReadHalf, WriteHalf};
 use crate::error::{MoveError, Result, Side};
+use crate::lanes::pieces::Pieces;
+use crate::lanes::quirks::{Belief, Quirks};
 use crate::long_lines;
 use crate::session::{Session, next_event};
 use crate::source::{Meta, Piece};
 
-/// Most messages of one MULTIAPPEND.
-const APPEND_MESSAGES: usize = 100;
-/// Most octets of one MULTIAPPEND, the last message not counted.
-const APPEND_BYTES: u64 = 8 * 1024 * 1024;
 /// APPEND commands under way at once.
 const COMMANDS_AHEAD: usize = 8;
 /// Octets gathered before they are written.
 const WRITE_SIZE: usize = 128 * 1024;
+/// Largest message that is folded: it has to be in memory for that.
+const MOST_FOLDED: u64 = 64 * 1024 * 1024;
+
+/// What is left out of a message's flags and date so that the target may take it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LeaveOut {
+    /// This keyword.
+    pub(crate) keyword: Option<String>,
+    /// All flags that do not begin with a backslash.
+    pub(crate) keywords: bool,
+    /// All flags.
+    pub(crate) flags: bool,
+    /// The date of arrival.
+    pub(crate) date: bool,
+}
 
 /// How messages are put in.
 #[derive(Clone, Debug)]
-pub(crate) struct AppendStyle {
+pub(crate) struct AppendStyle<'a> {
     /// The mailbox in the target's spelling.
     pub(crate) mailbox: Vec<u8>,
     /// One APPEND a message, each waited for.
     pub(crate) by_one: bool,
     /// `--fixLongLines`
     pub(crate) fold_at: Option<usize>,
+    /// Most messages of one APPEND.
+    pub(crate) batch: usize,
+    /// Most octets of one, the last message not counted.
+    pub(crate) batch_bytes: u64,
+    /// What is left out.
+    pub(crate) leave_out: LeaveOut,
+    /// What the target is known not to take.
+    pub(crate) quirks: &'a Quirks,
 }
 
-/// What became of messages: index in the window, and UID at the target if it told.
+/// What became of messages in the end: index in the window, and UID at the target if it told.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     /// Accepted.
     pub(crate) done: Vec<(usize, Option<u32>)>,
-    /// Refused, with the server's words.
+    /// Not copied, with the words of the server that refused.
+    pub(crate) failed: Vec<(usize, String)>,
+    /// Left out because the command line says so, with the reason.
+    pub(crate) left_out: Vec<(usize, String)>,
+    /// Validity of the target's UIDs, if it told.
+    pub(crate) uid_validity: Option<u32>,
+}
+
+/// A message the target did not take.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    /// Index in the window.
+    pub(crate) index: usize,
+    /// The code of the refusal.
+    pub(crate) code: Option<Code>,
+    /// Its words.
+    pub(crate) reason: String,
+}
+
+/// What became of messages in one pass.
+#[derive(Debug, Default)]
+pub(crate) struct Passed {
+    /// Accepted.
+    pub(crate) done: Vec<(usize, Option<u32>)>,
+    /// Refused by the target.
+    pub(crate) refused: Vec<Refusal>,
+    /// Not given by the source, or not to be sent.
     pub(crate) failed: Vec<(usize, String)>,
     /// Validity of the target's UIDs, if it told.
     pub(crate) uid_validity: Option<u32>,
@@ -51,6 +98,8 @@ pub(crate) type Told<'a> =
 struct Sent {
     tag: String,
     indexes: Arc<Mutex<Vec<usize>>>,
+    /// Sent without waiting for leave.
+    plus: bool,
 }
 
 /// What the answer side tells a writer that waits to send a literal of the command `tag`.
@@ -61,15 +110,22 @@ struct Go {
 
 /// Takes the stream of pieces and appends every message. `told` hears of each accepted batch at
 /// once (journal, progress).
+///
+/// # Errors
+/// `Lost`; `Refused` when the account is over its quota.
 pub(crate) async fn append_all(
     session: &mut Session,
     metas: &[Meta],
-    style: &AppendStyle,
-    pieces: mpsc::Receiver<Piece>,
+    style: &AppendStyle<'_>,
+    pieces: Pieces,
     told: &mut Told<'_>,
-) -> Result<Outcome> {
-    let literals = Literals::of(session);
-    let multi = session.has("MULTIAPPEND") && !style.by_one;
+) -> Result<Passed> {
+    let (literals, multi) = {
+        let known = style.quirks.known();
+        let literals = Literals::of(session, known.plus);
+        let multi = session.has("MULTIAPPEND") && known.multi != Belief::Refuted;
+        (literals, multi && !style.by_one)
+    };
     let first_tag = session.next_tag();
     let ahead = if style.by_one { 1 } else { COMMANDS_AHEAD };
     let (sent, sent_queue) = mpsc::channel(ahead);
@@ -90,10 +146,11 @@ pub(crate) async fn append_all(
         failed: Vec::new(),
         body: Body::None,
     };
-    let answers = answers(&mut session.read, &mut session.reader, sent_queue, go, told);
-    let (written, mut outcome) = tokio::try_join!(writer.run(pieces), answers)?;
-    outcome.failed.extend(written);
-    Ok(outcome)
+    let quirks = style.quirks;
+    let answers = answers(&mut session.read, &mut session.reader, sent_queue, go, told, quirks);
+    let (written, mut passed) = tokio::try_join!(writer.run(pieces), answers)?;
+    passed.failed.extend(written);
+    Ok(passed)
 }
 
 /// Which literals need no waiting.
@@ -108,8 +165,10 @@ enum Literals {
 }
 
 impl Literals {
-    fn of(session: &Session) -> Self {
-        if session.has("LITERAL+") {
+    fn of(session: &Session, plus: Belief) -> Self {
+        if plus == Belief::Refuted {
+            Self::Waiting
+        } else if session.has("LITERAL+") {
             Self::Plus
         } else if session.has("LITERAL-") {
             Self::Minus
@@ -147,7 +206,7 @@ enum Body {
 struct Writer<'a> {
     write: &'a mut WriteHalf,
     metas: &'a [Meta],
-    style: &'a AppendStyle,
+    style: &'a AppendStyle<'a>,
     literals: Literals,
     multi: bool,
     sent: mpsc::Sender<Sent>,
@@ -162,9 +221,16 @@ struct Writer<'a> {
 impl Writer<'_> {
     /// Writes until the stream ends. Consumes the writer: that the channel of sent commands closes
     /// tells the reader of answers that nothing more will come.
-    async fn run(mut self, mut pieces: mpsc::Receiver<Piece>) -> Result<Vec<(usize, String)>> {
+    async fn run(mut self, mut pieces: Pieces) -> Result<Vec<(usize, String)>> {
         while let Some(piece) = self.next_piece(&mut pieces).await? {
             match piece {
+                Piece::Begin { index, size }
+                    if self.style.fold_at.is_some() && size > MOST_FOLDED =>
+                {
+                    let reason = format!("{size} octets are too many to be folded");
+                    self.failed.push((index, reason));
+                    self.body = Body::Dropping;
+                }
                 Piece::Begin { index, size } if self.style.fold_at.is_some() => {
                     let room = usize::try_from(size).unwrap_or(0).min(1 << 20);
                     self.body = Body::Folding(index, Vec::with_capacity(room));
@@ -198,7 +264,7 @@ impl Writer<'_> {
 
     /// The next piece. When none is there yet, what was gathered is written first: the target has
     /// work while the source thinks, and an APPEND that is full is not left open.
-    async fn next_piece(&mut self, pieces: &mut mpsc::Receiver<Piece>) -> Result<Option<Piece>> {
+    async fn next_piece(&mut self, pieces: &mut Pieces) -> Result<Option<Piece>> {
         match pieces.try_recv() {
             Ok(piece) => Ok(Some(piece)),
             Err(mpsc::error::TryRecvError::Disconnected) => Ok(None),
@@ -212,7 +278,9 @@ impl Writer<'_> {
     async fn begin(&mut self, index: usize, size: u64) -> Result<()> {
         let Some(meta) = self.metas.get(index) else { return Ok(()) };
         let full = self.batch.as_ref().is_some_and(|batch| {
-            !self.multi || batch.messages >= APPEND_MESSAGES || batch.bytes + size > APPEND_BYTES
+            !self.multi
+                || batch.messages >= self.style.batch
+                || batch.bytes.saturating_add(size) > self.style.batch_bytes
         });
         if full {
             self.close().await?;
@@ -222,15 +290,12 @@ impl Writer<'_> {
         }
         if let Some(batch) = &mut self.batch {
             batch.messages += 1;
-            batch.bytes += size;
+            batch.bytes = batch.bytes.saturating_add(size);
             batch.indexes.lock().unwrap_or_else(PoisonError::into_inner).push(index);
         }
         let at_once = self.literals.without_waiting(size);
         let plus = if at_once { "+" } else { "" };
-        let mut head = format!(" ({})", meta.flags);
-        if !meta.date.is_empty() && !meta.date.contains(['"', '\\', '\r', '\n']) {
-            head.push_str(&format!(" \"{}\"", meta.date));
-        }
+        let mut head = self.flags_and_date(meta);
         head.push_str(&format!(" {{{size}{plus}}}\r\n"));
         self.out.extend_from_slice(head.as_bytes());
         self.body = Body::Passing;
@@ -243,6 +308,34 @@ impl Writer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// ` (flags) "date"`, without what the target is known not to take.
+    fn flags_and_date(&self, meta: &Meta) -> String {
+        let leave_out = &self.style.leave_out;
+        let (flags, no_dates) = {
+            let mut known = self.style.quirks.known();
+            let (flags, fewer) = known.kept(&meta.flags);
+            if fewer > 0 {
+                known.changed("keywords the new server refuses were left out", 1);
+            }
+            (flags, known.no_dates)
+        };
+        let flags: Vec<&str> = flags
+            .split(' ')
+            .filter(|flag| !leave_out.flags && (!leave_out.keywords || flag.starts_with('\\')))
+            .filter(|flag| leave_out.keyword.as_ref().is_none_or(|k| !k.eq_ignore_ascii_case(flag)))
+            .collect();
+        let mut head = format!(" ({})", flags.join(" "));
+        let date = &meta.date;
+        if !no_dates
+            && !leave_out.date
+            && !date.is_empty()
+            && !date.contains(['"', '\\', '\r', '\n'])
+        {
+            head.push_str(&format!(" \"{date}\""));
+        }
+        head
     }
 
     /// Waits until the target asks for the literal (true) or has refused the command.
@@ -262,7 +355,8 @@ impl Writer<'_> {
         self.tags.1 += 1;
         let tag = format!("{}-{}", self.tags.0, self.tags.1);
         let indexes = Arc::new(Mutex::new(Vec::new()));
-        let sent = Sent { tag: tag.clone(), indexes: indexes.clone() };
+        let plus = matches!(self.literals, Literals::Plus);
+        let sent = Sent { tag: tag.clone(), indexes: indexes.clone(), plus };
         // Registered before its first octet is written, so that the answer is always expected.
         // While the window of commands is full, what was written must be on its way.
         if self.sent.capacity() == 0 {
@@ -318,8 +412,9 @@ async fn answers(
     mut sent: mpsc::Receiver<Sent>,
     go: Option<mpsc::UnboundedSender<Go>>,
     told: &mut Told<'_>,
-) -> Result<Outcome> {
-    let mut outcome = Outcome::default();
+    quirks: &Quirks,
+) -> Result<Passed> {
+    let mut outcome = Passed::default();
     while let Some(batch) = sent.recv().await {
         let (status, code, text) = answer_of(read, reader, &batch.tag, go.as_ref()).await?;
         let indexes =
@@ -332,12 +427,22 @@ async fn answers(
                     reason: format!("the account is over its quota ({text})"),
                 });
             }
-            outcome.failed.extend(indexes.into_iter().map(|i| (i, text.clone())));
+            if status == Status::Bad
+                && let Some(reason) = quirks.known().suspect(batch.plus, indexes.len() > 1)
+            {
+                return Err(lost(reason));
+            }
+            outcome.refused.extend(indexes.into_iter().map(|index| Refusal {
+                index,
+                code: code.clone(),
+                reason: text.clone(),
+            }));
             if let Some(go) = &go {
                 let _ = go.send(Go { tag: batch.tag, on: false });
             }
             continue;
         }
+        quirks.known().proven(batch.plus, indexes.len() > 1);
         let (validity, uids) = match code {
             Some(Code::AppendUid(validity, uids)) if uids.len() == indexes.len() => {
                 (Some(validity), uids)
