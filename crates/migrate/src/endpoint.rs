@@ -1,15 +1,21 @@
 //! A server's address as the Move programs take it, and how safely to talk to it.
 
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{MoveError, Result};
+use crate::login::Method;
+use crate::trust::Trust;
+
+/// Ports on which TLS starts with the first byte: IMAP, POP and submission (RFC 8314).
+const IMPLICIT_PORTS: [u16; 3] = [993, 995, 465];
 
 /// How a connection is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsPolicy {
-    /// TLS from the first byte on port 993, else STARTTLS where the server offers it, with the
-    /// certificate verified. On the loopback interface nothing leaves the machine: there STARTTLS
-    /// is not used and certificates are not verified.
+    /// TLS from the first byte on ports 993, 995 and 465, else STARTTLS, and no password without
+    /// it. On the loopback interface and through a tunnel nothing leaves the machine unprotected:
+    /// there STARTTLS is not used, and on loopback certificates are not verified.
     WhenOffered,
     /// TLS or nothing, from the first byte on any port.
     Implicit,
@@ -28,8 +34,29 @@ pub struct Endpoint {
     pub port: u16,
     /// Protection.
     pub tls: TlsPolicy,
-    /// Do not verify the certificate.
-    pub insecure: bool,
+    /// Which certificate is believed.
+    pub trust: Trust,
+    /// The name the certificate must be for, if not [`Endpoint::host`].
+    pub certificate_name: Option<String>,
+    /// A program whose standard input and output are the connection, with its arguments.
+    pub tunnel: Option<Vec<String>>,
+    /// What was found out about the server's logins; shared by all clones.
+    pub(crate) learned: Learned,
+}
+
+/// The login method a server really takes, once it refused better ones: the next connections do
+/// not begin with what fails.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Learned(Arc<Mutex<Option<Method>>>);
+
+impl Learned {
+    pub(crate) fn method(&self) -> Option<Method> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn learn(&self, method: Method) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(method);
+    }
 }
 
 impl Endpoint {
@@ -64,7 +91,15 @@ impl Endpoint {
         if host.is_empty() {
             return Err(wrong());
         }
-        Ok(Self { host: host.to_owned(), port, tls: TlsPolicy::WhenOffered, insecure: false })
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+            tls: TlsPolicy::WhenOffered,
+            trust: Trust::default(),
+            certificate_name: None,
+            tunnel: None,
+            learned: Learned::default(),
+        })
     }
 
     /// True when the address is written as a loopback one.
@@ -74,10 +109,21 @@ impl Endpoint {
             || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 
-    /// True when TLS starts with the first byte.
+    /// True when the connection leaves the machine protected or not at all, whatever the server
+    /// offers: on loopback and through a tunnel.
+    #[must_use]
+    pub fn is_private_way(&self) -> bool {
+        self.tunnel.is_some() || self.is_loopback()
+    }
+
+    /// True when TLS starts with the first byte. A tunnel is taken to have done that by itself.
     #[must_use]
     pub fn is_implicit(&self) -> bool {
-        self.tls == TlsPolicy::Implicit || (self.tls == TlsPolicy::WhenOffered && self.port == 993)
+        match self.tls {
+            TlsPolicy::Implicit => true,
+            TlsPolicy::WhenOffered => self.tunnel.is_none() && IMPLICIT_PORTS.contains(&self.port),
+            TlsPolicy::StartTls | TlsPolicy::Never => false,
+        }
     }
 }
 
@@ -108,6 +154,18 @@ mod tests {
         assert_eq!(parsed("2001:db8::1"), ("2001:db8::1".into(), 143));
         assert_eq!(parsed("[2001:db8::1]:99"), ("2001:db8::1".into(), 99));
         assert_eq!(parsed("[::1]"), ("::1".into(), 143));
+    }
+
+    #[test]
+    fn the_port_says_how_tls_begins_and_a_tunnel_has_begun_it() {
+        for (text, implicit) in [("h:993", true), ("h:995", true), ("h:465", true), ("h", false)] {
+            let mut endpoint = Endpoint::parse(text, 143).unwrap();
+            assert_eq!(endpoint.is_implicit(), implicit, "{text}");
+            endpoint.tunnel = Some(vec!["openssl".into()]);
+            assert!(!endpoint.is_implicit() && endpoint.is_private_way(), "{text}");
+            endpoint.tls = TlsPolicy::Implicit;
+            assert!(endpoint.is_implicit(), "{text}");
+        }
     }
 
     #[test]

@@ -11,6 +11,17 @@ pub enum Side {
     Target,
 }
 
+impl Side {
+    /// 1 for the old server, 2 for the new one, as options are numbered.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Source => 1,
+            Self::Target => 2,
+        }
+    }
+}
+
 impl std::fmt::Display for Side {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

@@ -4,25 +4,33 @@
 //! interrupted run goes on, and verifies by content. Must never know the store or any other crate
 //! of the server.
 
+pub mod channel;
+mod command_words;
 mod connection;
 mod copy;
 mod journal;
+mod opening;
 mod plan;
+mod protection;
 mod resume;
 mod source;
 mod target;
-mod unverified;
+mod tunnel;
 
 pub mod date_filter;
 pub mod endpoint;
 pub mod error;
 pub mod lanes;
+pub mod login;
 pub mod long_lines;
 pub mod move_imap_mail;
 pub mod names;
 pub mod options;
+pub mod probe;
+pub mod product;
 pub mod progress;
 pub mod report;
 pub mod run;
 pub mod session;
+pub mod trust;
 pub mod verify;

@@ -1,30 +1,52 @@
-//! An IMAP session as a client: greeting, TLS, login, and one command after another. The streaming
+//! An IMAP session as a client: connected, logged in, and one command after another. The streaming
 //! of messages takes the halves of it apart (`source`, `target`).
+
+pub(crate) mod flood;
 
 use std::time::Duration;
 
 use angarium_imap::client::{Code, Event, Reader, Response, Status, Untagged, write};
-use base64::Engine as _;
-use bytes::BytesMut;
 
-use crate::connection::{Connection, ReadHalf, WriteHalf};
-use crate::endpoint::{Endpoint, TlsPolicy};
+use crate::channel::Channel;
+use crate::connection::{ReadHalf, WriteHalf};
+use crate::endpoint::Endpoint;
 use crate::error::{MoveError, Result, Side};
+use crate::login::Method;
+use crate::login::attempt::LoggedIn;
+use crate::opening::Opening;
+use crate::product::{self, Product};
+use flood::Flood;
 
-/// Who logs in, and how.
-#[derive(Clone)]
-pub struct Credentials {
-    /// Login name.
-    pub name: String,
-    /// Password; never printed.
-    pub password: String,
-    /// `PROXYAUTH` after the login (MIG-28).
-    pub proxy_auth: Option<String>,
+pub use crate::login::Credentials;
+
+/// Most connections made to get one session: a server may hang up after a method it lacks.
+const MOST_OPENINGS: usize = 3;
+/// How many times the time-out of one wait a whole login may take.
+const OPENING_WAITS: u32 = 8;
+
+/// What a server said of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// The text of its greeting.
+    pub greeting: String,
+    /// What it answered to ID, such as `name` and `version`.
+    pub id: Vec<(String, String)>,
+    /// What it is taken for.
+    pub product: Product,
+    /// The login method it took; `None` if it greeted as logged in.
+    pub method: Option<Method>,
 }
 
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").field("name", &self.name).finish_non_exhaustive()
+impl Identity {
+    /// Its name and version as far as known, for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let told = |name: &str| self.id.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+        let name = match (self.product, told("name")) {
+            (Product::Unknown, Some(name)) => name,
+            (product, _) => product.name(),
+        };
+        told("version").map_or_else(|| name.to_owned(), |version| format!("{name} {version}"))
     }
 }
 
@@ -49,14 +71,27 @@ impl Answer {
     }
 }
 
+/// What comes next of a command under way.
+pub(crate) enum Heard {
+    /// The server waits for more.
+    Continuation(String),
+    /// It is done.
+    Answer(Answer),
+}
+
 /// A logged-in session.
 pub struct Session {
     /// Which server.
     pub side: Side,
+    /// What the server said of itself.
+    pub identity: Identity,
     pub(crate) read: ReadHalf,
     pub(crate) write: WriteHalf,
     pub(crate) reader: Reader,
+    pub(crate) channel: Channel,
     capabilities: Vec<String>,
+    /// The capabilities are those of a session that is logged in.
+    current: bool,
     tag: u32,
 }
 
@@ -71,86 +106,82 @@ impl Session {
         credentials: &Credentials,
         timeout: Duration,
     ) -> Result<Self> {
-        let mut connection = Connection::open(side, endpoint, timeout).await?;
-        let mut reader = Reader::default();
-        let greeting = before_split(&mut connection, &mut reader, side, timeout).await?;
-        let (preauthenticated, mut capabilities) = greeted(greeting, side, endpoint)?;
-        if capabilities.is_empty() {
-            capabilities = ask_capability(&mut connection, &mut reader, side, timeout).await?;
-        }
-        let wants_tls = match endpoint.tls {
-            TlsPolicy::WhenOffered => {
-                !endpoint.is_loopback() && capabilities.iter().any(|c| c == "STARTTLS")
+        let whole = timeout.saturating_mul(OPENING_WAITS);
+        let opening = Box::pin(Self::open_in_time(side, endpoint, credentials, timeout));
+        tokio::time::timeout(whole, opening).await.unwrap_or_else(|_| {
+            Err(MoveError::Connect {
+                side,
+                address: endpoint.to_string(),
+                reason: format!("it did not come to a login within {} s", whole.as_secs()),
+            })
+        })
+    }
+
+    async fn open_in_time(
+        side: Side,
+        endpoint: &Endpoint,
+        credentials: &Credentials,
+        timeout: Duration,
+    ) -> Result<Self> {
+        for _ in 0..MOST_OPENINGS {
+            let opening = Opening::greeted(side, endpoint, timeout).await?;
+            let opening = opening.protected(endpoint).await?;
+            let preauthenticated = opening.preauthenticated;
+            let mut session = Self::on(opening, side, timeout);
+            if !preauthenticated && session.log_in(endpoint, credentials).await? == LoggedIn::HungUp
+            {
+                continue;
             }
-            TlsPolicy::StartTls => true,
-            TlsPolicy::Implicit | TlsPolicy::Never => false,
-        };
-        if wants_tls && !connection.is_tls() {
-            connection = start_tls(connection, &mut reader, side, endpoint, timeout).await?;
-            capabilities = ask_capability(&mut connection, &mut reader, side, timeout).await?;
+            if session.identity.id.is_empty() && session.has("ID") {
+                session.ask_identity().await?;
+            }
+            return Ok(session);
         }
+        Err(MoveError::Connect {
+            side,
+            address: endpoint.to_string(),
+            reason: "it hangs up on every login".into(),
+        })
+    }
+
+    /// A session on which nobody has logged in yet.
+    pub(crate) fn on(opening: Opening, side: Side, timeout: Duration) -> Self {
+        let Opening { connection, reader, greeting, capabilities, preauthenticated, .. } = opening;
+        let channel = connection.channel();
         let (read, write) = connection.split(side, timeout);
-        let mut session = Self { side, read, write, reader, capabilities, tag: 0 };
-        if !preauthenticated {
-            session.log_in(credentials).await?;
-        }
-        if let Some(user) = &credentials.proxy_auth {
-            let mut line = b"PROXYAUTH ".to_vec();
-            write::string(&mut line, user.as_bytes(), false);
-            session.insist("PROXYAUTH", &line).await?;
-        }
-        Ok(session)
+        let product = product::recognise(&greeting, &[], &capabilities);
+        let identity = Identity { greeting, product, ..Identity::default() };
+        let current = preauthenticated;
+        Self { side, identity, read, write, reader, channel, capabilities, current, tag: 0 }
     }
 
-    async fn log_in(&mut self, credentials: &Credentials) -> Result<()> {
-        let side = self.side;
-        let refused =
-            |reason: String| MoveError::Login { side, name: credentials.name.clone(), reason };
-        let plain = self.has("AUTH=PLAIN");
-        if self.has("LOGINDISABLED") && !plain {
-            return Err(refused("it takes no passwords on this connection; use TLS".into()));
-        }
-        // LOGIN cannot carry every byte safely on every server; PLAIN can.
-        let odd = |text: &str| !text.bytes().all(|b| b.is_ascii_graphic());
-        let use_plain = plain
-            && (self.has("LOGINDISABLED") || odd(&credentials.name) || odd(&credentials.password));
-        let answer = if use_plain {
-            let initial = base64::engine::general_purpose::STANDARD
-                .encode(format!("\0{}\0{}", credentials.name, credentials.password));
-            if self.has("SASL-IR") {
-                self.command(format!("AUTHENTICATE PLAIN {initial}").as_bytes()).await?
-            } else {
-                self.dialogue(b"AUTHENTICATE PLAIN", initial.as_bytes()).await?
-            }
-        } else {
-            let mut line = b"LOGIN ".to_vec();
-            let mut waits = Vec::new();
-            waits.extend(write::string(&mut line, credentials.name.as_bytes(), false));
-            line.push(b' ');
-            waits.extend(write::string(&mut line, credentials.password.as_bytes(), false));
-            self.with_literals(&line, &waits).await?
-        };
-        if !answer.is_ok() {
-            return Err(refused(answer.text));
-        }
-        self.take_capabilities(&answer);
-        let told = answer.untagged.iter().any(|u| matches!(u, Untagged::Capability(_)))
-            || matches!(answer.code, Some(Code::Capability(_)));
-        if !told {
-            let answer = self.insist("CAPABILITY", b"CAPABILITY").await?;
-            self.take_capabilities(&answer);
-        }
-        Ok(())
+    /// What the server can, upper case.
+    #[must_use]
+    pub fn capabilities(&self) -> &[String] {
+        &self.capabilities
     }
 
-    fn take_capabilities(&mut self, answer: &Answer) {
+    /// Whether it said what it can since the login.
+    pub(crate) fn knows_capabilities(&self) -> bool {
+        self.current
+    }
+
+    /// What it can may have changed.
+    pub(crate) fn forget_capabilities(&mut self) {
+        self.current = false;
+    }
+
+    /// Takes over what the answer to a login tells of capabilities.
+    pub(crate) fn take_capabilities(&mut self, answer: &Answer) {
         for untagged in &answer.untagged {
             if let Untagged::Capability(words) = untagged {
                 self.capabilities.clone_from(words);
+                self.current = true;
             }
         }
         if let Some(Code::Capability(words)) = &answer.code {
             self.capabilities.clone_from(words);
+            self.current = true;
         }
     }
 
@@ -242,7 +273,10 @@ impl Session {
     }
 
     /// Sends a command that waits for a continuation at each of `waits`.
-    async fn with_literals(&mut self, line: &[u8], waits: &[usize]) -> Result<Answer> {
+    ///
+    /// # Errors
+    /// `Lost`.
+    pub(crate) async fn with_literals(&mut self, line: &[u8], waits: &[usize]) -> Result<Answer> {
         let tag = self.next_tag();
         let mut sent = 0;
         let mut head = format!("{tag} ").into_bytes();
@@ -252,7 +286,7 @@ impl Session {
             self.write.flush().await?;
             head.clear();
             sent = wait;
-            if let Some(answer) = self.until(&tag, true).await? {
+            if let Heard::Answer(answer) = self.hear(&tag).await? {
                 return Ok(answer);
             }
         }
@@ -263,37 +297,40 @@ impl Session {
         self.finish(&tag).await
     }
 
-    async fn dialogue(&mut self, line: &[u8], reply: &[u8]) -> Result<Answer> {
-        let tag = self.next_tag();
-        let sent = [tag.as_bytes(), b" ", line, b"\r\n"].concat();
-        self.write.write(&sent).await?;
-        self.write.flush().await?;
-        if let Some(answer) = self.until(&tag, true).await? {
-            return Ok(answer);
-        }
-        self.write.write(&[reply, b"\r\n"].concat()).await?;
-        self.write.flush().await?;
-        self.finish(&tag).await
-    }
-
     /// Reads until the command with this tag has ended.
     pub(crate) async fn finish(&mut self, tag: &str) -> Result<Answer> {
+        let (mut untagged, mut flood) = (Vec::new(), Flood::new(self.side));
         loop {
-            if let Some(answer) = self.until(tag, false).await? {
+            // A continuation nobody waits for means nothing.
+            if let Heard::Answer(answer) = self.gather(tag, &mut untagged, &mut flood).await? {
                 return Ok(answer);
             }
         }
     }
 
-    /// Reads until the tagged answer, or until a continuation if one is waited for (`None`).
-    async fn until(&mut self, tag: &str, continuation: bool) -> Result<Option<Answer>> {
-        let mut untagged = Vec::new();
+    /// Reads until the tagged answer, or until the server waits for more.
+    ///
+    /// # Errors
+    /// `Lost`, also when it says more than one answer may hold.
+    pub(crate) async fn hear(&mut self, tag: &str) -> Result<Heard> {
+        let mut flood = Flood::new(self.side);
+        self.gather(tag, &mut Vec::new(), &mut flood).await
+    }
+
+    async fn gather(
+        &mut self,
+        tag: &str,
+        untagged: &mut Vec<Untagged>,
+        flood: &mut Flood,
+    ) -> Result<Heard> {
         loop {
-            match self.next_event().await? {
-                Event::Response(Response::Continuation(_)) if continuation => return Ok(None),
-                Event::Response(Response::Continuation(_))
-                | Event::BodyBegin { .. }
-                | Event::BodyData(_) => {}
+            let event = self.next_event().await?;
+            flood.heard(&event)?;
+            match event {
+                Event::Response(Response::Continuation(text)) => {
+                    return Ok(Heard::Continuation(text));
+                }
+                Event::BodyBegin { .. } | Event::BodyData(_) => {}
                 Event::BodyEnd(fetch) => untagged.push(Untagged::Fetch(fetch)),
                 Event::Response(Response::Untagged(one)) => {
                     if let Untagged::Status { status: Status::Bye, text, .. } = &one {
@@ -303,7 +340,8 @@ impl Session {
                 }
                 Event::Response(Response::Tagged { tag: got, status, code, text }) => {
                     if got == tag {
-                        return Ok(Some(Answer { status, code, text, untagged }));
+                        let untagged = std::mem::take(untagged);
+                        return Ok(Heard::Answer(Answer { status, code, text, untagged }));
                     }
                 }
             }
@@ -341,85 +379,5 @@ pub(crate) async fn next_event(
             return Ok(event);
         }
         read.read(reader.buffer()).await?;
-    }
-}
-
-async fn before_split(
-    connection: &mut Connection,
-    reader: &mut Reader,
-    side: Side,
-    timeout: Duration,
-) -> Result<Response> {
-    loop {
-        let found =
-            reader.next_event().map_err(|e| MoveError::Lost { side, reason: e.to_string() })?;
-        if let Some(Event::Response(response)) = found {
-            return Ok(response);
-        }
-        let mut more = BytesMut::new();
-        connection.read(&mut more, side, timeout).await?;
-        reader.feed(&more);
-    }
-}
-
-fn greeted(greeting: Response, side: Side, endpoint: &Endpoint) -> Result<(bool, Vec<String>)> {
-    let refused =
-        |reason: String| MoveError::Connect { side, address: endpoint.to_string(), reason };
-    match greeting {
-        Response::Untagged(Untagged::Status { status, code, text }) => {
-            let words = match code {
-                Some(Code::Capability(words)) => words,
-                _ => Vec::new(),
-            };
-            match status {
-                Status::Ok => Ok((false, words)),
-                Status::PreAuth => Ok((true, words)),
-                _ => Err(refused(text)),
-            }
-        }
-        _ => Err(refused("it does not greet like an IMAP server".into())),
-    }
-}
-
-async fn ask_capability(
-    connection: &mut Connection,
-    reader: &mut Reader,
-    side: Side,
-    timeout: Duration,
-) -> Result<Vec<String>> {
-    connection.write(b"B0 CAPABILITY\r\n", side).await?;
-    let mut words = Vec::new();
-    loop {
-        match before_split(connection, reader, side, timeout).await? {
-            Response::Untagged(Untagged::Capability(found)) => words = found,
-            Response::Tagged { .. } => return Ok(words),
-            _ => {}
-        }
-    }
-}
-
-async fn start_tls(
-    mut connection: Connection,
-    reader: &mut Reader,
-    side: Side,
-    endpoint: &Endpoint,
-    timeout: Duration,
-) -> Result<Connection> {
-    connection.write(b"B1 STARTTLS\r\n", side).await?;
-    loop {
-        if let Response::Tagged { status, text, .. } =
-            before_split(&mut connection, reader, side, timeout).await?
-        {
-            if status != Status::Ok {
-                return Err(MoveError::Connect {
-                    side,
-                    address: endpoint.to_string(),
-                    reason: format!("STARTTLS: {text}"),
-                });
-            }
-            // Anything that came in clear after the OK was not said under TLS: forget it.
-            *reader = Reader::default();
-            return connection.into_tls(side, endpoint, timeout).await;
-        }
     }
 }

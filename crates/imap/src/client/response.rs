@@ -73,6 +73,8 @@ pub enum Untagged {
     },
     /// `* CAPABILITY`, words in upper case.
     Capability(Vec<String>),
+    /// `* ID`: what the server says of itself (RFC 2971), names in lower case.
+    Id(Vec<(String, String)>),
     /// `* LIST`
     List(ListItem),
     /// `* LSUB`
@@ -202,12 +204,36 @@ fn status(word: &[u8]) -> Option<Status> {
 fn code_and_text(line: &[u8], from: usize) -> (Option<Code>, String) {
     let rest = line.get(from..).unwrap_or_default();
     if rest.first() != Some(&b'[') {
-        return (None, String::from_utf8_lossy(rest).into_owned());
+        return (None, for_people(rest));
     }
     let end = memchr::memchr(b']', rest).unwrap_or(rest.len());
     let inside = rest.get(1..end).unwrap_or_default();
     let text = rest.get(end + 1..).unwrap_or_default();
-    (Some(code(inside)), String::from_utf8_lossy(text).trim().to_owned())
+    (Some(code(inside)), for_people(text))
+}
+
+/// Longest text for people that is kept, octets.
+const MAX_TEXT: usize = 1000;
+/// Most fields of an ID that are kept (RFC 2971 section 3.3 allows 30).
+const MAX_IDENTITY: usize = 30;
+
+/// A server's words in a form that may stand in logs and reports: bounded, one line, without
+/// control characters.
+fn for_people(text: &[u8]) -> String {
+    let kept = String::from_utf8_lossy(text.get(..MAX_TEXT).unwrap_or(text));
+    let clean: String = kept.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    clean.trim().to_owned()
+}
+
+fn identity(source: &Source<'_>, from: usize) -> Vec<(String, String)> {
+    let nodes = node::read(source, from);
+    let Some(Node::List(fields)) = nodes.first() else { return Vec::new() };
+    let text = |node: &Node| node.bytes().map(|b| for_people(b));
+    fields
+        .chunks(2)
+        .filter_map(|pair| Some((text(pair.first()?)?.to_ascii_lowercase(), text(pair.get(1)?)?)))
+        .take(MAX_IDENTITY)
+        .collect()
 }
 
 fn code(inside: &[u8]) -> Code {
@@ -271,6 +297,7 @@ fn untagged(source: &Source<'_>, from: usize) -> Untagged {
                 .map(str::to_ascii_uppercase)
                 .collect(),
         ),
+        "ID" => Untagged::Id(identity(source, after)),
         "LIST" | "XLIST" => list_item(source, after).map_or(Untagged::Other(name), Untagged::List),
         "LSUB" => list_item(source, after).map_or(Untagged::Other(name), Untagged::Lsub),
         "SEARCH" => Untagged::Search(
@@ -303,6 +330,9 @@ fn numbered(source: &Source<'_>, number: u32, from: usize) -> Untagged {
     }
 }
 
+/// No message is larger, whatever a server says: sums of sizes stay within their bounds.
+const MAX_SIZE: u64 = 1 << 40;
+
 /// Reads the attributes of a FETCH. The streamed body, if any, left an empty literal behind.
 pub(super) fn fetch(nodes: &[Node], seq: u32) -> Fetch {
     let mut fetch = Fetch { seq, ..Fetch::default() };
@@ -312,7 +342,7 @@ pub(super) fn fetch(nodes: &[Node], seq: u32) -> Fetch {
         let Some(name) = name.bytes() else { continue };
         match name.to_ascii_uppercase().as_slice() {
             b"UID" => fetch.uid = value.number().and_then(|n| u32::try_from(n).ok()),
-            b"RFC822.SIZE" => fetch.size = value.number(),
+            b"RFC822.SIZE" => fetch.size = value.number().map(|n| n.min(MAX_SIZE)),
             b"INTERNALDATE" => fetch.internal_date = value.text(),
             b"FLAGS" => {
                 fetch.flags =

@@ -6,6 +6,7 @@
 
 pub mod keeping;
 pub mod pace;
+pub mod password;
 pub mod proof;
 pub mod selection;
 pub mod sides;
