@@ -4,12 +4,16 @@
 //! interrupted run goes on, and verifies by content. Must never know the store or any other crate
 //! of the server.
 
+mod access_rights;
 mod connection;
 mod copy;
 mod journal;
-mod plan;
+mod labels;
+mod namespaces;
+pub mod plan;
 mod resume;
 mod source;
+mod subscriptions;
 mod target;
 mod unverified;
 
@@ -21,8 +25,16 @@ pub mod long_lines;
 pub mod move_imap_mail;
 pub mod names;
 pub mod options;
+pub mod presets;
+pub mod printable;
 pub mod progress;
+pub mod proof;
+pub mod quota;
 pub mod report;
 pub mod run;
+pub mod servers;
 pub mod session;
+pub mod special_use;
 pub mod verify;
+
+pub use plan::LeftOut;
