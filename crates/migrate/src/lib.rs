@@ -5,6 +5,7 @@
 //! of the server.
 
 mod access_rights;
+mod classes;
 mod connection;
 mod copy;
 mod journal;

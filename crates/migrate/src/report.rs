@@ -58,6 +58,8 @@ pub struct MoveReport {
     pub subscriptions: u64,
     /// Access rights copied.
     pub access_rights: u64,
+    /// Mailbox classes copied.
+    pub classes: u64,
     /// Things a postmaster should know that lost no message.
     pub remarks: Vec<String>,
     /// Wall time.

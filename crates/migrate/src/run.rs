@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::access_rights;
+use crate::classes;
 use crate::copy::CopyStyle;
 use crate::error::{Result, Side};
 use crate::journal::Journal;
@@ -99,6 +100,11 @@ impl Move {
         report.subscriptions =
             subscriptions::carry(&mut target, &plan, &self.choice, &mut report.remarks).await?;
         report.access_rights = self.rights(&mut source, &mut target, &plan, &mut report).await?;
+        if self.choice.classes {
+            let remarks = &mut report.remarks;
+            report.classes =
+                classes::carry(&mut source, &mut target, &plan.mailboxes, remarks).await?;
+        }
         report.servers = servers::of(&mut source, &mut target, &plan).await?;
         tokio::join!(source.log_out(), target.log_out());
         report.remarks.extend(crew.hands.remarks());
