@@ -6,10 +6,11 @@ use angarium_imap::client::write;
 use crate::date_filter::DateFilter;
 use crate::error::{MoveError, Result};
 use crate::journal::{BoxKey, Journal, MailboxJournal, Sent};
+use crate::labels;
 use crate::lanes::carry::{Load, carry};
 use crate::lanes::hands::Hands;
 use crate::lanes::prepare::Ready;
-use crate::plan::Planned;
+use crate::plan::{Planned, create};
 use crate::progress::Progress;
 use crate::report::{FailedMessage, MailboxReport};
 use crate::resume;
@@ -54,7 +55,7 @@ impl Work<'_> {
         }
         if self.ready.target.is_none()
             && planned.selectable
-            && let Err(reason) = self.create(planned).await?
+            && let Err(reason) = create::mailbox(self.target, planned).await?
         {
             report.error = Some(reason);
             return Ok(report);
@@ -83,28 +84,6 @@ impl Work<'_> {
         Ok(report)
     }
 
-    async fn create(&mut self, planned: &Planned) -> Result<std::result::Result<(), String>> {
-        if planned.target.eq_ignore_ascii_case("INBOX") {
-            return Ok(Ok(()));
-        }
-        let mut name = planned.target_wire.clone();
-        if !planned.selectable {
-            name.push(b'/');
-        }
-        let answer = self.target.with_names("CREATE", &[&name]).await?;
-        if answer.is_ok() || !planned.selectable {
-            return Ok(Ok(()));
-        }
-        // Refused, most likely because it is there: then it can be asked for its state.
-        let there = self.target.with_names("EXAMINE", &[&planned.target_wire]).await?;
-        if there.is_ok() {
-            // Not left open: its news would come between our answers.
-            let _ = self.target.command(b"CLOSE").await?;
-            return Ok(Ok(()));
-        }
-        Ok(Err(format!("the new server would not create it: {}", answer.text)))
-    }
-
     async fn windows(
         &mut self,
         planned: &Planned,
@@ -126,8 +105,10 @@ impl Work<'_> {
         let mut first = 1;
         while first <= selected.exists {
             let last = selected.exists.min(first.saturating_add(source::WINDOW - 1));
-            let metas = source::list(self.source, first, last).await?;
+            let mut metas = source::list(self.source, first, last).await?;
             report.found += metas.len() as u64;
+            let labels = &planned.labels;
+            report.elsewhere += labels::apply(self.source, labels, &mut metas, first, last).await?;
             let validity = selected.uid_validity;
             self.window(planned, &metas, validity, &mut known, next, report, confirmed).await?;
             first = last + 1;

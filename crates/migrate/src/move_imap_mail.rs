@@ -12,7 +12,9 @@ use crate::options::pace::PaceOptions;
 use crate::options::proof::ProofOptions;
 use crate::options::selection::SelectionOptions;
 use crate::options::sides::{SideNames, SideOptions};
+use crate::plan::preview;
 use crate::progress::LiveCounts;
+use crate::report::account::{AccountReport, Report};
 use crate::run::Move;
 
 /// Copies an account from one IMAP server to another: mailboxes, messages with flags and dates,
@@ -118,37 +120,62 @@ pub fn run(arguments: &Arguments) -> u8 {
 
 async fn whole(arguments: &Arguments) -> Result<u8> {
     let run = arguments.to_move()?;
-    let mut code = 0;
-    let mut json = serde_json::Map::new();
-    if !arguments.proof.verify_only {
-        let report = run.run().await?;
-        if report.failures() > 0 {
-            code = 4;
-        }
-        if arguments.proof.json {
-            json.insert("move".into(), serde_json::to_value(&report).unwrap_or_default());
-        } else if arguments.proof.verbose {
-            print!("{}", report.text());
-        }
-        if report.failures() > 0 || !report.remarks.is_empty() {
-            eprint!("{}", report.text());
-        }
-    }
-    if arguments.proof.verify || arguments.proof.verify_only {
-        let report = run.verify().await?;
-        if report.differences > 0 {
-            code = 4;
-        }
-        if arguments.proof.json {
-            json.insert("verify".into(), serde_json::to_value(&report).unwrap_or_default());
+    let options = &arguments.proof;
+    if options.plan {
+        let preview = Box::pin(preview::of(&run)).await?;
+        if options.json {
+            println!("{}", serde_json::to_value(&preview).unwrap_or_default());
         } else {
-            print!("{}", report.text());
+            print!("{}", preview.text());
+        }
+        return Ok(0);
+    }
+    let mut account = AccountReport::begun(&run);
+    let begun = std::time::Instant::now();
+    let go_on = options.verify_only || account.take_moved(Box::pin(run.run()).await);
+    if go_on && options.verifies() {
+        account.take_verified(run.prove(&options.proof()).await);
+    }
+    tell(options, &account);
+    let code = account.code;
+    Report::of(vec![account], begun.elapsed().as_secs_f64()).write(&options.report_files())?;
+    Ok(code)
+}
+
+/// Prints what a person or a program wants to know.
+fn tell(options: &ProofOptions, account: &AccountReport) {
+    if options.json {
+        let mut json = serde_json::Map::new();
+        let mut put = |name: &str, value| drop(json.insert(name.into(), value));
+        if let Some(moved) = &account.moved {
+            put("move", serde_json::to_value(moved).unwrap_or_default());
+        }
+        if let Some(verified) = &account.verified {
+            put("verify", serde_json::to_value(verified).unwrap_or_default());
+        }
+        if let Some(error) = &account.error {
+            put("error", error.clone().into());
+        }
+        println!("{}", serde_json::Value::Object(json));
+    } else {
+        if let Some(moved) = account.moved.as_ref().filter(|_| options.verbose) {
+            print!("{}", moved.text());
+        }
+        if let Some(verified) = &account.verified {
+            print!("{}", verified.text());
         }
     }
-    if arguments.proof.json {
-        println!("{}", serde_json::Value::Object(json));
+    if let Some(moved) = &account.moved
+        && (moved.failures() > 0 || !moved.remarks.is_empty())
+    {
+        eprint!("{}", moved.text());
     }
-    Ok(code)
+    if let Some(error) = &account.error {
+        eprintln!("MoveIMAPMail: {error}");
+        if let Some(advice) = &account.advice {
+            eprintln!("what to do: {advice}");
+        }
+    }
 }
 
 impl Arguments {

@@ -1,19 +1,28 @@
-//! What is to be copied: the old server's mailboxes, those left out, and the name each gets.
+//! What is to be copied: the old server's mailboxes, those left out and why, and the name each
+//! gets. Asks both servers; what follows from their answers is decided in `plan::decide`.
+
+pub(crate) mod create;
+mod decide;
+pub mod preview;
 
 use std::collections::BTreeSet;
 
-use angarium_imap::client::{ListItem, Untagged};
+use angarium_imap::client::{ListItem, Namespaces, Untagged, write};
 use angarium_imap::mailbox_name;
+use serde::Serialize;
 
 use crate::error::Result;
+use crate::labels::Labels;
+use crate::namespaces;
 use crate::options::selection::Choice;
 use crate::session::Session;
+use crate::special_use::SpecialUse;
 
 /// Most mailboxes taken from one server; one that lists more is not believed.
 const MAX_MAILBOXES: usize = 200_000;
 
 /// One mailbox to be copied.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Planned {
     /// Name at the old server, UTF-8.
     pub(crate) source: String,
@@ -25,78 +34,161 @@ pub(crate) struct Planned {
     pub(crate) target_wire: Vec<u8>,
     /// False for a name that holds no messages.
     pub(crate) selectable: bool,
+    /// What it is for.
+    pub(crate) role: Option<SpecialUse>,
+    /// The use to make it with: the new server takes one, and has no mailbox for it.
+    pub(crate) create_use: Option<SpecialUse>,
+    /// Why it has another name there, in words.
+    pub(crate) why: Vec<String>,
+    /// The new server had it before the run.
+    pub(crate) exists: bool,
+    /// Other mailboxes of the old server are copied into the same one.
+    pub(crate) merged: bool,
+    /// What Gmail's labels decide about its messages.
+    pub(crate) labels: Labels,
+}
+
+/// A mailbox that is not copied, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Name at the old server.
+    pub name: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// The plan and what was left out of it.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) mailboxes: Vec<Planned>,
-    pub(crate) skipped: Vec<String>,
-    /// Subscribed names at the old server and their target spelling.
+    pub(crate) skipped: Vec<LeftOut>,
+    /// Subscribed names of the old server as the new one spells them.
     pub(crate) subscribed: Vec<Vec<u8>>,
+    /// Subscribed at the new server before anything was done.
+    pub(crate) subscribed_before: BTreeSet<Vec<u8>>,
+    /// Things a postmaster should know.
+    pub(crate) remarks: Vec<String>,
 }
 
-/// Asks the old server what it has and decides what becomes of it.
+/// How a server wants mailbox names on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    /// Modified UTF-7 (RFC 3501).
+    #[default]
+    Utf7,
+    /// UTF-8: servers that speak IMAP4rev2 only (RFC 9051).
+    Utf8,
+}
+
+impl Spelling {
+    pub(crate) fn of(session: &Session) -> Self {
+        let only_rev2 = session.has("IMAP4REV2") && !session.has("IMAP4REV1");
+        if only_rev2 { Self::Utf8 } else { Self::Utf7 }
+    }
+
+    /// The name as it goes over the wire.
+    pub(crate) fn wire(self, name: &str) -> Vec<u8> {
+        match self {
+            Self::Utf8 => name.as_bytes().to_vec(),
+            Self::Utf7 => {
+                let mut out = Vec::with_capacity(name.len());
+                mailbox_name::encode(name, &mut out);
+                out
+            }
+        }
+    }
+}
+
+/// What the old server told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SourceSide {
+    pub(crate) listed: Vec<ListItem>,
+    pub(crate) subscribed: Vec<ListItem>,
+    pub(crate) namespaces: Namespaces,
+    /// It has Gmail's labels.
+    pub(crate) gmail: bool,
+}
+
+/// What the new server told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TargetSide {
+    pub(crate) listed: Vec<ListItem>,
+    pub(crate) subscribed: BTreeSet<Vec<u8>>,
+    pub(crate) delimiter: char,
+    pub(crate) namespaces: Namespaces,
+    pub(crate) spelling: Spelling,
+    /// A use may be given to a new mailbox (CREATE-SPECIAL-USE).
+    pub(crate) takes_uses: bool,
+}
+
+/// Asks both servers what they have and decides what becomes of it.
 pub(crate) async fn make(
     source: &mut Session,
     target: &mut Session,
     choice: &Choice,
 ) -> Result<Plan> {
-    let delimiter = target_delimiter(target).await?;
-    let all = listed(source, "LIST", choice).await?;
+    let (theirs, ours) = tokio::try_join!(ask_source(source, choice), ask_target(target, choice))?;
+    Ok(decide::plan(&theirs, &ours, choice))
+}
+
+async fn ask_source(source: &mut Session, choice: &Choice) -> Result<SourceSide> {
+    let spelling = Spelling::of(source);
+    let prefix = spelling.wire(&choice.rules.source_prefix);
+    let pattern = spelling.wire(&choice.pattern);
+    let namespaces = namespaces::of(source).await?;
+    let listed = listed(source, "LIST", &prefix, &pattern).await?;
     let mut subscribed = Vec::new();
     if choice.subscriptions || choice.only_subscribed {
-        subscribed = listed(source, "LSUB", choice).await?;
-        // LSUB marks a name \Noselect when only something below it is subscribed.
-        subscribed.retain(|item| !item.has("\\Noselect"));
+        subscribed = self::subscribed(source, &prefix, &pattern).await?;
     }
-    let names: BTreeSet<&str> = subscribed.iter().map(|i| i.name.as_str()).collect();
-    let mut plan = Plan { mailboxes: Vec::new(), skipped: Vec::new(), subscribed: Vec::new() };
-    for item in &all {
-        let chosen = !choice.skip.contains(&item.name)
-            && (!choice.only_subscribed || names.contains(item.name.as_str()))
-            && !item.has("\\NonExistent");
-        if chosen {
-            plan.mailboxes.push(planned(item, choice, delimiter));
-        } else {
-            plan.skipped.push(item.name.clone());
-        }
-    }
+    Ok(SourceSide { listed, subscribed, namespaces, gmail: source.has("X-GM-EXT-1") })
+}
+
+async fn ask_target(target: &mut Session, choice: &Choice) -> Result<TargetSide> {
+    let spelling = Spelling::of(target);
+    let prefix = spelling.wire(&choice.rules.target_prefix);
+    let delimiter = target_delimiter(target).await?;
+    let namespaces = namespaces::of(target).await?;
+    let listed = listed(target, "LIST", &prefix, b"*").await?;
+    let mut known = BTreeSet::new();
     if choice.subscriptions {
-        plan.subscribed =
-            subscribed.iter().map(|i| planned(i, choice, delimiter).target_wire).collect();
+        known = subscribed(target, &prefix, b"*").await?.into_iter().map(|i| i.wire_name).collect();
     }
-    plan.mailboxes.sort_by(|a, b| a.target.cmp(&b.target));
-    Ok(plan)
+    let takes_uses = target.has("CREATE-SPECIAL-USE");
+    Ok(TargetSide { listed, subscribed: known, delimiter, namespaces, spelling, takes_uses })
 }
 
-fn planned(item: &ListItem, choice: &Choice, delimiter: char) -> Planned {
-    let target = choice.rules.target_name(&item.name, item.delimiter);
-    let spelled = if delimiter == '/' {
-        target.clone()
+/// The subscribed names below `prefix`.
+pub(crate) async fn subscribed(
+    session: &mut Session,
+    prefix: &[u8],
+    pattern: &[u8],
+) -> Result<Vec<ListItem>> {
+    let verb = if Spelling::of(session) == Spelling::Utf8 { "LIST (SUBSCRIBED)" } else { "LSUB" };
+    let mut all = listed(session, verb, prefix, pattern).await?;
+    // LSUB marks a name \Noselect when only something below it is subscribed.
+    all.retain(|item| verb != "LSUB" || !item.has("\\Noselect"));
+    Ok(all)
+}
+
+async fn listed(
+    session: &mut Session,
+    verb: &str,
+    prefix: &[u8],
+    pattern: &[u8],
+) -> Result<Vec<ListItem>> {
+    let mut line = format!("{verb} ").into_bytes();
+    let mut waits = write::string(&mut line, prefix, false).is_some();
+    line.push(b' ');
+    waits |= write::string(&mut line, pattern, false).is_some();
+    // Not every server tells of uses unasked.
+    let ask_uses = verb == "LIST" && session.has("SPECIAL-USE") && session.has("LIST-EXTENDED");
+    let answer = if ask_uses && !waits {
+        line.extend_from_slice(b" RETURN (SPECIAL-USE)");
+        session.insist(verb, &line).await?
     } else {
-        // A target with another delimiter cannot have it inside a level.
-        target.replace(delimiter, "_").replace('/', &delimiter.to_string())
+        session.insist_names(verb, &[prefix, pattern]).await?
     };
-    Planned {
-        source: item.name.clone(),
-        source_wire: item.wire_name.clone(),
-        target_wire: wire(&spelled),
-        target,
-        selectable: !item.has("\\Noselect"),
-    }
-}
-
-/// A name in modified UTF-7.
-pub(crate) fn wire(name: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(name.len());
-    mailbox_name::encode(name, &mut out);
-    out
-}
-
-async fn listed(session: &mut Session, verb: &str, choice: &Choice) -> Result<Vec<ListItem>> {
-    let prefix = wire(&choice.rules.source_prefix);
-    let pattern = wire(&choice.pattern);
-    let answer = session.insist_names(verb, &[&prefix, &pattern]).await?;
     let mut seen = BTreeSet::new();
     Ok(answer
         .untagged

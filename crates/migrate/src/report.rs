@@ -1,6 +1,13 @@
 //! The report of a move: what was copied, what was not and why, for people and as JSON.
 
+pub mod account;
+pub mod advice;
+pub mod html;
+
 use serde::Serialize;
+
+use crate::plan::LeftOut;
+use crate::servers::Servers;
 
 /// One mailbox of a move.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -19,6 +26,8 @@ pub struct MailboxReport {
     pub already_there: u64,
     /// Messages left out by `--filter`.
     pub filtered: u64,
+    /// Messages of Gmail's "All Mail" that come with another mailbox.
+    pub elsewhere: u64,
     /// Messages deleted at the old server (`--delete`).
     pub deleted: u64,
     /// Messages that could not be copied.
@@ -39,14 +48,18 @@ pub struct FailedMessage {
 /// A whole move.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct MoveReport {
+    /// What the servers said of themselves.
+    pub servers: Servers,
     /// Mailboxes, in the order they were copied.
     pub mailboxes: Vec<MailboxReport>,
-    /// Mailboxes left out by `--skipMailbox` and the like.
-    pub skipped: Vec<String>,
+    /// Mailboxes left out, and why.
+    pub skipped: Vec<LeftOut>,
     /// Subscriptions copied.
     pub subscriptions: u64,
     /// Access rights copied.
     pub access_rights: u64,
+    /// Mailbox classes copied.
+    pub classes: u64,
     /// Things a postmaster should know that lost no message.
     pub remarks: Vec<String>,
     /// Wall time.
@@ -85,12 +98,14 @@ impl MoveReport {
         for mailbox in &self.mailboxes {
             if let Some(error) = &mailbox.error {
                 out.push_str(&format!("NOT COPIED {}: {error}\n", mailbox.source));
+                out.push_str(&format!("    what to do: {}\n", advice::of_words(error)));
             }
             for failed in &mailbox.failed {
                 out.push_str(&format!(
                     "NOT COPIED {} UID {}: {}\n",
                     mailbox.source, failed.uid, failed.reason
                 ));
+                out.push_str(&format!("    what to do: {}\n", advice::of_words(&failed.reason)));
             }
         }
         for remark in &self.remarks {

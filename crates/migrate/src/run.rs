@@ -1,18 +1,17 @@
 //! One account's move from start to report: connect, plan, copy, subscriptions, access rights,
 //! verification. The Move programs differ only in how they come to a [`Move`].
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use angarium_imap::client::Untagged;
-
+use crate::access_rights;
+use crate::classes;
 use crate::copy::CopyStyle;
 use crate::error::{Result, Side};
 use crate::journal::Journal;
 use crate::lanes::hands::Hands;
 use crate::lanes::limits::Daily;
 use crate::lanes::prepare::prepare;
-use crate::lanes::{self, Crew, pipeline};
+use crate::lanes::{self, Crew};
 use crate::options::keeping::Keeping;
 use crate::options::pace::Pace;
 use crate::options::selection::Choice;
@@ -20,9 +19,11 @@ use crate::options::sides::Sides;
 use crate::plan::{self, Plan};
 use crate::progress::{LiveCounts, Progress, Show};
 use crate::report::MoveReport;
+use crate::servers;
 use crate::session::Session;
 use crate::source::FetchStyle;
-use crate::verify::{self, VerifyReport};
+use crate::subscriptions;
+use crate::verify::{self, Proof, VerifyReport};
 
 /// Everything that describes the move of one account.
 #[derive(Clone, Debug)]
@@ -42,13 +43,19 @@ pub struct Move {
 }
 
 impl Move {
-    async fn connect(&self) -> Result<(Session, Session)> {
-        let (from, who) = &self.sides.source;
-        let (to, whom) = &self.sides.target;
-        let source = Box::pin(Session::open(Side::Source, from, who, self.pace.timeout));
-        let target = Box::pin(Session::open(Side::Target, to, whom, self.pace.timeout));
+    /// Connects to one side and logs in.
+    pub(crate) async fn open(&self, side: Side) -> Result<Session> {
+        let (endpoint, who) = match side {
+            Side::Source => &self.sides.source,
+            Side::Target => &self.sides.target,
+        };
+        Box::pin(Session::open(side, endpoint, who, self.pace.timeout)).await
+    }
+
+    /// Connects to both.
+    pub(crate) async fn connect(&self) -> Result<(Session, Session)> {
         // Both at once; when both are wrong the exit code names the old server.
-        let (source, target) = tokio::join!(source, target);
+        let (source, target) = tokio::join!(self.open(Side::Source), self.open(Side::Target));
         Ok((source?, target?))
     }
 
@@ -72,7 +79,11 @@ impl Move {
         let (mut source, mut target) = Box::pin(self.connect()).await?;
         progress.say(&format!("connected to {} and {}", self.sides.source.0, self.sides.target.0));
         let plan = plan::make(&mut source, &mut target, &self.choice).await?;
-        let mut report = MoveReport { skipped: plan.skipped.clone(), ..MoveReport::default() };
+        let mut report = MoveReport {
+            skipped: plan.skipped.clone(),
+            remarks: plan.remarks.clone(),
+            ..MoveReport::default()
+        };
         let lanes = lanes::lanes_for(self.pace.connections, plan.mailboxes.len());
         let further = self.pace.connections.saturating_sub(lanes);
         let hands = Hands::new(self.sides.clone(), self.pace.clone(), daily, further);
@@ -86,11 +97,15 @@ impl Move {
             Some(pair) => pair,
             None => Box::pin(self.connect()).await?,
         };
-        report.subscriptions = subscribe(&mut target, &plan, &mut report.remarks).await?;
-        if self.choice.access_rights && source.has("ACL") && target.has("ACL") {
-            report.access_rights =
-                copy_rights(&mut source, &mut target, &plan, &mut report.remarks).await?;
+        report.subscriptions =
+            subscriptions::carry(&mut target, &plan, &self.choice, &mut report.remarks).await?;
+        report.access_rights = self.rights(&mut source, &mut target, &plan, &mut report).await?;
+        if self.choice.classes {
+            let remarks = &mut report.remarks;
+            report.classes =
+                classes::carry(&mut source, &mut target, &plan.mailboxes, remarks).await?;
         }
+        report.servers = servers::of(&mut source, &mut target, &plan).await?;
         tokio::join!(source.log_out(), target.log_out());
         report.remarks.extend(crew.hands.remarks());
         progress.finish();
@@ -98,7 +113,7 @@ impl Move {
         Ok(report)
     }
 
-    fn style(&self) -> CopyStyle {
+    pub(crate) fn style(&self) -> CopyStyle {
         CopyStyle {
             fetch: FetchStyle { rfc822: self.pace.fetch_rfc822, by_one: self.pace.by_one },
             by_one: self.pace.by_one,
@@ -108,104 +123,34 @@ impl Move {
         }
     }
 
+    async fn rights(
+        &self,
+        source: &mut Session,
+        target: &mut Session,
+        plan: &Plan,
+        report: &mut MoveReport,
+    ) -> Result<u64> {
+        if !self.choice.access_rights {
+            return Ok(0);
+        }
+        let owner = &self.sides.source.1.name;
+        let (map, remarks) = (&self.choice.identifiers, &mut report.remarks);
+        access_rights::carry(source, target, &plan.mailboxes, owner, map, remarks).await
+    }
+
     /// Compares both sides in full.
     ///
     /// # Errors
     /// What ends the comparison; differences are in the report.
     pub async fn verify(&self) -> Result<VerifyReport> {
-        let begun = std::time::Instant::now();
-        let (mut source, mut target) = Box::pin(self.connect()).await?;
-        let plan = plan::make(&mut source, &mut target, &self.choice).await?;
-        let mut report = VerifyReport::default();
-        for planned in plan.mailboxes.iter().filter(|p| p.selectable) {
-            Box::pin(verify::mailbox(
-                &mut source,
-                &mut target,
-                planned,
-                self.keeping.filter,
-                &mut report,
-            ))
-            .await?;
-        }
-        if self.choice.subscriptions {
-            let there = subscribed_at(&mut target).await?;
-            for wire in &plan.subscribed {
-                if !there.contains(wire) {
-                    let name = String::from_utf8_lossy(wire).into_owned();
-                    report.differ(&name, None, "is not subscribed at the new server".into());
-                }
-            }
-        }
-        source.log_out().await;
-        target.log_out().await;
-        report.seconds = begun.elapsed().as_secs_f64();
-        Ok(report)
+        self.prove(&Proof::default()).await
     }
-}
 
-async fn subscribed_at(target: &mut Session) -> Result<BTreeSet<Vec<u8>>> {
-    let answer = target.command(b"LSUB \"\" \"*\"").await?;
-    Ok(answer
-        .untagged
-        .into_iter()
-        .filter_map(|untagged| match untagged {
-            Untagged::Lsub(item) | Untagged::List(item) => Some(item.wire_name),
-            _ => None,
-        })
-        .collect())
-}
-
-async fn subscribe(target: &mut Session, plan: &Plan, remarks: &mut Vec<String>) -> Result<u64> {
-    let mut answers = Vec::new();
-    let mut lines = Vec::new();
-    for wire in &plan.subscribed {
-        match pipeline::line("SUBSCRIBE", wire, "") {
-            Some(line) => lines.push((wire, line)),
-            None => answers.push((wire, target.with_names("SUBSCRIBE", &[wire]).await?)),
-        }
+    /// Compares both sides, keeps manifests, and mends what differs, as `proof` says.
+    ///
+    /// # Errors
+    /// What ends the comparison; differences are in the report.
+    pub async fn prove(&self, proof: &Proof) -> Result<VerifyReport> {
+        Box::pin(verify::prove(self, proof)).await
     }
-    let (wires, lines): (Vec<_>, Vec<_>) = lines.into_iter().unzip();
-    answers.extend(wires.into_iter().zip(target.pipeline(&lines).await?));
-    let mut done = 0;
-    for (wire, answer) in answers {
-        if answer.is_ok() {
-            done += 1;
-        } else {
-            let name = String::from_utf8_lossy(wire);
-            remarks.push(format!("not subscribed: {name}: {}", answer.text));
-        }
-    }
-    Ok(done)
-}
-
-async fn copy_rights(
-    source: &mut Session,
-    target: &mut Session,
-    plan: &Plan,
-    remarks: &mut Vec<String>,
-) -> Result<u64> {
-    let mut done = 0;
-    for planned in plan.mailboxes.iter().filter(|p| p.selectable) {
-        let answer = source.with_names("GETACL", &[&planned.source_wire]).await?;
-        for untagged in answer.untagged {
-            let Untagged::Acl(_, pairs) = untagged else { continue };
-            for (identifier, rights) in pairs {
-                if identifier.eq_ignore_ascii_case("owner") {
-                    continue;
-                }
-                let names: [&[u8]; 3] =
-                    [&planned.target_wire, identifier.as_bytes(), rights.as_bytes()];
-                let answer = target.with_names("SETACL", &names).await?;
-                if answer.is_ok() {
-                    done += 1;
-                } else {
-                    remarks.push(format!(
-                        "access right not copied: {} {identifier} {rights}: {}",
-                        planned.target, answer.text
-                    ));
-                }
-            }
-        }
-    }
-    Ok(done)
 }

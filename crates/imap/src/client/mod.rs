@@ -4,10 +4,12 @@
 //!
 //! Must never know a socket, a clock or a file.
 
+pub mod account;
 pub mod node;
 pub mod reader;
 pub mod response;
 pub mod write;
 
+pub use account::{About, Namespaces, Resource, Space};
 pub use reader::{Event, Reader, ReaderError};
 pub use response::{Code, Fetch, ListItem, Response, Status, Untagged};

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::account::{self, About};
 use super::node::{self, Node, Source};
 use crate::mailbox_name;
 
@@ -91,6 +92,8 @@ pub enum Untagged {
     Acl(String, Vec<(String, String)>),
     /// `* STATUS`: mailbox, and names with numbers.
     StatusOf(String, Vec<(String, u64)>),
+    /// Something about the account as a whole.
+    About(About),
     /// Anything else: its first word, upper case.
     Other(String),
 }
@@ -131,6 +134,8 @@ pub struct Fetch {
     pub size: Option<u64>,
     /// MODSEQ
     pub modseq: Option<u64>,
+    /// X-GM-LABELS, Gmail's names of a message's labels, as sent.
+    pub labels: Option<Vec<String>>,
     /// Size of the body that was streamed, if there was one.
     pub body: Option<u64>,
     /// Other pieces by name, such as `BODY[HEADER.FIELDS (MESSAGE-ID)]`.
@@ -316,7 +321,7 @@ fn untagged(source: &Source<'_>, from: usize) -> Untagged {
         ),
         "ACL" => acl(source, after),
         "STATUS" => status_of(source, after),
-        _ => Untagged::Other(name),
+        _ => account::about(&name, source, after).map_or(Untagged::Other(name), Untagged::About),
     }
 }
 
@@ -347,6 +352,10 @@ pub(super) fn fetch(nodes: &[Node], seq: u32) -> Fetch {
             b"FLAGS" => {
                 fetch.flags =
                     value.list().map(|flags| flags.iter().filter_map(Node::text).collect());
+            }
+            b"X-GM-LABELS" => {
+                fetch.labels =
+                    value.list().map(|labels| labels.iter().filter_map(Node::text).collect());
             }
             b"MODSEQ" => {
                 fetch.modseq = value.list().and_then(|l| l.first()).and_then(Node::number);
@@ -379,7 +388,7 @@ fn list_item(source: &Source<'_>, from: usize) -> Option<ListItem> {
 }
 
 /// A mailbox name in UTF-8; a spelling that is none is shown as it came.
-fn name_of(wire: &[u8]) -> String {
+pub(super) fn name_of(wire: &[u8]) -> String {
     mailbox_name::decode_tolerant(wire)
         .unwrap_or_else(|| String::from_utf8_lossy(wire).into_owned())
 }

@@ -6,7 +6,7 @@ use angarium_imap::client::Untagged;
 use super::hands::Hands;
 use super::pipeline::line;
 use crate::error::{Result, Side};
-use crate::plan::{Plan, Planned};
+use crate::plan::{Plan, Planned, create};
 use crate::session::{Answer, Session};
 
 /// What STATUS told of a mailbox.
@@ -43,7 +43,7 @@ pub(crate) async fn prepare(
 ) -> Result<Vec<Ready>> {
     let (old, new) = tokio::try_join!(
         Box::pin(states(source, &plan.mailboxes, |p| &p.source_wire)),
-        Box::pin(create(target, &plan.mailboxes, hands))
+        Box::pin(created(target, &plan.mailboxes, hands))
     )?;
     let mut all = new;
     for (ready, state) in all.iter_mut().zip(old) {
@@ -121,7 +121,7 @@ fn state(items: &[(String, u64)]) -> Option<BoxState> {
 }
 
 /// The target's mailboxes: asked for first, what is missing created and asked for again.
-async fn create(target: &mut Session, mailboxes: &[Planned], hands: &Hands) -> Result<Vec<Ready>> {
+async fn created(target: &mut Session, mailboxes: &[Planned], hands: &Hands) -> Result<Vec<Ready>> {
     if let Some(limit) = target.number_of("APPENDLIMIT") {
         hands.limit_messages(limit);
     }
@@ -143,7 +143,7 @@ async fn create(target: &mut Session, mailboxes: &[Planned], hands: &Hands) -> R
         if !planned.selectable {
             name.push(b'/');
         }
-        match line("CREATE", &name, "") {
+        match line("CREATE", &name, &create::with_use(planned)) {
             Some(line) => {
                 lines.push(line);
                 asked.push(n);
@@ -158,8 +158,17 @@ async fn create(target: &mut Session, mailboxes: &[Planned], hands: &Hands) -> R
         }
     }
     for (n, answer) in asked.into_iter().zip(target.pipeline(&lines).await?) {
-        if !answer.is_ok() {
-            refused.push((n, answer.text));
+        let planned = mailboxes.get(n).filter(|p| !answer.is_ok() && p.create_use.is_some());
+        match planned {
+            // It may only dislike the use.
+            Some(planned) => {
+                let plain = target.with_names("CREATE", &[&planned.target_wire]).await?;
+                if !plain.is_ok() {
+                    refused.push((n, plain.text));
+                }
+            }
+            None if !answer.is_ok() => refused.push((n, answer.text)),
+            None => {}
         }
     }
     let again = missing.iter().map(|n| names.get(*n).filter(|_| ask(*n)));

@@ -1,0 +1,71 @@
+//! What the two servers say of themselves and of the account, for the report: product and
+//! version (ID, RFC 2971), and quota. Decides nothing.
+
+use angarium_imap::client::{About, Untagged};
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::plan::Plan;
+use crate::printable::printable;
+use crate::quota::{self, Quota};
+use crate::session::Session;
+
+/// Longest identity kept, characters.
+const LONGEST: usize = 120;
+
+/// What one server told.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ServerFacts {
+    /// Product and version, if it says so.
+    pub product: Option<String>,
+    /// What the account uses and may use.
+    pub quota: Vec<Quota>,
+}
+
+/// What both told.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Servers {
+    /// The old server.
+    pub source: ServerFacts,
+    /// The new one.
+    pub target: ServerFacts,
+}
+
+/// Asks both at once.
+pub(crate) async fn of(source: &mut Session, target: &mut Session, plan: &Plan) -> Result<Servers> {
+    let inbox = plan.mailboxes.iter().find(|p| p.source.eq_ignore_ascii_case("INBOX"));
+    let names = inbox.or(plan.mailboxes.first());
+    let old = names.map(|p| p.source_wire.as_slice());
+    let new = names.map(|p| p.target_wire.as_slice());
+    let (source, target) = tokio::try_join!(facts(source, old), facts(target, new))?;
+    Ok(Servers { source, target })
+}
+
+async fn facts(session: &mut Session, mailbox: Option<&[u8]>) -> Result<ServerFacts> {
+    let product = product(session).await?;
+    let quota = match mailbox {
+        Some(name) => quota::of(session, name).await?,
+        None => Vec::new(),
+    };
+    Ok(ServerFacts { product, quota })
+}
+
+/// Bounded and without control characters.
+async fn product(session: &mut Session) -> Result<Option<String>> {
+    if !session.has("ID") {
+        return Ok(None);
+    }
+    let answer = session.command(b"ID (\"name\" \"Angarium\")").await?;
+    let fields = answer.untagged.into_iter().find_map(|untagged| match untagged {
+        Untagged::About(About::Id(fields)) => Some(fields),
+        _ => None,
+    });
+    let fields = fields.unwrap_or_default();
+    let field = |name: &str| {
+        let found = fields.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str()).filter(|v| !v.is_empty() && *v != "NIL")
+    };
+    let Some(name) = field("name").or_else(|| field("vendor")) else { return Ok(None) };
+    let words: Vec<&str> = [Some(name), field("version")].into_iter().flatten().collect();
+    Ok(Some(printable(&words.join(" "), LONGEST)))
+}
