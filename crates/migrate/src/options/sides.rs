@@ -29,6 +29,9 @@ pub struct SideNames {
     /// Password there, or -.
     #[arg(value_name = "newPassword", allow_hyphen_values = true)]
     pub new_password: String,
+    /// The passwords did not come by the command line: nothing is said about that.
+    #[arg(skip)]
+    pub from_list: bool,
 }
 
 /// The options on the two servers.
@@ -92,11 +95,13 @@ impl SideOptions {
         target.insecure = self.insecure2;
         let old = password(
             &names.old_password,
+            names.from_list,
             self.old_password_file.as_deref(),
             "ANGARIUM_OLD_PASSWORD",
         )?;
         let new = password(
             &names.new_password,
+            names.from_list || names.new_password.is_empty(),
             self.new_password_file.as_deref(),
             "ANGARIUM_NEW_PASSWORD",
         )?;
@@ -127,10 +132,13 @@ fn policy(ssl: bool, starttls: bool, never: bool) -> Result<TlsPolicy> {
     }
 }
 
-fn password(argument: &str, file: Option<&Path>, variable: &str) -> Result<String> {
+fn password(argument: &str, unseen: bool, file: Option<&Path>, variable: &str) -> Result<String> {
     if let Some(path) = file {
         let text = read_small(path, 4096)?;
         return Ok(text.lines().next().unwrap_or_default().to_owned());
+    }
+    if unseen {
+        return Ok(argument.to_owned());
     }
     if argument != "-" {
         eprintln!(
