@@ -13,10 +13,13 @@ mod source;
 mod target;
 mod unverified;
 
+pub mod accounts;
 pub mod date_filter;
 pub mod endpoint;
 pub mod error;
+pub mod imapsync;
 pub mod long_lines;
+pub mod move_accounts;
 pub mod move_imap_mail;
 pub mod move_pop_mail;
 pub mod names;

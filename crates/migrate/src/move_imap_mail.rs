@@ -12,6 +12,8 @@ use crate::options::pace::PaceOptions;
 use crate::options::proof::ProofOptions;
 use crate::options::selection::SelectionOptions;
 use crate::options::sides::{SideNames, SideOptions};
+use crate::options::spelling;
+use crate::progress::LiveCounts;
 use crate::run::Move;
 
 /// Copies an account from one IMAP server to another: mailboxes, messages with flags and dates,
@@ -50,7 +52,7 @@ pub struct Arguments {
 /// Runs the program with its arguments (the first is its name).
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(joined(arguments)) {
+    let arguments = match spelling::parse::<Arguments, _>(joined(arguments)) {
         Ok(arguments) => arguments,
         Err(e) => {
             let _ = e.print();
@@ -177,7 +179,14 @@ impl Arguments {
             self.sides.proxy_auth
         );
         let keeping = self.keeping.keeping(&what)?;
-        Ok(Move { sides, choice, pace, keeping, show: self.proof.show() })
+        Ok(Move {
+            sides,
+            choice,
+            pace,
+            keeping,
+            show: self.proof.show(),
+            counts: LiveCounts::default(),
+        })
     }
 }
 

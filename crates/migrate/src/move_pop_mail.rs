@@ -13,8 +13,9 @@ use crate::endpoint::Endpoint;
 use crate::error::{MoveError, Result};
 use crate::options::keeping::KeepingOptions;
 use crate::options::sides::{SideNames, SideOptions, Sides};
+use crate::options::spelling;
 use crate::pop::{Login, PopMove, PopReport, Recipient};
-use crate::progress::Show;
+use crate::progress::{LiveCounts, Show};
 
 /// How often a lost connection is made anew unless `--retry` says otherwise.
 const RETRIES: u32 = 3;
@@ -46,7 +47,7 @@ pub struct Arguments {
     pub lmtp: bool,
     /// Log in at the new server with this name; its password comes from --newPasswordFile or
     /// ANGARIUM_NEW_PASSWORD.
-    #[arg(long = "smtpName", alias = "smtp-name", value_name = "NAME")]
+    #[arg(long = "smtpName", value_name = "NAME")]
     pub smtp_name: Option<String>,
     /// What this machine calls itself to the new server.
     #[arg(long, value_name = "HOST")]
@@ -58,7 +59,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
     /// Note nothing: a second run copies everything again.
-    #[arg(long = "noJournal", alias = "no-journal")]
+    #[arg(long = "noJournal")]
     pub no_journal: bool,
     /// Print the report as JSON on standard output.
     #[arg(long)]
@@ -97,7 +98,7 @@ pub struct PopNames {
 /// Runs the program with its arguments (the first is its name).
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    match Arguments::try_parse_from(arguments) {
+    match spelling::parse::<Arguments, _>(arguments) {
         Ok(arguments) => ExitCode::from(run(&arguments)),
         Err(e) => {
             let _ = e.print();
@@ -216,6 +217,7 @@ impl Arguments {
             retries: self.retry,
             journal,
             show: if self.verbose && !self.json { Show::Lines } else { Show::Bar },
+            counts: LiveCounts::default(),
         })
     }
 }

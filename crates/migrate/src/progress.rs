@@ -1,6 +1,7 @@
 //! What a person sees while a move runs: messages, octets, rate and time left.
 
 use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -16,9 +17,37 @@ pub enum Show {
     Lines,
 }
 
+/// Numbers of a run that others may read while it works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Messages the target has confirmed.
+    pub messages: u64,
+    /// Their octets.
+    pub bytes: u64,
+    /// Messages to be copied in all, as far as is known.
+    pub expected: u64,
+}
+
+/// A place where a run keeps its numbers up to date, for whoever shows several runs at once.
+#[derive(Clone, Debug, Default)]
+pub struct LiveCounts(Arc<Mutex<Counts>>);
+
+impl LiveCounts {
+    /// The numbers now.
+    #[must_use]
+    pub fn get(&self) -> Counts {
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The progress of one run.
 pub(crate) struct Progress {
     show: Show,
+    counts: LiveCounts,
     bar: ProgressBar,
     begun: Instant,
     last_line: Instant,
@@ -31,7 +60,7 @@ pub(crate) struct Progress {
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 impl Progress {
-    pub(crate) fn new(show: Show) -> Self {
+    pub(crate) fn new(show: Show, counts: LiveCounts) -> Self {
         let bar = if show != Show::Quiet && std::io::stderr().is_terminal() {
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8))
         } else {
@@ -43,12 +72,13 @@ impl Progress {
             bar.set_style(style);
         }
         let now = Instant::now();
-        Self { show, bar, begun: now, last_line: now, messages: 0, bytes: 0, expected: 0 }
+        Self { show, counts, bar, begun: now, last_line: now, messages: 0, bytes: 0, expected: 0 }
     }
 
     /// This many messages are to be copied in all.
     pub(crate) fn expect(&mut self, messages: u64) {
         self.expected = messages;
+        self.counts.lock().expected = messages;
         self.bar.set_length(messages);
     }
 
@@ -70,6 +100,9 @@ impl Progress {
     pub(crate) fn copied(&mut self, messages: u64, bytes: u64) {
         self.messages += messages;
         self.bytes += bytes;
+        let mut counts = self.counts.lock();
+        (counts.messages, counts.bytes) = (self.messages, self.bytes);
+        drop(counts);
         self.bar.inc(messages);
         if self.show == Show::Lines && self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();

@@ -13,7 +13,7 @@ use crate::options::pace::Pace;
 use crate::options::selection::Choice;
 use crate::options::sides::Sides;
 use crate::plan::{self, Plan};
-use crate::progress::{Progress, Show};
+use crate::progress::{LiveCounts, Progress, Show};
 use crate::report::MoveReport;
 use crate::session::Session;
 use crate::source::FetchStyle;
@@ -32,6 +32,8 @@ pub struct Move {
     pub keeping: Keeping,
     /// What a person sees.
     pub show: Show,
+    /// Where the run's numbers can be read while it works.
+    pub counts: LiveCounts,
 }
 
 impl Move {
@@ -50,7 +52,7 @@ impl Move {
     /// # Errors
     /// What ends the run; messages and mailboxes that could not be copied are in the report.
     pub async fn run(&self) -> Result<MoveReport> {
-        let mut progress = Progress::new(self.show);
+        let mut progress = Progress::new(self.show, self.counts.clone());
         let mut journal = match &self.keeping.journal {
             Some(path) => Journal::open(path)?,
             None => Journal::none(),

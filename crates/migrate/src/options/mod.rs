@@ -9,6 +9,7 @@ pub mod pace;
 pub mod proof;
 pub mod selection;
 pub mod sides;
+pub mod spelling;
 
 use std::path::Path;
 

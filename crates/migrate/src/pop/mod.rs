@@ -21,7 +21,7 @@ pub use source::Login;
 
 use crate::endpoint::Endpoint;
 use crate::error::{MoveError, Result};
-use crate::progress::{Progress, Show};
+use crate::progress::{LiveCounts, Progress, Show};
 use delivery::{Delivery, Fate};
 use letter::Letter;
 use source::Source;
@@ -57,6 +57,8 @@ pub struct PopMove {
     pub journal: Option<PathBuf>,
     /// What a person sees.
     pub show: Show,
+    /// Where the run's numbers can be read while it works.
+    pub counts: LiveCounts,
 }
 
 /// One message of the old server's list.
@@ -102,7 +104,7 @@ impl PopMove {
             Some(path) => State::open(path)?,
             None => State::none(),
         };
-        let progress = Progress::new(self.show);
+        let progress = Progress::new(self.show, self.counts.clone());
         let mut work =
             Work { state, given_up: Counts::new(), target: None, report, progress, listed: false };
         let mut failed = 0;

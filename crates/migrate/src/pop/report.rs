@@ -67,9 +67,9 @@ impl PopReport {
 }
 
 impl FailedLetter {
-    /// In one line.
+    /// Which message it is.
     #[must_use]
-    pub fn line(&self) -> String {
+    pub fn what(&self) -> String {
         let mut out = format!("message {}", self.number);
         if let Some(uid) = &self.uid {
             out.push_str(&format!(" (UIDL {uid})"));
@@ -80,7 +80,13 @@ impl FailedLetter {
         if !self.shown.is_empty() {
             out.push_str(&format!(" [{}]", self.shown));
         }
+        out
+    }
+
+    /// In one line, with the reason.
+    #[must_use]
+    pub fn line(&self) -> String {
         let when = if self.later { " (run it again later)" } else { "" };
-        format!("{out}: {}{when}", self.reason)
+        format!("{}: {}{when}", self.what(), self.reason)
     }
 }
