@@ -4,41 +4,42 @@
 //! interrupted run goes on, and verifies by content. Must never know the store or any other crate
 //! of the server.
 
-pub mod channel;
-mod command_words;
-mod connection;
-mod copy;
-mod journal;
-mod opening;
-mod plan;
-mod protection;
 mod access_rights;
 mod classes;
+mod command_words;
 mod connection;
 mod copy;
 mod journal;
 mod labels;
 mod namespaces;
-pub mod plan;
+mod opening;
+mod protection;
 mod resume;
 mod source;
 mod subscriptions;
 mod target;
 mod tunnel;
 
+pub mod accounts;
+pub mod channel;
 pub mod date_filter;
 pub mod endpoint;
 pub mod error;
+pub mod imapsync;
 pub mod lanes;
 pub mod login;
 pub mod long_lines;
+pub mod move_accounts;
 pub mod move_imap_mail;
+pub mod move_pop_mail;
 pub mod names;
 pub mod options;
-pub mod probe;
-pub mod product;
+pub mod plan;
+pub mod pop;
 pub mod presets;
 pub mod printable;
+pub mod probe;
+pub mod product;
 pub mod progress;
 pub mod proof;
 pub mod quota;
@@ -46,8 +47,8 @@ pub mod report;
 pub mod run;
 pub mod servers;
 pub mod session;
-pub mod trust;
 pub mod special_use;
+pub mod trust;
 pub mod verify;
 
 pub use plan::LeftOut;

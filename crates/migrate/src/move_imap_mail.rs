@@ -15,6 +15,7 @@ use crate::options::sides::{SideNames, SideOptions};
 use crate::plan::preview;
 use crate::progress::LiveCounts;
 use crate::report::account::{AccountReport, Report};
+use crate::options::spelling;
 use crate::run::Move;
 
 /// Copies an account from one IMAP server to another: mailboxes, messages with flags and dates,
@@ -54,7 +55,7 @@ pub struct Arguments {
 /// Runs the program with its arguments (the first is its name).
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(joined(arguments)) {
+    let arguments = match spelling::parse::<Arguments, _>(joined(arguments)) {
         Ok(arguments) => arguments,
         Err(e) => {
             let _ = e.print();

@@ -2,10 +2,12 @@
 //!
 //! [`session`] is the server side of POP3 (RFC 1939 with RFC 2449, 2595, 3206, 5034 and 6856,
 //! `reference/pop.md`), [`pwd`] the server side of PWD, the protocol that carries the command
-//! line interface (`reference/cli.md`). Any split of the input gives the same events.
+//! line interface (`reference/cli.md`). [`client`] is the client side of POP3. Any split of the
+//! input gives the same events.
 //!
 //! This crate must never know a socket, a clock, an account or a mailbox on disk.
 
+pub mod client;
 pub mod command;
 pub mod dot;
 pub mod line;

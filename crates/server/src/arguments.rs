@@ -269,6 +269,11 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 50)]
         last: usize,
     },
+    /// Move mail from other servers: one account or a list of them, by IMAP or POP.
+    Move {
+        #[command(subcommand)]
+        action: crate::commands::moving::MoveAction,
+    },
     /// Move an account in from another IMAP server (the program MoveIMAPMail).
     MoveImapMail(Box<angarium_migrate::move_imap_mail::Arguments>),
     /// Compare an account on two IMAP servers by content, flags and dates.

@@ -25,14 +25,10 @@ mod token_keys;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
     // One provider for all of TLS in this process; a second call would only say it is there.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    // The mover's --filter has one word or two.
-    let words = angarium_migrate::move_imap_mail::joined(std::env::args_os().collect());
-    match arguments::Arguments::try_parse_from(words) {
+    match commands::moving::parse(std::env::args_os().collect()) {
         Ok(arguments) => commands::run(arguments),
         Err(e) => {
             // Help and version are no errors.

@@ -10,6 +10,7 @@ pub mod password;
 pub mod proof;
 pub mod selection;
 pub mod sides;
+pub mod spelling;
 
 use std::path::Path;
 

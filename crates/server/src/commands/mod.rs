@@ -7,6 +7,7 @@ pub(crate) mod dns;
 pub(crate) mod import;
 mod import_files;
 mod maintenance;
+pub(crate) mod moving;
 mod objects;
 pub(crate) mod output;
 mod passwords;
@@ -98,13 +99,14 @@ fn execute(command: Command) -> io::Result<u8> {
             let filter = logs::Filter { level, tag, text };
             logs::show(&directory(&base)?.logs(), &filter, last, follow).map(|()| 0)
         }
-        // These two speak IMAP only and have exit codes of their own.
+        // These speak protocols only and have exit codes of their own.
+        Command::Move { action } => Ok(moving::run(&action)),
         Command::MoveImapMail(arguments) => Ok(angarium_migrate::move_imap_mail::run(&arguments)),
         Command::Verify(arguments) => {
             Ok(angarium_migrate::move_imap_mail::run(&arguments.verify_only()))
         }
         Command::Completions { shell } => {
-            let mut command = Arguments::command();
+            let mut command = moving::command();
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut command, "angarium", &mut script);
             output::put(String::from_utf8_lossy(&script).trim_end());
@@ -120,8 +122,13 @@ fn directory(base: &Base) -> io::Result<BaseDirectory> {
 
 fn manual(directory: &Path) -> io::Result<u8> {
     std::fs::create_dir_all(directory)?;
-    clap_mangen::generate_to(Arguments::command(), directory)?;
-    let mover = angarium_migrate::move_imap_mail::Arguments::command();
-    clap_mangen::generate_to(mover, directory)?;
+    clap_mangen::generate_to(moving::command(), directory)?;
+    for program in [
+        angarium_migrate::move_imap_mail::Arguments::command(),
+        angarium_migrate::move_pop_mail::Arguments::command(),
+        angarium_migrate::move_accounts::Arguments::command(),
+    ] {
+        clap_mangen::generate_to(program, directory)?;
+    }
     Ok(0)
 }

@@ -10,6 +10,7 @@ pub(crate) mod hostile;
 pub(crate) mod https;
 pub(crate) mod island;
 pub(crate) mod names;
+pub(crate) mod old_dovecot;
 pub(crate) mod ports;
 pub(crate) mod smtp;
 pub(crate) mod stand_in;
@@ -204,8 +205,13 @@ impl House {
 
     /// A session logged in to IMAP.
     pub(crate) fn imap(&self, name: &str) -> Imap {
+        self.imap_with(name, PASSWORD)
+    }
+
+    /// The same with another password.
+    pub(crate) fn imap_with(&self, name: &str, password: &str) -> Imap {
         let mut imap = Imap::connect_to(&self.address, self.port(143));
-        imap.ok(&format!("LOGIN \"{name}@{}\" \"{PASSWORD}\"", self.domain));
+        imap.ok(&format!("LOGIN \"{name}@{}\" \"{password}\"", self.domain));
         imap
     }
 }

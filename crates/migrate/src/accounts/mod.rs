@@ -1,0 +1,21 @@
+//! Many accounts moved by one list: read row by row ([`list`]), moved by several workers in one
+//! process ([`crew`]), shown while it goes on ([`table`]), and told in one report ([`report`]) with
+//! what can be done about each account that was not moved ([`outcome`]). What is done for a single
+//! account is that of the single programs, with the same parameters ([`mover`]).
+
+mod advice;
+mod crew;
+mod lines;
+mod list;
+mod mover;
+mod outcome;
+mod report;
+mod rows;
+mod table;
+
+pub use crew::Crew;
+pub use list::Row;
+pub use mover::Mover;
+pub use outcome::{Outcome, State, Trouble};
+pub use report::{AccountsReport, Totals};
+pub use table::Telling;
