@@ -33,8 +33,8 @@ pub use angarium_store::{
     BodyWriter, Change, ChangeListener, Changes, Copied, Digest, DomainObject, DomainRecord,
     FlagBits, FlagChange, FlagOutcome, FlagUpdate, Flags, FuzzyText, HeadLength, InternalDate,
     Keyword, MailboxId, MailboxRecord, MessageBody, MessageEntry, ModSeq, NewMailbox, NewMessage,
-    ObjectPage, Origin, QueueId, SettingsKey, Sifted, Snapshot, StagedBody, Store, StoreError, Top,
-    Uid, UidValidity, Versioned,
+    NumbersPatch, ObjectPage, Origin, PopId, QueueId, SettingsKey, Sifted, Snapshot, StagedBody,
+    Store, StoreError, Top, Uid, UidValidity, Versioned,
 };
 pub use consult::{Consulted, UnknownConsultant};
 pub use directory::Domain;

@@ -280,3 +280,24 @@ impl std::fmt::Debug for Policy {
         })
     }
 }
+
+#[test]
+fn a_message_brings_numbers_of_another_server_along() {
+    let input = "a APPEND INBOX (\\Seen) \"17-Jul-1996 02:44:25 -0700\" XKEEPIDS (UID 7 AFTER 0 POPID \
+                 \"a\\\"b\") {5+}\r\nhello {2+}\r\nhi xkeepids (popid c) {1+}\r\nx\r\n\
+                 b APPEND INBOX XKEEPIDS (UID 0) {3+}\r\nabc\r\nc NOOP\r\n";
+    let (events, _) = logged_in(input, Policy::Accept);
+    let message = ["AppendMessage", "data", "AppendMessageEnd"];
+    let expected: Vec<&str> = ["AppendStart"]
+        .into_iter()
+        .chain(message.repeat(3))
+        .chain(["AppendEnd", "Bad", "Command"])
+        .collect();
+    assert_eq!(names(&events), expected);
+    assert!(
+        events[1]
+            .contains("AppendNumbers { uid: Some(7), after: Some(0), pop_id: Some(\"a\\\"b\") }")
+    );
+    assert!(events[4].contains("numbers: None"));
+    assert!(events[7].contains("AppendNumbers { uid: None, after: None, pop_id: Some(\"c\") }"));
+}

@@ -1,7 +1,8 @@
 //! What one POP session sees of its mailbox: numbers, sizes, identities and what is marked to be
 //! deleted. It must never know bodies or the mailbox on disk.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::reply::push_number;
 
@@ -27,6 +28,10 @@ pub struct Maildrop {
     octets: u64,
     /// Indexes of messages whose original UID another message before them has too.
     twins: HashSet<usize>,
+    /// Unique ids that another server gave, by index; each once.
+    kept: HashMap<usize, Arc<str>>,
+    /// The same ids: no other message may have one of them.
+    taken: HashSet<Arc<str>>,
     /// Highest number retrieved since login or RSET (LAST of RFC 1460).
     pub(crate) last: u64,
 }
@@ -49,6 +54,19 @@ impl Maildrop {
         }
         drop.reset();
         drop
+    }
+
+    /// These messages (by index) keep the unique id another server gave them, so that a program
+    /// which fetched them there does not fetch them again. Of two with the same id the first has
+    /// it.
+    #[must_use]
+    pub fn with_kept(mut self, ids: Vec<(usize, Arc<str>)>) -> Self {
+        for (index, id) in ids {
+            if self.taken.insert(Arc::clone(&id)) {
+                self.kept.insert(index, id);
+            }
+        }
+        self
     }
 
     /// Messages in all, marked ones too.
@@ -111,14 +129,29 @@ impl Maildrop {
         let Some(entry) = self.entries.get(index) else { return };
         push_number(out, index as u64 + 1);
         out.push(b' ');
+        if let Some(id) = self.kept.get(&index) {
+            out.extend_from_slice(id.as_bytes());
+            out.extend_from_slice(b"\r\n");
+            return;
+        }
+        let start = out.len();
         push_number(out, u64::from(self.uid_validity));
         out.push(b'-');
         push_number(out, u64::from(entry.original_uid));
-        if self.twins.contains(&index) {
+        if self.twins.contains(&index) || self.is_taken(out.get(start..)) {
             out.push(b'-');
             push_number(out, u64::from(entry.uid));
         }
+        // The other server's ids may look like ours, even of this form.
+        while self.is_taken(out.get(start..)) {
+            out.push(b'-');
+        }
         out.extend_from_slice(b"\r\n");
+    }
+
+    fn is_taken(&self, id: Option<&[u8]>) -> bool {
+        let text = id.and_then(|id| std::str::from_utf8(id).ok());
+        !self.taken.is_empty() && text.is_some_and(|text| self.taken.contains(text))
     }
 
     /// Indexes that are not marked.
@@ -144,6 +177,19 @@ mod tests {
             drop.push_unique(&mut out, index);
         }
         assert_eq!(out, b"1 7-1\r\n2 7-1-2\r\n3 7-9\r\n4 7-9-4\r\n");
+    }
+
+    #[test]
+    fn ids_of_another_server_are_kept_and_nobody_elses() {
+        let entries = (1..=4).map(|uid| MaildropEntry { size: 1, original_uid: uid, uid });
+        let kept = [(0, "7-2"), (2, "00000003"), (3, "7-2")];
+        let kept = kept.map(|(index, id)| (index, Arc::from(id))).to_vec();
+        let drop = Maildrop::new(7, entries.collect()).with_kept(kept);
+        let mut out = Vec::new();
+        for index in drop.present() {
+            drop.push_unique(&mut out, index);
+        }
+        assert_eq!(out, b"1 7-2\r\n2 7-2-2\r\n3 00000003\r\n4 7-4\r\n");
     }
 
     #[test]

@@ -31,6 +31,7 @@ fn message() -> NewMessage {
         save_date: 1_700_000_000,
         uid: None,
         original_uid: None,
+        pop_id: None,
         origin: None,
     }
 }

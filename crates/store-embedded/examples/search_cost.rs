@@ -102,6 +102,7 @@ async fn fill(store: &Store, messages: &[Bytes]) -> (AccountId, Vec<BodyId>) {
             save_date: 1,
             uid: None,
             original_uid: None,
+            pop_id: None,
             origin: None,
         });
         store.mailboxes.append(account, inbox, new.collect()).await.unwrap();

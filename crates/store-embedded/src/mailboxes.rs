@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use angarium_store::{
     AccountId, Appended, AttributesPatch, BodyId, Changes, Copied, FlagOutcome, FlagUpdate,
-    MailboxId, MailboxRecord, Mailboxes, ModSeq, NewMailbox, NewMessage, Origin, Result, Snapshot,
-    StoreError, Transfer, Uid,
+    MailboxId, MailboxRecord, Mailboxes, ModSeq, NewMailbox, NewMessage, NumbersPatch, Origin,
+    Result, Snapshot, StoreError, Transfer, Uid,
 };
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -132,6 +132,16 @@ impl Mailboxes for EmbeddedMailboxes {
         shard.submit(move |batch| trees::set_attributes(batch, account, id, patch)).await
     }
 
+    async fn keep_numbers(
+        &self,
+        account: AccountId,
+        id: MailboxId,
+        patch: NumbersPatch,
+    ) -> Result<MailboxRecord> {
+        let shard = self.0.shard_of(account)?;
+        shard.submit(move |batch| trees::keep_numbers(batch, account, id, &patch)).await
+    }
+
     async fn append(
         &self,
         account: AccountId,
@@ -148,6 +158,7 @@ impl Mailboxes for EmbeddedMailboxes {
                 save_date: message.save_date,
                 uid: message.uid,
                 original_uid: message.original_uid,
+                pop_id: message.pop_id,
                 origin: message.origin,
             });
         }

@@ -24,6 +24,7 @@ use crate::mailboxes::{
     NewMailbox, Snapshot, Transfer,
 };
 use crate::message::{NewMessage, Origin};
+use crate::numbers::NumbersPatch;
 use crate::queue::{
     LeasedWork, NewQueued, Queue, QueueFacts, QueueName, QueuedMessage, RecipientStep,
 };
@@ -204,6 +205,7 @@ family! { Mailboxes, mailboxes, {},
     rename_tree(account: AccountId, from: &str, to: &str, now: i64) -> Vec<MailboxRecord>;
     set_attributes(account: AccountId, mailbox: MailboxId, patch: AttributesPatch)
         -> MailboxRecord;
+    keep_numbers(account: AccountId, mailbox: MailboxId, patch: NumbersPatch) -> MailboxRecord;
     append(account: AccountId, mailbox: MailboxId, messages: Vec<NewMessage>)
         -> (MailboxRecord, Vec<Appended>);
     was_delivered(account: AccountId, origin: Origin) -> bool;

@@ -11,6 +11,7 @@ use crate::flags::Flags;
 use crate::ids::{AccountId, MailboxId, ModSeq, QueueId, Uid};
 use crate::mailboxes::MailboxRecord;
 use crate::message::MessageEntry;
+use crate::numbers::PopId;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -44,6 +45,15 @@ pub enum Change {
         uids: Vec<Uid>,
         /// The MODSEQ of it.
         modseq: ModSeq,
+    },
+    /// Messages were given unique ids of POP.
+    PopIds {
+        /// Whose.
+        account: AccountId,
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// New ids, ascending by UID.
+        ids: Vec<(Uid, PopId)>,
     },
     /// Mailboxes were made, renamed, removed or changed their attributes.
     Mailboxes {

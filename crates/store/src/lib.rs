@@ -18,6 +18,7 @@ pub mod ids;
 pub mod mailboxes;
 pub mod memory;
 pub mod message;
+pub mod numbers;
 pub mod queue;
 pub mod search;
 pub mod suite;
@@ -40,6 +41,7 @@ pub use mailboxes::{
     Mailboxes, NewMailbox, Snapshot, Transfer,
 };
 pub use message::{Digest, InternalDate, MessageEntry, NewMessage, Origin};
+pub use numbers::{KeptNumbers, NumbersPatch, PopId};
 pub use queue::{
     HELD, LeasedWork, NewQueued, Queue, QueueFacts, QueueName, QueuedMessage, QueuedRecipient,
     RecipientState, RecipientStep, Step,

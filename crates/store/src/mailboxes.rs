@@ -9,6 +9,7 @@ use crate::flags::FlagBits;
 use crate::flags::{FlagPart, Flags};
 use crate::ids::{AccountId, MailboxId, ModSeq, Uid, UidValidity};
 use crate::message::{MessageEntry, NewMessage, Origin};
+use crate::numbers::{KeptNumbers, NumbersPatch};
 use angarium_objects::value::Dictionary;
 
 /// A mailbox as an administrator or a client sees it, with counters that are always right.
@@ -44,6 +45,8 @@ pub struct MailboxRecord {
     pub acl: Dictionary,
     /// What its users keep with it (RFC 5464); a rename keeps them, INBOX keeps its own.
     pub annotations: Annotations,
+    /// Numbers it took over from another server.
+    pub kept_numbers: Option<KeptNumbers>,
 }
 
 impl MailboxRecord {
@@ -71,6 +74,7 @@ impl MailboxRecord {
             special_use: String::new(),
             acl: Dictionary::new(),
             annotations: Annotations::default(),
+            kept_numbers: None,
         }
     }
 }
@@ -251,8 +255,17 @@ pub trait Mailboxes: Send + Sync {
         mailbox: MailboxId,
         patch: AttributesPatch,
     ) -> Result<MailboxRecord>;
-    /// Puts messages in, all or none, in this order, UIDs ascending. `Invalid` for a directory and
-    /// for UID 0 or 2^32-1, `Exists("UID")` for a given UID below UIDNEXT. Answers the mailbox
+    /// Makes a mailbox keep numbers of another server, all or none; answers the new record. A
+    /// changed validity is as if the mailbox were another one, under the same id. `Invalid` for a
+    /// directory and for what [`NumbersPatch::fault`] names.
+    async fn keep_numbers(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        patch: NumbersPatch,
+    ) -> Result<MailboxRecord>;
+    /// Puts messages in, all or none, in this order, UIDs ascending. `Invalid` for a directory,
+    /// for UID 0 or 2^32-1 and for an id that POP cannot have, `Exists("UID")` for a given UID below UIDNEXT. Answers the mailbox
     /// after it and what became of each message.
     async fn append(
         &self,
@@ -285,9 +298,9 @@ pub trait Mailboxes: Send + Sync {
         mailbox: MailboxId,
         update: FlagUpdate,
     ) -> Result<FlagOutcome>;
-    /// Copies or moves messages inside the account, dates and original UIDs kept, and the flags as
-    /// far as [`Transfer::flags`] says, in the given order; UIDs that do not exist (or come again)
-    /// are passed over. The target may be the source; `Invalid` if it is a directory. When the
+    /// Copies or moves messages inside the account, dates, original UIDs and POP's ids kept, and
+    /// the flags as far as [`Transfer::flags`] says, in the given order; UIDs that do not exist (or
+    /// come again) are passed over. The target may be the source; `Invalid` if it is a directory. When the
     /// originals do not stay, each message is in exactly one of both.
     async fn transfer(&self, account: AccountId, way: Transfer, uids: &[Uid]) -> Result<Copied>;
     /// Copies messages with all their flags.

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::bodies::MessageBody;
 use crate::flags::Flags;
 use crate::ids::{BodyId, ModSeq, QueueId, Uid};
+use crate::numbers::PopId;
 
 /// BLAKE3 of the exact bytes of a message: its content id.
 pub type Digest = [u8; 32];
@@ -41,6 +42,8 @@ pub struct MessageEntry {
     pub digest: Digest,
     /// The UID the message had when it first came to this account; part of POP's UIDL.
     pub original_uid: u32,
+    /// POP's unique id that another server gave it, if it keeps that.
+    pub pop_id: Option<PopId>,
 }
 
 /// A message to be put into a mailbox.
@@ -61,6 +64,8 @@ pub struct NewMessage {
     pub uid: Option<Uid>,
     /// A POP identity to keep; `None` takes the UID.
     pub original_uid: Option<u32>,
+    /// POP's unique id as another server gave it (import by an administrator).
+    pub pop_id: Option<PopId>,
     /// The delivery this append performs: a second append of the same origin into the same
     /// account does nothing and reports [`crate::Appended::Repeated`].
     pub origin: Option<Origin>,

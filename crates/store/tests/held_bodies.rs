@@ -66,6 +66,7 @@ fn a_body_goes_with_its_last_holder() {
             save_date: 1,
             uid: None,
             original_uid: None,
+            pop_id: None,
             origin: None,
         };
         store.mailboxes.append(user, inbox, vec![delivered]).await.unwrap();

@@ -234,6 +234,7 @@ fn message() -> NewMessage {
         save_date: 0,
         uid: None,
         original_uid: None,
+        pop_id: None,
         origin: None,
     }
 }

@@ -90,6 +90,10 @@ impl Answer {
 
 impl From<MailError> for Answer {
     fn from(error: MailError) -> Self {
+        // Said again later, it may do: no code says it never will.
+        if error == MailError::OutOfTurn {
+            return Self::no(error.to_string());
+        }
         let word = match &error {
             MailError::NotFound | MailError::NoAccount => "NONEXISTENT",
             MailError::Exists => "ALREADYEXISTS",

@@ -6,7 +6,7 @@ use angarium_accounts::mailboxes::{Intake, MailError};
 use angarium_accounts::{Flags, InternalDate, MessageBody, NewMessage, Uid};
 use angarium_imap::encode::{self, Code};
 use angarium_imap::flow::server::{AppendMessage, AppendText};
-use angarium_imap::types::{Replaces, SequenceSet, Tag, UidSet};
+use angarium_imap::types::{AppendNumbers, Replaces, SequenceSet, Tag, UidSet};
 use angarium_imap::view::Moment;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -27,6 +27,8 @@ pub(super) struct Appending {
     messages: Vec<NewMessage>,
     in_memory: u64,
     current: Option<Current>,
+    /// The UID that must be the last given before these messages.
+    after: Option<Uid>,
     /// The message that is replaced, and whether it was named by its UID.
     replaces: Option<(Uid, bool)>,
     /// Why it is refused already.
@@ -37,6 +39,7 @@ struct Current {
     intake: Intake,
     flags: Flags,
     date: Option<InternalDate>,
+    numbers: Option<Box<AppendNumbers>>,
     binary: bool,
 }
 
@@ -108,6 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             messages: Vec::new(),
             in_memory: 0,
             current: None,
+            after: None,
             replaces,
             refused,
         }));
@@ -136,6 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     pub(super) fn append_message(&mut self, message: AppendMessage) {
+        let keeps_ids = self.keeps_ids();
         let Some(appending) = self.appending.as_mut() else {
             self.flow.refuse_append();
             return;
@@ -144,6 +149,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Some(answer) => Some(answer),
             None if message.size == 0 && !message.catenate => {
                 Some(Answer::no("no message was given"))
+            }
+            None if message.numbers.is_some() && (!keeps_ids || appending.replaces.is_some()) => {
+                Some(Answer::bad("XKEEPIDS is not known here"))
             }
             None if message.size > appending.limit => Some(appending.too_big()),
             None if appending.in_memory > MAX_IN_MEMORY => {
@@ -160,6 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             intake: self.context.accounts.intake(),
             flags: flags::stored(&message.flags),
             date,
+            numbers: message.numbers,
             binary: message.binary,
         });
         if !message.catenate {
@@ -237,7 +246,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
         let date = current.date.unwrap_or(InternalDate { seconds: now, zone_minutes: 0 });
         match current.intake.into_message(current.flags, date, now).await {
-            Ok(message) => {
+            Ok(mut message) => {
+                if appending.messages.is_empty() {
+                    appending.after = current.numbers.as_ref().and_then(|n| n.after).map(Uid);
+                }
+                super::keep_ids::give(&mut message, current.numbers);
                 appending.in_memory += held(&message);
                 appending.messages.push(message);
             }
@@ -265,10 +278,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     async fn put_in(&mut self, appending: Appending) -> super::answer::Outcome {
-        let Appending { mailbox, mut messages, replaces, .. } = appending;
+        let Appending { mailbox, mut messages, replaces, after, .. } = appending;
         let mail = self.mail()?;
         let Some((old, _)) = replaces else {
-            let done = mail.append(&mailbox, messages).await?;
+            let done = mail.append_after(&mailbox, after, messages).await?;
             let uids: UidSet = done.pairs.iter().map(|(_, uid)| uid.0).collect();
             let note = Note::AppendUid(done.uid_validity.0, uids);
             return Ok(Answer::ok("completed").note(note));

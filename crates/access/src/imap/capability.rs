@@ -2,6 +2,7 @@
 //! how anything announced is done.
 
 use angarium_imap::encode;
+use angarium_imap::types::KEEP_IDS;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::{Answer, Outcome};
@@ -105,6 +106,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             names.extend(QUOTA);
             names.extend(MAKING);
             names.extend(SESSION);
+            if self.keeps_ids() {
+                names.push(KEEP_IDS);
+            }
             if !self.connection.is_compressed() {
                 names.push("COMPRESS=DEFLATE");
             }

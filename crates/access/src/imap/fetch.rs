@@ -274,17 +274,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let mail = self.mail()?;
         let selected = self.selected()?;
         let since = ModSeq(fetch.changed_since.unwrap_or(0));
-        let gone = mail.vanished_since(&selected.opened, since).await?;
         let shared: Shared = selected.shared();
         let last = shared.record.uid_next.0.saturating_sub(1);
         let asked = UidSet::from_ranges(
             fetch.set.ranges().iter().filter_map(|range| range.resolve(last)).collect(),
         );
-        let gone: UidSet = gone
-            .iter()
-            .map(|uid| uid.0)
-            .filter(|uid| asked.contains(*uid) && selected.view.sequence_of(*uid).is_none())
-            .collect();
+        let gone = super::keep_ids::gone_since(&mail, selected, &shared, since, &asked).await?;
         encode::vanished(self.connection.out(), true, &gone);
         Ok(())
     }

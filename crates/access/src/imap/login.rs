@@ -127,6 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             return Err(Answer::no("too many sessions of this account").word("LIMIT"));
         }
         self.enter(&actor, &actor);
+        self.look_at_keeping().await;
         self.tell_first_alerts().await;
         Ok(())
     }
@@ -143,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let mail = self.context.accounts.open_account(actor);
         self.calls.end = self.context.options.ender.as_ref().map(|e| e.enter(actor.account));
         self.calls.alerts = Some(self.context.accounts.watch_alerts(actor.account));
-        self.user = Some(User { mail, authenticated: Arc::clone(authenticated) });
+        self.user = Some(User { mail, authenticated: Arc::clone(authenticated), keeps_ids: false });
     }
 
     /// PROXYAUTH (`reference/imap.md` section 3): acts for another account, by the rights of the
@@ -157,6 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 self.notifying = None;
                 self.known_server = None;
                 self.enter(&actor, &authenticated);
+                self.look_at_keeping().await;
                 Ok(Answer::ok("completed"))
             }
             Err(error) => Ok(self.failed(&error)),

@@ -17,6 +17,7 @@ mod fetch;
 mod fetch_plan;
 mod flags;
 mod idle;
+mod keep_ids;
 mod listing;
 mod login;
 mod mailboxes;

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::answer::{Answer, Halt, Outcome};
 use super::capability::Enabled;
 use super::flags::{self, SHOWN_KEYWORDS};
+use super::keep_ids::gone_since;
 use super::selected::Selected;
 use super::session::Session;
 
@@ -111,7 +112,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         {
             return Ok(());
         }
-        let vanished = mail.vanished_since(&selected.opened, ModSeq(known.modseq)).await?;
         let last = shared.record.uid_next.0.saturating_sub(1);
         // Only what the client says it knows; all it can know when it does not say.
         let asked: UidSet = match &known.known_uids {
@@ -124,11 +124,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             ),
             None => UidSet::from_ranges(vec![(1, last.max(1))]),
         };
-        let gone: UidSet = vanished
-            .iter()
-            .map(|uid| uid.0)
-            .filter(|uid| asked.contains(*uid) && selected.view.sequence_of(*uid).is_none())
-            .collect();
+        let since = ModSeq(known.modseq);
+        let gone = gone_since(mail, selected, shared, since, &asked).await?;
         encode::vanished(self.connection.out(), true, &gone);
         let (mut joined, enabled) = (Vec::new(), self.enabled);
         for row in shared.table.iter() {

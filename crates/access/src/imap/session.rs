@@ -34,6 +34,8 @@ pub(super) struct User {
     pub(super) mail: MailAccount,
     /// Who really logged in, to whose rights PROXYAUTH is held.
     pub(super) authenticated: Arc<Actor>,
+    /// XKEEPIDS is announced to him.
+    pub(super) keeps_ids: bool,
 }
 
 /// A session.
@@ -106,6 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let known = preauthenticated.is_some();
         if let Some(actor) = preauthenticated {
             self.enter(&actor, &actor);
+            self.look_at_keeping().await;
         }
         let names = self.capabilities();
         let text = format!(
@@ -409,6 +412,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Command::SetMetadata(set) => self.set_metadata(*set).await,
             Command::Notify(notify) => self.notify(*notify).await,
             Command::SetQuota { root, limits } => self.set_quota(&root, &limits).await,
+            Command::KeepNumbers(keep) => self.keep_ids(*keep).await,
             Command::GenUrlAuth(wanted) => self.generate_urls(&wanted).await,
             Command::ResetKey { mailbox, mechanisms } => {
                 self.reset_keys(mailbox.as_deref(), &mechanisms).await

@@ -151,9 +151,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         let concealed = FlagBits::HIDDEN.union(FlagBits::SERVICE);
         let mut uids = Vec::with_capacity(shared.table.len());
         let mut entries = Vec::with_capacity(shared.table.len());
+        let mut kept = Vec::new();
         for row in shared.table.iter() {
             if row.bits().without(concealed) != row.bits() {
                 continue;
+            }
+            if let Some(id) = row.pop_id() {
+                kept.push((uids.len(), id.clone()));
             }
             uids.push(row.uid());
             entries.push(MaildropEntry {
@@ -169,7 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         let signal = self.context.ender.enter(actor.account);
         self.open = Some(Open { mail, opened, uids, read: Vec::new(), signal });
         let alerts = self.alerts(&actor).await;
-        let maildrop = Maildrop::new(shared.record.uid_validity.0, entries);
+        let maildrop = Maildrop::new(shared.record.uid_validity.0, entries).with_kept(kept);
         self.session.login_done(maildrop, alerts.as_deref());
     }
 }

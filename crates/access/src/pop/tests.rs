@@ -347,3 +347,26 @@ async fn stls_protects_what_follows_and_forgets_what_came_before() {
     assert!(got.starts_with("+OK capabilities") && !got.contains("STLS"), "{got}");
     assert!(got.contains("\r\nUSER\r\n") && got.contains("+OK 0 0\r\n"), "{got}");
 }
+
+// MIG-77
+#[tokio::test]
+async fn unique_ids_of_another_server_are_told_again() {
+    let (world, bob) = world().await;
+    for _ in 0..2 {
+        put(&world, &bob, "INBOX", MAIL, FlagBits(0)).await;
+    }
+    let console = world.accounts.act_at_console("bob").await.unwrap();
+    let patch = angarium_accounts::NumbersPatch {
+        pop_ids: vec![(Uid(2), "00000002589ad0f1".into())],
+        ..Default::default()
+    };
+    let account = world.accounts.open_account(&console);
+    let record = account.keep_numbers("INBOX", patch).await.unwrap();
+    let mut client = Client::logged_in(&world, "bob").await;
+    let ids = client.list("UIDL\r\n").await;
+    assert!(ids.contains(&format!("\r\n1 {}-1\r\n2 00000002589ad0f1\r\n", record.uid_validity)));
+    assert!(client.say("UIDL 2\r\n").await.starts_with("+OK 2 00000002589ad0f1\r\n"));
+    client.quit().await;
+    let denied = world.accounts.open_account(&bob).keep_numbers("INBOX", Default::default()).await;
+    assert!(denied.is_err());
+}

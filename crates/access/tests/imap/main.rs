@@ -17,6 +17,7 @@ mod counts;
 mod encrypting;
 mod fetching;
 mod guide_forms;
+mod keeping_ids;
 mod limits;
 mod logging_in;
 mod making;

@@ -186,6 +186,7 @@ impl Session {
                 summary,
                 uid: Some(uid),
                 original_uid: Some(original),
+                pop_id: message.pop_id.clone(),
                 ..message
             });
         }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use angarium_store::{
     AccountId, Appended, AttributesPatch, Changes, Copied, FlagOutcome, FlagUpdate, MailboxId,
-    MailboxRecord, Mailboxes, MessageEntry, ModSeq, NewMailbox, NewMessage, Origin, Result,
-    Snapshot, StoreError, Transfer, Uid,
+    MailboxRecord, Mailboxes, MessageEntry, ModSeq, NewMailbox, NewMessage, NumbersPatch, Origin,
+    Result, Snapshot, StoreError, Transfer, Uid,
 };
 use async_trait::async_trait;
 
@@ -164,6 +164,20 @@ impl Mailboxes for LegacyMailboxes {
         patch: AttributesPatch,
     ) -> Result<MailboxRecord> {
         self.0.inner.set_attributes(account, mailbox, patch).await
+    }
+
+    async fn keep_numbers(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        patch: NumbersPatch,
+    ) -> Result<MailboxRecord> {
+        if self.0.is_legacy(account, mailbox).await?.is_some() {
+            // Its UIDs are in the file, where other programs give them too.
+            let why = "an INBOX that is a file of the machine has numbers of its own";
+            return Err(StoreError::Invalid(why.to_owned()));
+        }
+        self.0.inner.keep_numbers(account, mailbox, patch).await
     }
 
     async fn append(

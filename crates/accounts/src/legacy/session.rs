@@ -38,6 +38,7 @@ pub(super) fn again(entry: &MessageEntry) -> NewMessage {
         save_date: entry.save_date,
         uid: None,
         original_uid: Some(entry.original_uid),
+        pop_id: entry.pop_id.clone(),
         origin: None,
     }
 }

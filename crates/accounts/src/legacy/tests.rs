@@ -149,6 +149,7 @@ fn mail(subject: &str, recipient: Option<u32>) -> NewMessage {
         save_date: 0,
         uid: None,
         original_uid: None,
+        pop_id: None,
         origin: recipient.map(|recipient| Origin { queue: QueueId(9), recipient }),
     }
 }

@@ -40,6 +40,9 @@ pub enum MailError {
     /// *Never*: a message is larger than the account takes.
     #[error("the message is larger than {0} octets, the largest taken here")]
     TooLarge(u64),
+    /// *Not now*: messages that should have come before are not there, or others are.
+    #[error("other messages come before this one")]
+    OutOfTurn,
     /// *Never*: the name breaks the rules for names.
     #[error("{0}")]
     Name(#[from] NameError),

@@ -72,6 +72,7 @@ impl Intake {
             save_date,
             uid: None,
             original_uid: None,
+            pop_id: None,
             origin: None,
         })
     }

@@ -107,9 +107,27 @@ impl MailAccount {
     pub async fn append(
         &self,
         name: &str,
+        messages: Vec<NewMessage>,
+    ) -> Result<Transferred, MailError> {
+        self.append_after(name, None, messages).await
+    }
+
+    /// As [`MailAccount::append`], unless the mailbox has gone another way than whoever sends many
+    /// one after another thinks: `after` must be the UID before the one it would give next.
+    ///
+    /// # Errors
+    /// As [`MailAccount::append`]; `OutOfTurn`.
+    pub async fn append_after(
+        &self,
+        name: &str,
+        after: Option<Uid>,
         mut messages: Vec<NewMessage>,
     ) -> Result<Transferred, MailError> {
         let (target, record, rights) = self.append_target(name).await?;
+        if after.is_some_and(|after| after.0.checked_add(1) != Some(record.uid_next.0)) {
+            return Err(MailError::OutOfTurn);
+        }
+        self.check_numbers(&target.owner, &messages).await?;
         if let Some(most) = self.append_limit(&target).await?
             && messages.iter().any(|m| size_of(m) > most)
         {
@@ -213,6 +231,7 @@ impl MailAccount {
                 save_date: now,
                 uid: None,
                 original_uid: None,
+                pop_id: None,
                 origin: None,
             })
             .collect();

@@ -21,6 +21,7 @@ mod members;
 mod messages;
 mod names;
 mod notices;
+mod numbering;
 mod open;
 mod quota;
 mod registry;

@@ -222,6 +222,11 @@ impl OpenMailbox {
         self.lock().shared()
     }
 
+    /// True when sessions that have it open must leave it.
+    pub(super) fn is_gone(&self) -> bool {
+        self.lock().gone
+    }
+
     /// Something reckoned from the present state, kept until the state changes, so that sessions
     /// opening the same mailbox share it. `key` tells apart ways of reckoning; only the last one
     /// used is kept.
@@ -339,6 +344,7 @@ impl State {
                     self.log(Delta::Vanished(gone));
                 }
             }
+            Change::PopIds { ids, .. } => Arc::make_mut(&mut self.table).set_pop_ids(ids),
             Change::Mailboxes { removed, changed, .. } => {
                 if removed.contains(&id) {
                     self.gone = true;

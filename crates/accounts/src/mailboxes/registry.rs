@@ -142,14 +142,24 @@ impl Registry {
                     open.apply(change);
                 }
             }
+            Change::PopIds { mailbox, .. } => {
+                if let Some(open) = self.find(*mailbox) {
+                    open.apply(change);
+                }
+            }
             Change::Mailboxes { account, removed, changed } => {
                 self.tell_tree(*account, change);
+                let mut gone = removed.clone();
                 for id in removed.iter().chain(changed.iter().map(|r| &r.id)) {
                     if let Some(open) = self.find(*id) {
                         open.apply(change);
+                        // As with another validity: it is to be loaded anew.
+                        if open.is_gone() {
+                            gone.push(*id);
+                        }
                     }
                 }
-                self.forget(removed);
+                self.forget(&gone);
             }
             _ => {}
         }

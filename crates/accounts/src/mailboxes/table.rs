@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use angarium_store::{BodyId, FlagBits, Flags, InternalDate, Keyword, MessageEntry, ModSeq, Uid};
+use angarium_store::{
+    BodyId, FlagBits, Flags, InternalDate, Keyword, MessageEntry, ModSeq, PopId, Uid,
+};
 
 /// Rows in a full chunk: what one change of flags copies at most when a reader holds the chunk.
 const CHUNK: usize = 1024;
@@ -23,6 +25,8 @@ struct Chunk {
     original_uids: Vec<u32>,
     /// Empty while no message of the chunk has keywords.
     keywords: Vec<Option<Arc<[Keyword]>>>,
+    /// Empty while no message of the chunk has one.
+    pop_ids: Vec<Option<PopId>>,
     /// Flags that at least one message has (or had since [`Chunk::count_flags`]).
     any: FlagBits,
     /// Flags that every message has (perhaps not all of them).
@@ -42,6 +46,7 @@ impl Chunk {
             bodies: Vec::with_capacity(n),
             original_uids: Vec::with_capacity(n),
             keywords: Vec::new(),
+            pop_ids: Vec::new(),
             any: FlagBits(0),
             all: FlagBits(u32::MAX),
         }
@@ -65,6 +70,12 @@ impl Chunk {
         }
         if entry.flags.keywords.is_some() || !self.keywords.is_empty() {
             self.keywords.push(entry.flags.keywords.clone());
+        }
+        if entry.pop_id.is_some() && self.pop_ids.is_empty() {
+            self.pop_ids.resize(self.uids.len(), None);
+        }
+        if entry.pop_id.is_some() || !self.pop_ids.is_empty() {
+            self.pop_ids.push(entry.pop_id.clone());
         }
         self.any = self.any.union(entry.flags.bits);
         self.all = FlagBits(self.all.0 & entry.flags.bits.0);
@@ -118,12 +129,16 @@ impl Chunk {
         if !self.keywords.is_empty() {
             column(&mut self.keywords, keep);
         }
+        if !self.pop_ids.is_empty() {
+            column(&mut self.pop_ids, keep);
+        }
     }
 
     fn bytes(&self) -> usize {
         let row = 4 + 4 + 8 + 8 + 8 + 2 + 8 + 8 + 4;
         let keywords = self.keywords.capacity() * size_of::<Option<Arc<[Keyword]>>>();
-        self.uids.capacity() * row + keywords
+        let pop_ids = self.pop_ids.capacity() * size_of::<Option<PopId>>();
+        self.uids.capacity() * row + keywords + pop_ids
     }
 }
 
@@ -189,6 +204,11 @@ impl<'a> Row<'a> {
     #[must_use]
     pub fn body(&self) -> BodyId {
         Self::cell(&self.chunk.bodies, self.at)
+    }
+    /// POP's unique id, if it keeps that of another server.
+    #[must_use]
+    pub fn pop_id(&self) -> Option<&'a PopId> {
+        self.chunk.pop_ids.get(self.at).and_then(Option::as_ref)
     }
     /// The UID it had when it first came to the account (POP's UIDL).
     #[must_use]
@@ -301,6 +321,20 @@ impl Table {
             at += 1;
         }
         found
+    }
+
+    /// Gives messages unique ids of POP; those that are gone are passed over.
+    pub(super) fn set_pop_ids(&mut self, ids: &[(Uid, PopId)]) {
+        for (uid, id) in ids {
+            let at = self.chunk_of(*uid);
+            let Some(chunk) = self.chunks.get_mut(at) else { continue };
+            let Ok(row) = chunk.uids.binary_search(&uid.0) else { continue };
+            let chunk = Arc::make_mut(chunk);
+            chunk.pop_ids.resize(chunk.uids.len(), None);
+            if let Some(slot) = chunk.pop_ids.get_mut(row) {
+                *slot = Some(id.clone());
+            }
+        }
     }
 
     /// False when certainly no message has any of these flags.
@@ -485,100 +519,10 @@ impl Row<'_> {
             body: self.body(),
             digest: [0; 32],
             original_uid: self.original_uid(),
+            pop_id: self.pop_id().cloned(),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(uid: u32) -> MessageEntry {
-        MessageEntry {
-            uid: Uid(uid),
-            flags: Flags::default(),
-            modseq: ModSeq(u64::from(uid)),
-            internal_date: InternalDate { seconds: i64::from(uid), zone_minutes: 60 },
-            save_date: 7,
-            size: u64::from(uid) * 10,
-            body: BodyId(u64::from(uid) + 5),
-            digest: [0; 32],
-            original_uid: uid,
-        }
-    }
-
-    fn table(n: u32) -> Table {
-        Table::of(&(1..=n).map(|n| entry(n * 2)).collect::<Vec<_>>())
-    }
-
-    fn uids(t: &Table) -> Vec<u32> {
-        t.iter().map(|r| r.uid().0).collect()
-    }
-
-    #[test]
-    fn a_table_answers_every_uid_it_holds_and_no_other() {
-        let t = table(5000);
-        assert_eq!(t.len(), 5000);
-        for uid in 0..10_010 {
-            assert_eq!(
-                t.get(Uid(uid)).is_some(),
-                uid > 0 && uid % 2 == 0 && uid <= 10_000,
-                "{uid}"
-            );
-        }
-        let asked: Vec<Uid> = (0..12_000).map(Uid).collect();
-        let rows = t.select(&asked);
-        assert_eq!(rows.len(), 5000);
-        assert!(rows.iter().zip(t.iter()).all(|(a, b)| a.uid() == b.uid() && a.size() == b.size()));
-        assert_eq!(t.iter_from(Uid(9_999)).map(|r| r.uid().0).collect::<Vec<_>>(), [10_000]);
-        assert_eq!(t.iter_from(Uid(1)).count(), 5000);
-    }
-
-    #[test]
-    fn a_reader_keeps_what_it_saw_while_the_table_changes() {
-        let mut t = table(3000);
-        let seen = t.clone();
-        let flags = Flags::with_keywords(FlagBits::SEEN, ["work"]);
-        assert_eq!(t.set_flags(&[(Uid(4), flags.clone(), ModSeq(9_999))]), [Uid(4)]);
-        assert_eq!(t.remove(&[Uid(2), Uid(3), Uid(6000)]), [Uid(2), Uid(6000)]);
-        assert_eq!(t.append(&[entry(10), entry(6002)]), [Uid(6002)]);
-        assert_eq!(seen.len(), 3000);
-        assert!(seen.get(Uid(4)).is_some_and(|r| r.keywords().is_empty()));
-        assert_eq!(t.get(Uid(4)).map(|r| r.flags()), Some(flags));
-        assert_eq!(t.len(), 2999);
-    }
-
-    #[test]
-    fn an_older_change_of_flags_does_not_undo_a_newer_one() {
-        let mut t = table(3);
-        let newer = Flags::of(FlagBits::SEEN);
-        t.set_flags(&[(Uid(2), newer.clone(), ModSeq(20))]);
-        assert!(t.set_flags(&[(Uid(2), Flags::default(), ModSeq(20))]).is_empty());
-        assert_eq!(t.get(Uid(2)).map(|r| r.flags()), Some(newer));
-    }
-
-    #[test]
-    fn the_first_unseen_message_is_found_after_any_change_of_flags() {
-        let mut t = Table::of(&(1..=3000).map(entry).collect::<Vec<_>>());
-        assert_eq!(t.runs(), [(1, 3000)]);
-        let seen = |uid: u32| (Uid(uid), Flags::of(FlagBits::SEEN), ModSeq(10_000));
-        t.set_flags(&(1..=2500).map(seen).collect::<Vec<_>>());
-        assert_eq!(t.first_without(FlagBits::SEEN), Some(Uid(2501)));
-        t.set_flags(&[(Uid(7), Flags::default(), ModSeq(10_001))]);
-        assert_eq!(t.first_without(FlagBits::SEEN), Some(Uid(7)));
-        assert!(t.may_have(FlagBits::SEEN) && !t.may_have(FlagBits::SERVICE));
-        assert!(t.keywords(10).is_empty());
-    }
-
-    #[test]
-    fn removing_scattered_messages_leaves_the_rest_in_order() {
-        let mut t = table(20_000);
-        let out: Vec<Uid> = (1..=20_000).filter(|n| n % 10 != 0).map(|n| Uid(n * 2)).collect();
-        assert_eq!(t.remove(&out).len(), 18_000);
-        assert_eq!(t.len(), 2_000);
-        assert_eq!(uids(&t), (1..=2000).map(|n| n * 20).collect::<Vec<_>>());
-        assert!(t.chunks.len() <= 6);
-        assert_eq!(t.runs().len(), 2000);
-        assert_eq!(t.get(Uid(20)).map(|r| r.internal_date().zone_minutes), Some(60));
-    }
-}
+mod tests;

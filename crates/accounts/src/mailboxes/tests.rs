@@ -37,6 +37,7 @@ fn entry(uid: u32, modseq: u64) -> MessageEntry {
         body: BodyId(u64::from(uid)),
         digest: [0; 32],
         original_uid: uid,
+        pop_id: None,
     }
 }
 
@@ -185,6 +186,7 @@ fn mail(octets: usize, recipient: u32) -> NewMessage {
         save_date: 0,
         uid: None,
         original_uid: None,
+        pop_id: None,
         origin: Some(Origin { queue: QueueId(9), recipient }),
     }
 }

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::cursor::{Cursor, Parse, utf8};
 use super::refusal::Fault;
 use super::{Options, Refusal};
-use crate::types::{DateTime, Flag, Replaces, STAR, Tag};
+use crate::types::{AppendNumbers, DateTime, Flag, Replaces, STAR, Tag};
 use crate::url;
 
 /// What stands before a message.
@@ -17,6 +17,8 @@ use crate::url;
 pub(crate) struct Announced {
     pub(crate) flags: SmallVec<[Flag; 4]>,
     pub(crate) date: Option<DateTime>,
+    /// Numbers of another server it brings along.
+    pub(crate) numbers: Option<Box<AppendNumbers>>,
     /// `UTF8 (` was opened and must be closed after the message.
     pub(crate) wrapped: bool,
     /// `CATENATE (` was opened: parts follow.
@@ -147,10 +149,15 @@ impl Reader {
         self.message(cursor)
     }
 
-    /// `[(flags) ] ["date" ]` and the literal, `UTF8 (` and the literal, or `CATENATE (…)`.
+    /// `[(flags) ] ["date" ] [XKEEPIDS (…) ]` and the literal, `UTF8 (` and the literal, or `CATENATE (…)`.
     fn message(&mut self, cursor: &mut Cursor<'_>) -> Parse<End> {
-        let mut message =
-            Announced { flags: SmallVec::new(), date: None, wrapped: false, catenate: false };
+        let mut message = Announced {
+            flags: SmallVec::new(),
+            date: None,
+            numbers: None,
+            wrapped: false,
+            catenate: false,
+        };
         if cursor.peek() == Some(b'(') {
             message.flags = cursor.flag_list()?;
             cursor.space()?;
@@ -163,6 +170,7 @@ impl Reader {
             );
             cursor.space()?;
         }
+        message.numbers = super::numbers::append(cursor)?;
         if cursor.eat_text("CATENATE (") {
             message.catenate = true;
             self.items.push(Item::Message(message));

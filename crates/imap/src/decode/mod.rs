@@ -14,6 +14,7 @@ mod message;
 mod metadata;
 mod multi_search;
 mod notify;
+mod numbers;
 mod refusal;
 mod search;
 mod session;
@@ -29,7 +30,7 @@ pub(crate) use cursor::{Cursor, is_astring_char, undo_base64};
 pub(crate) use fetch::section_text;
 pub use refusal::{Refusal, Verdict};
 
-use crate::types::{Command, Request, Tag};
+use crate::types::{Command, KEEP_IDS, Request, Tag};
 use cursor::Parse;
 use refusal::Fault;
 
@@ -101,6 +102,7 @@ fn untagged(cursor: &mut Cursor<'_>) -> Parse<Command> {
                     None => match access::decode(name, cursor)? {
                         Some(command) => Some(command),
                         None if name == "NOTIFY" => Some(notify::decode(cursor)?),
+                        None if name == KEEP_IDS => Some(numbers::decode(cursor)?),
                         None => match metadata::decode(name, cursor)? {
                             Some(command) => Some(command),
                             None => url::decode(name, cursor)?,

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use crate::decode::Refusal;
-use crate::types::{DateTime, Flag, Replaces, Request, Secret, Tag};
+use crate::types::{AppendNumbers, DateTime, Flag, Replaces, Request, Secret, Tag};
 
 /// How much a client may send before something is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +84,8 @@ pub struct AppendMessage {
     pub flags: Vec<Flag>,
     /// INTERNALDATE to keep.
     pub date: Option<DateTime>,
+    /// Numbers of another server to keep (XKEEPIDS).
+    pub numbers: Option<Box<AppendNumbers>>,
     /// It is made of parts, which follow (RFC 4469); what comes below is then 0 and false.
     pub catenate: bool,
     /// Octets announced. 0 asks to give the whole APPEND up (RFC 3502 section 6.3.11).

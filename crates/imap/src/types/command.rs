@@ -9,6 +9,7 @@ use super::flag::Flag;
 use super::list::{List, StatusItems};
 use super::metadata::{GetMetadata, SetMetadata};
 use super::notify::Notify;
+use super::numbers::KeepNumbers;
 use super::search::{MultiSearch, Search, SearchKey, SearchReturn, SortCriteria};
 use super::sequence::SequenceSet;
 use super::tag::{Secret, Tag};
@@ -162,6 +163,8 @@ pub enum Command {
     SetMetadata(Box<SetMetadata>),
     /// NOTIFY (RFC 5465)
     Notify(Box<Notify>),
+    /// XKEEPIDS, our own: a mailbox is to keep numbers of another server
+    KeepNumbers(Box<KeepNumbers>),
     /// GENURLAUTH (RFC 4467): URLs without their tokens, each with a mechanism in upper case;
     /// at most [`Command::MAX_URLS`]
     GenUrlAuth(Vec<(String, String)>),
@@ -308,6 +311,7 @@ impl Command {
             Self::GetMetadata(_) => "GETMETADATA",
             Self::SetMetadata(_) => "SETMETADATA",
             Self::Notify(_) => "NOTIFY",
+            Self::KeepNumbers(_) => super::numbers::KEEP_IDS,
             Self::GenUrlAuth(_) => "GENURLAUTH",
             Self::ResetKey { .. } => "RESETKEY",
             Self::UrlFetch(_) => "URLFETCH",

@@ -8,6 +8,7 @@ mod flag;
 mod list;
 mod metadata;
 mod notify;
+mod numbers;
 mod search;
 mod sequence;
 mod tag;
@@ -25,6 +26,7 @@ pub use list::{
 };
 pub use metadata::{GetMetadata, MetadataDepth, SetMetadata};
 pub use notify::{EventGroup, Events, MailboxFilter, Notify};
+pub use numbers::{AppendNumbers, KEEP_IDS, KeepNumbers};
 pub use search::{
     DateKind, MultiSearch, PartialRange, Search, SearchKey, SearchReturn, SearchSource,
     SortCriterion, SortKey, TextField,

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use angarium_objects::value::Dictionary;
 use angarium_store::{
-    AccountId, AttributesPatch, FlagPart, MailboxId, MailboxRecord, NewMailbox, Result, StoreError,
-    Transfer, Uid, UidValidity,
+    AccountId, AttributesPatch, FlagPart, MailboxId, MailboxRecord, NewMailbox, NumbersPatch,
+    PopId, Result, StoreError, Transfer, Uid, UidValidity,
 };
 use rusqlite::Connection;
 
-use super::messages::transfer_records;
+use super::messages::{must_be_selectable, transfer_records};
 use super::{check_account, invalid, mailbox};
 use crate::index::apply_mail::MAILBOX_SHARD_BIT;
-use crate::index::mail_rows;
+use crate::index::{mail_rows, sweep};
 use crate::record::Record;
 use crate::writer::Batch;
 
@@ -317,6 +317,31 @@ fn rename_inbox(
     transfer_records(&mut records, tree.account, way, &inbox, &target, &pairs);
     batch.write(&records, Vec::new())?;
     Ok(vec![mailbox(batch, tree.account, id)?.clone()])
+}
+
+pub(crate) fn keep_numbers(
+    batch: &mut Batch<'_>,
+    account: AccountId,
+    id: MailboxId,
+    patch: &NumbersPatch,
+) -> Result<MailboxRecord> {
+    let record = mailbox(batch, account, id)?.clone();
+    must_be_selectable(&record)?;
+    if let Some(fault) = patch.fault(record.uid_validity, record.messages) {
+        return invalid(fault);
+    }
+    let put = vec![patch.applied(&record)];
+    let mut records = vec![Record::Mailboxes { account, removed: Vec::new(), put }];
+    let given: BTreeMap<Uid, PopId> = patch.pop_ids.iter().cloned().collect();
+    let uids: Vec<Uid> = given.keys().copied().collect();
+    let there = sweep::flags(batch.tx.db, id, &uids)?;
+    let ids: Vec<(Uid, PopId)> =
+        there.iter().filter_map(|(uid, ..)| Some((*uid, given.get(uid)?.clone()))).collect();
+    if !ids.is_empty() {
+        records.push(Record::PopIds { account, mailbox: id, ids });
+    }
+    batch.write(&records, Vec::new())?;
+    Ok(mailbox(batch, account, id)?.clone())
 }
 
 pub(crate) fn set_attributes(

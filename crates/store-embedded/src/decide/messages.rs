@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use angarium_store::{
     AccountId, Appended, Copied, FlagBits, FlagOutcome, FlagPart, FlagUpdate, Flags, InternalDate,
-    MailboxId, MailboxRecord, ModSeq, Origin, Result, StoreError, Transfer, Uid,
+    MailboxId, MailboxRecord, ModSeq, NumbersPatch, Origin, PopId, Result, StoreError, Transfer,
+    Uid,
 };
 
 use super::{Intake, invalid, mailbox};
@@ -21,10 +22,11 @@ pub(crate) struct Incoming {
     pub(crate) save_date: i64,
     pub(crate) uid: Option<Uid>,
     pub(crate) original_uid: Option<u32>,
+    pub(crate) pop_id: Option<PopId>,
     pub(crate) origin: Option<Origin>,
 }
 
-fn must_be_selectable(record: &MailboxRecord) -> Result<()> {
+pub(super) fn must_be_selectable(record: &MailboxRecord) -> Result<()> {
     if record.selectable { Ok(()) } else { invalid("a directory holds no messages") }
 }
 
@@ -63,6 +65,7 @@ pub(crate) fn append(
     let target = mailbox(batch, account, id)?;
     must_be_selectable(target)?;
     let (mut next, modseq) = (target.uid_next, following(target.highest_modseq));
+    let own_from = target.own_uid(Uid(1));
     let mut origins = BTreeSet::new();
     let mut intake = Intake::new(batch);
     let mut arrivals = Vec::with_capacity(messages.len());
@@ -74,7 +77,7 @@ pub(crate) fn append(
             answer.push(Appended::Repeated);
             continue;
         }
-        let uid = message.uid.unwrap_or(next);
+        let uid = message.uid.unwrap_or(next.max(own_from));
         if uid == Uid(0) {
             return invalid("a UID is never 0");
         }
@@ -82,6 +85,9 @@ pub(crate) fn append(
             return Err(StoreError::Exists("UID"));
         }
         next = after(uid)?;
+        if message.pop_id.as_ref().is_some_and(|id| !NumbersPatch::is_pop_id(id)) {
+            return invalid(NumbersPatch::POP_ID_FAULT);
+        }
         arrivals.push(Arrival {
             uid,
             flags: message.flags,
@@ -89,6 +95,7 @@ pub(crate) fn append(
             save_date: message.save_date,
             original_uid: message.original_uid.unwrap_or(uid.0),
             origin: message.origin,
+            pop_id: message.pop_id,
             body: intake.take(batch, message.source)?,
         });
         answer.push(Appended::New(uid));
@@ -128,7 +135,7 @@ pub(crate) fn change_flags(
 
 /// New UIDs for messages that come into a mailbox.
 pub(crate) fn pairs(uids: &[Uid], target: &MailboxRecord) -> Result<Vec<(Uid, Uid)>> {
-    let mut next = target.uid_next;
+    let mut next = target.own_uid(target.uid_next);
     let mut all = Vec::with_capacity(uids.len());
     for uid in uids {
         all.push((*uid, next));

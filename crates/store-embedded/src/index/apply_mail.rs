@@ -1,8 +1,8 @@
 //! Applying records of mailboxes and messages.
 
 use angarium_store::{
-    AccountId, Change, FlagBits, Flags, MailboxId, MailboxRecord, MessageEntry, ModSeq, QueueId,
-    StoreError, Uid,
+    AccountId, Change, FlagBits, Flags, MailboxId, MailboxRecord, MessageEntry, ModSeq, PopId,
+    QueueId, StoreError, Uid,
 };
 
 use super::mail_rows;
@@ -100,6 +100,12 @@ impl IndexTx<'_> {
             self.remove_mailbox(*id)?;
         }
         for record in put {
+            // Of UIDs of another validity nothing is known.
+            self.run(
+                "DELETE FROM vanished WHERE mailbox=?1 AND EXISTS(
+                   SELECT 1 FROM mailboxes WHERE id=?1 AND uid_validity<>?2)",
+                (record.id.0, record.uid_validity.0),
+            )?;
             mail_rows::put_mailbox(self.db, account, record)?;
             let hot = HotMailbox { account, record: record.clone(), dirty: false };
             self.hot.mailboxes.insert(record.id, hot);
@@ -157,6 +163,7 @@ impl IndexTx<'_> {
                 body: arrival.body.id(),
                 digest: arrival.body.digest(),
                 original_uid: arrival.original_uid,
+                pop_id: arrival.pop_id.clone(),
             };
             if let Some(origin) = arrival.origin {
                 self.run(
@@ -186,6 +193,25 @@ impl IndexTx<'_> {
         record.highest_modseq = modseq;
         let mailbox = record.clone();
         self.tell(|| Change::Appended { account, mailbox, entries });
+        Ok(())
+    }
+
+    pub(crate) fn pop_ids_given(
+        &mut self,
+        account: AccountId,
+        mailbox: MailboxId,
+        ids: &[(Uid, PopId)],
+    ) -> Result<(), StoreError> {
+        let uids: Vec<Uid> = ids.iter().map(|(uid, _)| *uid).collect();
+        let mut entries = sweep::entries(self.db, mailbox, &uids)?;
+        if entries.len() != ids.len() {
+            return Err(misfit("an id of POP for no message"));
+        }
+        for (entry, (_, id)) in entries.iter_mut().zip(ids) {
+            entry.pop_id = Some(id.clone());
+        }
+        mail_rows::update_packed(self.db, mailbox, &entries)?;
+        self.tell(|| Change::PopIds { account, mailbox, ids: ids.to_vec() });
         Ok(())
     }
 

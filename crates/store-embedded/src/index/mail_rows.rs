@@ -2,7 +2,8 @@
 //! inside its transaction and by readers outside.
 //!
 //! A message's `packed` column: internal date, save date, size, body, original UID as numbers of
-//! `record::code`, then the 32 octets of the digest. Keywords are text with spaces between (a
+//! `record::code`, then the 32 octets of the digest, then POP's unique id if another server gave
+//! one. Keywords are text with spaces between (a
 //! keyword has none), `NULL` for none.
 
 use std::collections::HashMap;
@@ -50,6 +51,7 @@ fn read_mailbox(row: &Row<'_>) -> rusqlite::Result<(AccountId, MailboxRecord)> {
         special_use: String::new(),
         acl: Default::default(),
         annotations: Default::default(),
+        kept_numbers: None,
     };
     let packed = row.get_ref(12)?.as_blob()?;
     let mut packed = Get::new(packed);
@@ -57,6 +59,10 @@ fn read_mailbox(row: &Row<'_>) -> rusqlite::Result<(AccountId, MailboxRecord)> {
     // Written only where there are any, since format 2.
     if !packed.is_empty() {
         record.annotations = packed.annotations().map_err(|_| bad_column(12))?;
+    }
+    // Behind the annotations, even if there are none, since format 4.
+    if !packed.is_empty() {
+        record.kept_numbers = Some(packed.kept_numbers().map_err(|_| bad_column(12))?);
     }
     Ok((AccountId(row.get(1)?), record))
 }
@@ -142,8 +148,11 @@ pub(crate) fn put_mailbox(
 ) -> Result<(), StoreError> {
     let mut attributes = Put::new();
     attributes.attributes(m);
-    if !m.annotations.is_empty() {
+    if !m.annotations.is_empty() || m.kept_numbers.is_some() {
         attributes.annotations(&m.annotations);
+    }
+    if let Some(kept) = m.kept_numbers {
+        attributes.kept_numbers(kept);
     }
     db.prepare_cached(
         "INSERT OR REPLACE INTO mailboxes VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
@@ -200,6 +209,10 @@ fn pack(put: &mut Put, entry: &MessageEntry) {
     put.uint(entry.body.0);
     put.uint(u64::from(entry.original_uid));
     put.raw(&entry.digest);
+    // Written only where there is one, since format 4.
+    if let Some(id) = &entry.pop_id {
+        put.text(id);
+    }
 }
 
 fn unpack(packed: &[u8], entry: &mut MessageEntry) -> Decoded<()> {
@@ -210,6 +223,9 @@ fn unpack(packed: &[u8], entry: &mut MessageEntry) -> Decoded<()> {
     entry.body = BodyId(get.uint()?);
     entry.original_uid = get.u32()?;
     entry.digest = get.array()?;
+    if !get.is_empty() {
+        entry.pop_id = Some(get.text()?.into());
+    }
     Ok(())
 }
 
@@ -263,6 +279,7 @@ pub(crate) fn read_message(
         body: BodyId(0),
         digest: [0; 32],
         original_uid: 0,
+        pop_id: None,
     };
     unpack(row.get_ref(4)?.as_blob()?, &mut entry).map_err(|_| bad_column(4))?;
     Ok(entry)
@@ -312,6 +329,22 @@ pub(crate) fn put_messages(
                 &put.bytes,
             ))
             .map_err(sql)?;
+    }
+    Ok(())
+}
+
+/// Writes the constant part of messages that are there anew.
+pub(crate) fn update_packed(
+    db: &Connection,
+    mailbox: MailboxId,
+    entries: &[MessageEntry],
+) -> Result<(), StoreError> {
+    let text = "UPDATE messages SET packed=?3 WHERE mailbox=?1 AND uid=?2";
+    let mut statement = db.prepare_cached(text).map_err(sql)?;
+    let mut put = Put { bytes: Vec::with_capacity(128) };
+    for entry in entries {
+        pack(&mut put, entry);
+        statement.execute((mailbox.0, entry.uid.0, &put.bytes)).map_err(sql)?;
     }
     Ok(())
 }

@@ -208,6 +208,7 @@ impl<'a> IndexTx<'a> {
             Record::Expunged { account, mailbox, modseq, uids } => {
                 self.expunged(*account, *mailbox, *modseq, uids)
             }
+            Record::PopIds { account, mailbox, ids } => self.pop_ids_given(*account, *mailbox, ids),
             Record::OriginsForgotten { queues } => self.origins_forgotten(queues),
             Record::Held { body, holder } => self.held(*body, *holder),
             Record::Released { body, holder } => self.released(*body, *holder),

@@ -7,12 +7,13 @@
 //! ```
 
 pub(crate) mod code;
+mod directory;
 pub(crate) mod parts;
 
 use angarium_objects::value::Dictionary;
 use angarium_store::{
     AccountId, AccountRecord, BodyId, Digest, DomainObject, DomainRecord, Flags, InternalDate,
-    MailboxId, MailboxRecord, ModSeq, Origin, QueueId, QueuedRecipient, RecipientStep, Uid,
+    MailboxId, MailboxRecord, ModSeq, Origin, PopId, QueueId, QueuedRecipient, RecipientStep, Uid,
 };
 use bytes::Bytes;
 
@@ -72,6 +73,7 @@ pub(crate) struct Arrival {
     pub(crate) save_date: i64,
     pub(crate) original_uid: u32,
     pub(crate) origin: Option<Origin>,
+    pub(crate) pop_id: Option<PopId>,
     pub(crate) body: BodyRef,
 }
 
@@ -115,6 +117,8 @@ pub(crate) enum Record {
     },
     /// Messages went away.
     Expunged { account: AccountId, mailbox: MailboxId, modseq: ModSeq, uids: Vec<Uid> },
+    /// Messages were given unique ids of POP.
+    PopIds { account: AccountId, mailbox: MailboxId, ids: Vec<(Uid, PopId)> },
     /// Deliveries of these queue entries need not be remembered any more.
     OriginsForgotten { queues: Vec<QueueId> },
     /// Another shard refers to a body of this one.
@@ -254,7 +258,19 @@ fn get_arrival(get: &mut Get<'_>) -> Decoded<Arrival> {
             None
         },
         body: get_body(get)?,
+        pop_id: None,
     })
+}
+
+/// An arrival of record kind 21.
+fn put_known_arrival(put: &mut Put, a: &Arrival) {
+    put_arrival(put, a);
+    put.optional_text(a.pop_id.as_deref());
+}
+
+fn get_known_arrival(get: &mut Get<'_>) -> Decoded<Arrival> {
+    let arrival = get_arrival(get)?;
+    Ok(Arrival { pop_id: get.optional_text()?.map(PopId::from), ..arrival })
 }
 
 fn put_record(put: &mut Put, record: &Record) -> u8 {
@@ -270,6 +286,10 @@ fn put_record(put: &mut Put, record: &Record) -> u8 {
         Record::Mailboxes { account, removed, put: changed } => {
             put.uint(account.0);
             put.list(removed, |put, id| put.uint(id.0));
+            if changed.iter().any(|m| m.kept_numbers.is_some()) {
+                put.list(changed, Put::kept_mailbox);
+                return 20;
+            }
             // Kind 3 where it says all: it is shorter, and what older versions wrote.
             if changed.iter().all(|m| m.annotations.is_empty()) {
                 put.list(changed, Put::mailbox);
@@ -286,6 +306,10 @@ fn put_record(put: &mut Put, record: &Record) -> u8 {
         }
         Record::Appended { account, mailbox, modseq, arrivals } => {
             put_place(put, *account, *mailbox, *modseq);
+            if arrivals.iter().any(|a| a.pop_id.is_some()) {
+                put.list(arrivals, put_known_arrival);
+                return 21;
+            }
             put.list(arrivals, put_arrival);
             4
         }
@@ -309,6 +333,15 @@ fn put_record(put: &mut Put, record: &Record) -> u8 {
             put_place(put, *account, *mailbox, *modseq);
             put.deltas(uids.iter().map(|uid| uid.0));
             7
+        }
+        Record::PopIds { account, mailbox, ids } => {
+            put.uint(account.0);
+            put.uint(mailbox.0);
+            put.list(ids, |put, (uid, id)| {
+                put.uint(u64::from(uid.0));
+                put.text(id);
+            });
+            22
         }
         Record::OriginsForgotten { queues } => {
             put.list(queues, |put, id| put.uint(id.0));
@@ -356,66 +389,7 @@ fn put_record(put: &mut Put, record: &Record) -> u8 {
             put.uint(*below);
             16
         }
-        other => put_directory_record(put, other),
-    }
-}
-
-fn put_directory_record(put: &mut Put, record: &Record) -> u8 {
-    match record {
-        Record::Settings { name, version, value } => {
-            put.text(name);
-            put.uint(*version);
-            put.dictionary(value);
-            32
-        }
-        Record::Domain { record } => {
-            put.domain(record);
-            33
-        }
-        Record::DomainRenamed { from, to } => {
-            put.text(from);
-            put.text(to);
-            34
-        }
-        Record::DomainRemoved { name } => {
-            put.text(name);
-            35
-        }
-        Record::Object { domain, name, object } => {
-            put.text(domain);
-            put.text(name);
-            put.object(object);
-            36
-        }
-        Record::ObjectRemoved { domain, name } => {
-            put.text(domain);
-            put.text(name);
-            37
-        }
-        Record::Account { record } => {
-            put.account(record);
-            38
-        }
-        Record::AccountRemoved { account } => {
-            put.uint(account.0);
-            39
-        }
-        Record::CheckpointRows { checkpoint, number, table, rows } => {
-            put.uint(*checkpoint);
-            put.uint(u64::from(*number));
-            put.u8(*table);
-            put.bytes(rows);
-            64
-        }
-        Record::CheckpointDone { checkpoint, pieces, segment, offset } => {
-            put.uint(*checkpoint);
-            put.uint(u64::from(*pieces));
-            put.uint(*segment);
-            put.uint(*offset);
-            65
-        }
-        // Spelled by `put_record`; 0 is no kind, so a mistake here is refused when read.
-        _ => 0,
+        other => directory::put_record(put, other),
     }
 }
 
@@ -442,6 +416,20 @@ fn get_record(kind: u8, get: &mut Get<'_>) -> Decoded<Record> {
             account: AccountId(get.uint()?),
             removed: get.list(|get| get.uint().map(MailboxId))?,
             put: get.list(Get::annotated_mailbox)?,
+        },
+        20 => Record::Mailboxes {
+            account: AccountId(get.uint()?),
+            removed: get.list(|get| get.uint().map(MailboxId))?,
+            put: get.list(Get::kept_mailbox)?,
+        },
+        21 => {
+            let (account, mailbox, modseq) = get_place(get)?;
+            Record::Appended { account, mailbox, modseq, arrivals: get.list(get_known_arrival)? }
+        }
+        22 => Record::PopIds {
+            account: AccountId(get.uint()?),
+            mailbox: MailboxId(get.uint()?),
+            ids: get.list(|get| Ok((Uid(get.u32()?), get.text()?.into())))?,
         },
         18 => Record::Recent {
             account: AccountId(get.uint()?),
@@ -495,35 +483,7 @@ fn get_record(kind: u8, get: &mut Get<'_>) -> Decoded<Record> {
             ended: get.bool()?,
         },
         16 => Record::QueueIdsReserved { below: get.uint()? },
-        other => return get_directory_record(other, get),
-    })
-}
-
-fn get_directory_record(kind: u8, get: &mut Get<'_>) -> Decoded<Record> {
-    Ok(match kind {
-        32 => {
-            Record::Settings { name: get.text()?, version: get.uint()?, value: get.dictionary()? }
-        }
-        33 => Record::Domain { record: get.domain()? },
-        34 => Record::DomainRenamed { from: get.text()?, to: get.text()? },
-        35 => Record::DomainRemoved { name: get.text()? },
-        36 => Record::Object { domain: get.text()?, name: get.text()?, object: get.object()? },
-        37 => Record::ObjectRemoved { domain: get.text()?, name: get.text()? },
-        38 => Record::Account { record: get.account()? },
-        39 => Record::AccountRemoved { account: AccountId(get.uint()?) },
-        64 => Record::CheckpointRows {
-            checkpoint: get.uint()?,
-            number: get.u32()?,
-            table: get.u8()?,
-            rows: Bytes::copy_from_slice(get.bytes()?),
-        },
-        65 => Record::CheckpointDone {
-            checkpoint: get.uint()?,
-            pieces: get.u32()?,
-            segment: get.uint()?,
-            offset: get.uint()?,
-        },
-        _ => return Err(Malformed),
+        other => return directory::get_record(other, get),
     })
 }
 
@@ -541,6 +501,7 @@ mod tests {
             save_date: 12,
             original_uid: 7,
             origin: Some(Origin { queue: QueueId(9), recipient: 1 }),
+            pop_id: None,
             body: BodyRef::New(NewBody {
                 id: BodyId(1 << 48),
                 part: 0,
@@ -551,12 +512,30 @@ mod tests {
         };
         let mailbox = MailboxRecord::new(MailboxId(1), "a", true, angarium_store::UidValidity(1));
         let annotations = [("x".to_owned(), Bytes::from_static(b"\0"))].into_iter().collect();
+        let kept_numbers = Some(angarium_store::KeptNumbers {
+            foreign_until: ModSeq(1 << 62),
+            own_from: Uid(u32::MAX),
+        });
         let all = vec![
             Record::Appended {
                 account: AccountId(1),
                 mailbox: MailboxId(2),
                 modseq: ModSeq(3),
-                arrivals: vec![arrival],
+                arrivals: vec![arrival.clone()],
+            },
+            Record::Appended {
+                account: AccountId(1),
+                mailbox: MailboxId(2),
+                modseq: ModSeq(3),
+                arrivals: vec![
+                    Arrival { pop_id: Some("0001u".into()), ..arrival.clone() },
+                    arrival,
+                ],
+            },
+            Record::PopIds {
+                account: AccountId(1),
+                mailbox: MailboxId(2),
+                ids: vec![(Uid(3), "a.b".into()), (Uid(u32::MAX), "~".into())],
             },
             Record::Copied {
                 account: AccountId(1),
@@ -571,7 +550,12 @@ mod tests {
             Record::Mailboxes {
                 account: AccountId(1),
                 removed: vec![MailboxId(9)],
-                put: vec![mailbox.clone(), MailboxRecord { annotations, ..mailbox }],
+                put: vec![mailbox.clone(), MailboxRecord { annotations, ..mailbox.clone() }],
+            },
+            Record::Mailboxes {
+                account: AccountId(1),
+                removed: Vec::new(),
+                put: vec![mailbox.clone(), MailboxRecord { kept_numbers, ..mailbox }],
             },
         ];
         assert_eq!(decode(&encode(&all)), Ok(all));

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use angarium_store::{
     AccountId, AccountKind, AccountRecord, Annotations, DomainObject, DomainRecord, FlagBits,
-    Flags, InternalDate, Keyword, MailboxId, MailboxRecord, ModSeq, QueuedRecipient,
+    Flags, InternalDate, KeptNumbers, Keyword, MailboxId, MailboxRecord, ModSeq, QueuedRecipient,
     RecipientState, RecipientStep, SettingsKey, Step, Uid, UidValidity,
 };
 
@@ -51,6 +51,27 @@ impl Put {
     pub(crate) fn annotated_mailbox(&mut self, m: &MailboxRecord) {
         self.mailbox(m);
         self.annotations(&m.annotations);
+    }
+
+    /// A mailbox of record kind 20.
+    pub(crate) fn kept_mailbox(&mut self, m: &MailboxRecord) {
+        self.annotated_mailbox(m);
+        self.bool(m.kept_numbers.is_some());
+        if let Some(kept) = m.kept_numbers {
+            self.kept_numbers(kept);
+        }
+    }
+
+    pub(crate) fn kept_numbers(&mut self, kept: KeptNumbers) {
+        self.uint(kept.foreign_until.0);
+        self.uint(u64::from(kept.own_from.0));
+    }
+
+    pub(crate) fn optional_text(&mut self, text: Option<&str>) {
+        self.bool(text.is_some());
+        if let Some(text) = text {
+            self.text(text);
+        }
     }
 
     pub(crate) fn annotations(&mut self, annotations: &Annotations) {
@@ -195,6 +216,7 @@ impl Get<'_> {
             special_use: String::new(),
             acl: Default::default(),
             annotations: Default::default(),
+            kept_numbers: None,
         };
         self.attributes(&mut m)?;
         Ok(m)
@@ -211,6 +233,22 @@ impl Get<'_> {
         let mut m = self.mailbox()?;
         m.annotations = self.annotations()?;
         Ok(m)
+    }
+
+    pub(crate) fn kept_mailbox(&mut self) -> Decoded<MailboxRecord> {
+        let mut m = self.annotated_mailbox()?;
+        if self.bool()? {
+            m.kept_numbers = Some(self.kept_numbers()?);
+        }
+        Ok(m)
+    }
+
+    pub(crate) fn kept_numbers(&mut self) -> Decoded<KeptNumbers> {
+        Ok(KeptNumbers { foreign_until: ModSeq(self.uint()?), own_from: Uid(self.u32()?) })
+    }
+
+    pub(crate) fn optional_text(&mut self) -> Decoded<Option<String>> {
+        if self.bool()? { self.text().map(Some) } else { Ok(None) }
     }
 
     pub(crate) fn annotations(&mut self) -> Decoded<Annotations> {

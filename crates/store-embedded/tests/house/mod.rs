@@ -14,8 +14,9 @@ use angarium_objects::value::Value;
 use angarium_store::{
     AccountId, AccountKind, AccountRecord, AttributesPatch, DomainObject, DomainRecord, FlagBits,
     FlagChange, FlagUpdate, Flags, HELD, InternalDate, MailboxId, MailboxRecord, MessageBody,
-    MessageEntry, ModSeq, NewMailbox, NewMessage, NewQueued, ObjectCounts, Origin, QueueId,
-    QueuedMessage, QueuedRecipient, RecipientState, RecipientStep, SettingsKey, Step, Store, Uid,
+    MessageEntry, ModSeq, NewMailbox, NewMessage, NewQueued, NumbersPatch, ObjectCounts, Origin,
+    QueueId, QueuedMessage, QueuedRecipient, RecipientState, RecipientStep, SettingsKey, Step,
+    Store, Uid, UidValidity,
 };
 use bytes::Bytes;
 
@@ -45,6 +46,7 @@ pub fn message(bytes: Vec<u8>) -> NewMessage {
         save_date: 1_000_001,
         uid: None,
         original_uid: None,
+        pop_id: None,
         origin: None,
     }
 }
@@ -207,6 +209,19 @@ impl House {
             let annotation = ("/shared/comment".to_owned(), Some(Bytes::from_static(b"a\0b")));
             let patch = AttributesPatch { annotations: vec![annotation], ..Default::default() };
             store.mailboxes.set_attributes(account, folder, patch).await.unwrap();
+            let kept = NumbersPatch {
+                uid_validity: Some(UidValidity(77)),
+                highest_modseq: Some(ModSeq(1 << 33)),
+                own_from: Some(Uid(500)),
+                ..Default::default()
+            };
+            store.mailboxes.keep_numbers(account, folder, kept).await.unwrap();
+            let id = ("0007v".into(), format!("{user}.3"));
+            let new = vec![NewMessage { uid: Some(Uid(7)), pop_id: Some(id.0), ..small("kept") }];
+            store.mailboxes.append(account, folder, new).await.unwrap();
+            let pop_ids = vec![(Uid(first + 3), id.1.into())];
+            let kept = NumbersPatch { pop_ids, ..Default::default() };
+            store.mailboxes.keep_numbers(account, inbox, kept).await.unwrap();
             store.mailboxes.copy(account, inbox, &uids(&[5, 4]), folder, 9).await.unwrap();
             store.mailboxes.move_messages(account, inbox, &uids(&[7]), folder, 9).await.unwrap();
             store.mailboxes.expunge(account, inbox, &uids(&[1, 2, 9]), true).await.unwrap();

@@ -17,6 +17,7 @@ use crate::mailboxes::{
     NewMailbox, Snapshot, Transfer,
 };
 use crate::message::{NewMessage, Origin};
+use crate::numbers::NumbersPatch;
 
 /// The one mailbox every account has.
 const INBOX: &str = "INBOX";
@@ -342,6 +343,25 @@ impl Mailboxes for Memory {
             let changed = mail.records(&[mailbox])?;
             told.push(Change::Mailboxes { account, removed: Vec::new(), changed });
             mail.record(mailbox)
+        })
+    }
+
+    async fn keep_numbers(
+        &self,
+        account: AccountId,
+        id: MailboxId,
+        patch: NumbersPatch,
+    ) -> Result<MailboxRecord> {
+        self.change(|state, told| {
+            let mail = mail_of(&mut state.mail, account)?;
+            let ids = mail.get_mut(id)?.keep_numbers(&patch)?;
+            let changed = mail.records(&[id])?;
+            mail.validities.extend(changed.iter().map(|record| record.uid_validity));
+            told.push(Change::Mailboxes { account, removed: Vec::new(), changed });
+            if !ids.is_empty() {
+                told.push(Change::PopIds { account, mailbox: id, ids });
+            }
+            mail.record(id)
         })
     }
 

@@ -13,6 +13,7 @@ use crate::mailboxes::{
     Appended, Changes, Copied, FlagOutcome, FlagUpdate, MailboxRecord, Transfer,
 };
 use crate::message::{MessageEntry, NewMessage};
+use crate::numbers::{NumbersPatch, PopId};
 
 /// One mailbox.
 pub(super) struct Mailbox {
@@ -77,6 +78,28 @@ impl Mailbox {
         outcome
     }
 
+    /// Keeps numbers of another server; answers the messages that got a unique id of POP.
+    pub(super) fn keep_numbers(&mut self, patch: &NumbersPatch) -> Result<Vec<(Uid, PopId)>> {
+        self.must_be_selectable()?;
+        let messages = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        if let Some(fault) = patch.fault(self.facts.uid_validity, messages) {
+            return invalid(fault);
+        }
+        let facts = patch.applied(&self.facts);
+        if facts.uid_validity != self.facts.uid_validity {
+            self.vanished.clear();
+        }
+        self.facts = facts;
+        let mut given = BTreeMap::new();
+        for (uid, id) in &patch.pop_ids {
+            if let Some(entry) = self.entries.get_mut(uid) {
+                entry.pop_id = Some(id.clone());
+                given.insert(*uid, id.clone());
+            }
+        }
+        Ok(given.into_iter().collect())
+    }
+
     pub(super) fn expunge(
         &mut self,
         bodies: &mut HeldBodies,
@@ -136,7 +159,7 @@ pub(super) fn append(
             answer.push(Appended::Repeated);
             continue;
         }
-        let uid = message.uid.unwrap_or(next);
+        let uid = message.uid.unwrap_or_else(|| target.facts.own_uid(next));
         if uid == Uid(0) {
             return invalid("a UID is never 0");
         }
@@ -144,6 +167,9 @@ pub(super) fn append(
             return Err(StoreError::Exists("UID"));
         }
         next = Mailbox::after(uid)?;
+        if message.pop_id.as_ref().is_some_and(|id| !NumbersPatch::is_pop_id(id)) {
+            return invalid(NumbersPatch::POP_ID_FAULT);
+        }
         let summary = std::mem::take(&mut message.summary);
         taken.push((uid, bodies.check(message.body.clone(), summary)?, message));
         answer.push(Appended::New(uid));
@@ -168,6 +194,7 @@ pub(super) fn append(
             body: held.id,
             digest: held.digest,
             original_uid: message.original_uid.unwrap_or(uid.0),
+            pop_id: message.pop_id,
         };
         target.entries.insert(uid, entry.clone());
         entries.push(entry);
@@ -195,7 +222,7 @@ pub(super) fn transfer(
         .collect();
     let target = mail.get_mut(to)?;
     target.must_be_selectable()?;
-    let mut next = target.facts.uid_next;
+    let mut next = target.facts.own_uid(target.facts.uid_next);
     let mut pairs = Vec::new();
     for entry in &sources {
         pairs.push((entry.uid, next));

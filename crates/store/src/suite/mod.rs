@@ -19,6 +19,7 @@ pub mod idempotence;
 pub mod mailboxes;
 pub mod messages;
 pub mod model;
+pub mod numbers;
 pub mod queue;
 pub mod queue_order;
 pub mod renames;
@@ -169,6 +170,15 @@ macro_rules! every_promise {
                 a_thousand_messages_go_in_at_once,
                 appends_at_the_same_time_get_different_uids,
                 usage_is_the_sum_over_all_mailboxes,
+            }
+            numbers {
+                an_empty_mailbox_takes_over_validity_uids_and_modseqs,
+                a_new_validity_begins_its_uids_anew,
+                kept_numbers_only_rise,
+                messages_without_a_uid_leave_room_for_those_that_bring_one,
+                ids_of_pop_are_kept_with_their_messages,
+                a_directory_keeps_no_numbers,
+                kept_numbers_are_told,
             }
             flags {
                 flags_are_added,
@@ -426,6 +436,7 @@ macro_rules! every_reopen_promise {
             changes_are_still_known_after_reopening,
             uids_go_on_after_reopening,
             ids_are_not_given_again_after_reopening,
+            kept_numbers_are_there_after_reopening,
             mailboxes_are_there_after_reopening,
             a_validity_is_not_used_again_after_reopening,
             objects_are_there_after_reopening,

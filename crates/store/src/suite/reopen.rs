@@ -8,7 +8,8 @@ use super::scene::{
 use super::{Edition, model};
 use crate::{
     Appended, DomainObject, FlagBits, FlagChange, FlagUpdate, Flags, HELD, MessageBody, ModSeq,
-    NewMessage, NewQueued, QueueId, RecipientState, RecipientStep, SettingsKey, Step, Store, Uid,
+    NewMessage, NewQueued, NumbersPatch, QueueId, RecipientState, RecipientStep, SettingsKey, Step,
+    Store, Uid, UidValidity,
 };
 
 /// A scene on a fresh store of an edition.
@@ -84,6 +85,34 @@ pub async fn moved_messages_are_in_one_mailbox_after_reopening<E: Edition>(editi
     let s = reopen(edition, s).await;
     assert_eq!(s.texts(s.inbox).await, ["2"]);
     assert_eq!(s.texts(other).await, ["3", "1", "3"]);
+    end(edition, s).await;
+}
+
+pub async fn kept_numbers_are_there_after_reopening<E: Edition>(edition: &E) {
+    let s = begin(edition).await;
+    let other = s.make("other").await;
+    let patch = NumbersPatch {
+        uid_validity: Some(UidValidity(77)),
+        uid_next: Some(Uid(5)),
+        highest_modseq: Some(ModSeq(1 << 50)),
+        own_from: Some(Uid(400)),
+        pop_ids: Vec::new(),
+    };
+    for mailbox in [s.inbox, other] {
+        s.store.mailboxes.keep_numbers(s.account, mailbox, patch.clone()).await.unwrap();
+    }
+    let known = NewMessage { uid: Some(Uid(9)), pop_id: Some("0009u".into()), ..mail("nine") };
+    s.append(s.inbox, vec![known, mail("own")]).await;
+    let patch = NumbersPatch { pop_ids: vec![(Uid(400), "own".into())], ..<_>::default() };
+    s.store.mailboxes.keep_numbers(s.account, s.inbox, patch).await.unwrap();
+    let all = async |s: &Scene| {
+        (s.record(s.inbox).await, s.record(other).await, s.entries(s.inbox).await)
+    };
+    let before = all(&s).await;
+    assert_eq!(before.2.iter().filter(|entry| entry.pop_id.is_some()).count(), 2);
+    let s = reopen(edition, s).await;
+    assert_eq!(all(&s).await, before);
+    assert_eq!(s.fill(other, &["other"]).await, uids(&[400]));
     end(edition, s).await;
 }
 

@@ -64,6 +64,7 @@ pub(super) fn mail(text: &str) -> NewMessage {
         save_date: NOW,
         uid: None,
         original_uid: None,
+        pop_id: None,
         origin: None,
     }
 }

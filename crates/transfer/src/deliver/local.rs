@@ -122,6 +122,7 @@ async fn deliver(
         save_date: now,
         uid: None,
         original_uid: None,
+        pop_id: None,
         origin: Some(Origin { queue: message.id, recipient: index }),
     };
     let mailbox = facts.mailbox.as_deref();

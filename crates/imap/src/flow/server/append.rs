@@ -164,6 +164,7 @@ impl Session {
                     self.queued.push_back(Event::AppendMessage(AppendMessage {
                         flags: announced.flags.into_vec(),
                         date: announced.date,
+                        numbers: announced.numbers,
                         catenate: announced.catenate,
                         size: mark.map_or(0, |m| m.size),
                         binary: mark.is_some_and(|m| m.binary),

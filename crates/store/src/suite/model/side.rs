@@ -88,7 +88,7 @@ impl Side {
             assert_eq!(snapshot.mailbox, record);
             lines.push(format!(
                 "{account} {}: selectable {} next {} messages {} unseen {} deleted {} size {} \
-                 recent {} class {:?} use {:?} acl {:?} annotations {:?}",
+                 recent {} class {:?} use {:?} acl {:?} annotations {:?} own from {:?}",
                 record.name,
                 record.selectable,
                 record.uid_next,
@@ -101,6 +101,7 @@ impl Side {
                 record.special_use,
                 record.acl,
                 record.annotations,
+                record.kept_numbers.map(|kept| kept.own_from),
             ));
             let bodies: Vec<_> = snapshot.entries.iter().map(|entry| entry.body).collect();
             let texts = b.read_many(&bodies).await.unwrap();
@@ -109,7 +110,7 @@ impl Side {
                 assert!(entry.modseq <= record.highest_modseq && entry.uid < record.uid_next);
                 assert_eq!(entry.digest, *blake3::hash(&texts[i]).as_bytes());
                 lines.push(format!(
-                    "{account} {} {}: {:?} {:?} {} {} {} {:?} {:?}",
+                    "{account} {} {}: {:?} {:?} {} {} {} {:?} {:?} {:?}",
                     record.name,
                     entry.uid,
                     entry.flags,
@@ -117,6 +118,7 @@ impl Side {
                     entry.save_date,
                     entry.size,
                     entry.original_uid,
+                    entry.pop_id,
                     texts[i],
                     summaries[i],
                 ));

@@ -8,8 +8,8 @@ use super::super::scene::{DOMAIN, NOW, account, delivery, mail, queued};
 use super::side::{Side, error_words};
 use crate::{
     AnnotationChanges, AttributesPatch, DomainObject, FlagBits, FlagChange, FlagUpdate, Flags,
-    MessageBody, NewMailbox, NewMessage, RecipientState, RecipientStep, SettingsKey, Step,
-    StoreError, Uid,
+    MessageBody, NewMailbox, NewMessage, NumbersPatch, RecipientState, RecipientStep, SettingsKey,
+    Step, StoreError, Uid, UidValidity,
 };
 
 /// Names that get in each other's way.
@@ -107,6 +107,7 @@ impl Player {
             7..=8 => self.transfer().await,
             9 => self.expunge().await,
             10..=11 => self.mailboxes().await,
+            12 if self.dice.one_in(2) => self.numbers().await,
             12 => self.attributes().await,
             13..=14 => self.objects().await,
             15 => self.accounts().await,
@@ -335,6 +336,22 @@ impl Player {
                 _ if a < 2 => "stays".to_owned(),
                 _ => words(d.delete_account(id).await, |()| String::new()),
             }
+        });
+    }
+
+    async fn numbers(&mut self) {
+        let (a, name) = (self.account(), self.dice.of(&NAMES));
+        // Chosen validities are near `NOW`; these are the same on both sides.
+        let uid_validity = self.dice.one_in(2).then(|| UidValidity(self.dice.below(4) as u32));
+        let mut number = || self.dice.one_in(3).then(|| Uid(self.dice.below(60) as u32));
+        let (uid_next, own_from) = (number(), number());
+        let pop_ids = self.dice.uids().into_iter();
+        let pop_ids = pop_ids.map(|uid| (uid, format!("{}.{uid}", self.step).into())).collect();
+        let patch = NumbersPatch { uid_validity, uid_next, own_from, pop_ids, ..<_>::default() };
+        both!(self, |side| {
+            let to = side.mailbox_id(a, name).await;
+            let answer = side.store.mailboxes.keep_numbers(side.accounts[a], to, patch.clone());
+            words(answer.await, |record| record.uid_next.to_string())
         });
     }
 
