@@ -11,7 +11,7 @@ mod plan;
 mod resume;
 mod source;
 mod target;
-mod unverified;
+pub mod unverified;
 
 pub mod date_filter;
 pub mod endpoint;

@@ -9,7 +9,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
 /// A client configuration that takes any certificate.
-pub(crate) fn client_config() -> ClientConfig {
+#[must_use]
+pub fn client_config() -> ClientConfig {
     let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
     ClientConfig::builder()
         .dangerous()
