@@ -43,9 +43,11 @@ const EDGES: &[(&str, &[&str])] = &[
     ("access", &["transfer", "accounts", "imap", "pop", "message", "objects"]),
     ("web", &["access", "transfer", "accounts", "message", "objects"]),
     ("migrate", &["imap", "pop", "smtp", "objects", "message"]),
+    ("take-over", &["migrate", "accounts", "objects"]),
     (
         "server",
         &[
+            "take-over",
             "access",
             "transfer",
             "helper-programs",

@@ -39,6 +39,8 @@ type Saying = Arc<OnceCell<Result<Consulted, String>>>;
 /// The consultant with what is being asked and what was answered.
 pub(crate) struct Consultations {
     consultant: ArcSwapOption<Box<dyn UnknownConsultant>>,
+    /// For the domains that are taken over.
+    old_servers: ArcSwapOption<Box<dyn UnknownConsultant>>,
     running: Mutex<HashMap<FullName, Saying>>,
     /// Until when a name counts as unknown, seconds since 1970.
     unknown: Cache<FullName, i64>,
@@ -48,6 +50,7 @@ impl Consultations {
     pub(crate) fn new() -> Self {
         Self {
             consultant: ArcSwapOption::empty(),
+            old_servers: ArcSwapOption::empty(),
             running: Mutex::new(HashMap::new()),
             unknown: Cache::new(UNKNOWN_NAMES),
         }
@@ -55,6 +58,11 @@ impl Consultations {
 
     pub(crate) fn set(&self, consultant: Option<Box<dyn UnknownConsultant>>) {
         self.consultant.store(consultant.map(Arc::new));
+        self.unknown.clear();
+    }
+
+    pub(crate) fn set_old_servers(&self, consultant: Option<Box<dyn UnknownConsultant>>) {
+        self.old_servers.store(consultant.map(Arc::new));
         self.unknown.clear();
     }
 
@@ -69,7 +77,30 @@ impl Consultations {
         domain: String,
         now: i64,
     ) -> Result<Consulted, String> {
-        let Some(consultant) = self.consultant.load_full() else { return Ok(Consulted::Unknown) };
+        self.ask_one(self.consultant.load_full(), name, domain, now).await
+    }
+
+    /// What the domain's old server says; *later* when nobody asks it.
+    pub(crate) async fn ask_old_server(
+        &self,
+        name: String,
+        domain: String,
+        now: i64,
+    ) -> Result<Consulted, String> {
+        let Some(consultant) = self.old_servers.load_full() else {
+            return Err("nobody asks old servers".into());
+        };
+        self.ask_one(Some(consultant), name, domain, now).await
+    }
+
+    async fn ask_one(
+        &self,
+        consultant: Option<Arc<Box<dyn UnknownConsultant>>>,
+        name: String,
+        domain: String,
+        now: i64,
+    ) -> Result<Consulted, String> {
+        let Some(consultant) = consultant else { return Ok(Consulted::Unknown) };
         let key = FullName { name, domain };
         if self.unknown.get(&key).is_some_and(|until| now < until) {
             return Ok(Consulted::Unknown);

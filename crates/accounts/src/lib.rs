@@ -39,6 +39,7 @@ pub use angarium_store::{
 pub use consult::{Consulted, UnknownConsultant};
 pub use directory::Domain;
 pub use legacy::bits_of_marks;
+pub use login::old_servers::OldServers;
 pub use login::outside::{Asked, Checked, ExternalAuthenticator, Proof, SystemPasswords};
 pub use login::sasl::{SaslExchange, SaslStep};
 pub use login::{

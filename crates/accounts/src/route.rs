@@ -11,6 +11,7 @@ pub use angarium_routing::{RelayPermission, RouteKind};
 
 use crate::Accounts;
 use crate::consult::UnknownConsultant;
+use crate::login::old_servers::asked_old_server;
 use crate::mail_to_all::MailToAll;
 
 /// Where an address leads.
@@ -184,13 +185,24 @@ impl Accounts {
                 Answer::Domain(self.domain_facts(&name).await?.map(|domain| DomainFacts {
                     name: domain.record.name.clone(),
                     unknown: unknown_policy(&domain.effective, kind),
-                    consult: asked && consults(&domain.effective),
+                    consult: (asked && consults(&domain.effective))
+                        || (kind == RouteKind::Mail && taken_over(&domain.effective)),
                     all: MailToAll::of(&domain.effective) != MailToAll::Nobody,
                 }))
             }
             Question::Unknown { domain, name } => {
-                let asking = Box::pin(self.consultations.ask(name, domain, self.now()));
-                Answer::Unknown(asking.await.map_err(StoreError::Unavailable)?)
+                let facts = self.domain_facts(&domain).await?;
+                let old = facts.is_some_and(|facts| taken_over(&facts.effective));
+                let now = self.now();
+                let said = match kind {
+                    RouteKind::Mail if old => {
+                        Box::pin(self.consultations.ask_old_server(name, domain, now)).await
+                    }
+                    // A login is proved at the old server, and nobody is asked about its name.
+                    _ if old => Ok(angarium_routing::Consulted::Unknown),
+                    _ => Box::pin(self.consultations.ask(name, domain, now)).await,
+                };
+                Answer::Unknown(said.map_err(StoreError::Unavailable)?)
             }
             Question::Ip(ip) => {
                 let assigned = self.domain_of_address(ip).await?;
@@ -272,6 +284,11 @@ impl Accounts {
 /// Whether somebody is asked about unknown names of a domain.
 fn consults(effective: &Dictionary) -> bool {
     effective.get("ExternalOnUnknown").and_then(spelling::boolean).unwrap_or(false)
+}
+
+/// Whether a domain's old server is asked about its unknown names.
+fn taken_over(effective: &Dictionary) -> bool {
+    asked_old_server(effective).is_some_and(|old| old.smtp.is_some())
 }
 
 /// The setting for unknown names of a domain.

@@ -197,12 +197,6 @@ impl Session {
         all.filter_map(|c| c.strip_prefix(capability)?.strip_prefix('=')?.parse().ok()).min()
     }
 
-    /// All the server announced, upper case.
-    #[must_use]
-    pub fn capabilities(&self) -> &[String] {
-        &self.capabilities
-    }
-
     /// A fresh tag.
     pub(crate) fn next_tag(&mut self) -> String {
         self.tag += 1;

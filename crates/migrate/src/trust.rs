@@ -123,7 +123,7 @@ pub(crate) type Seen = Arc<Mutex<Option<(CertificateDer<'static>, Option<String>
 
 /// The configuration for a connection. Those of the system's authorities are read once for the
 /// whole process.
-pub(crate) fn config(trust: &Trust) -> std::result::Result<Arc<ClientConfig>, String> {
+pub fn config(trust: &Trust) -> std::result::Result<Arc<ClientConfig>, String> {
     static SYSTEM: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     static ANY: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     let kept = match trust {

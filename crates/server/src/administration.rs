@@ -89,7 +89,9 @@ impl Administrator {
         });
         let numbers = Numbers::default();
         let journals = base.imports();
-        let administration = Administration { cli, accounts, embedded, imap, numbers, journals };
+        let take_over = (crate::take_over::book(base), None);
+        let administration =
+            Administration { cli, accounts, embedded, imap, numbers, journals, take_over };
         Ok(Self::Here { runtime, administration })
     }
 

@@ -70,6 +70,11 @@ impl BaseDirectory {
         self.root.join("Imports")
     }
 
+    /// What is known of users taken over from old servers.
+    pub(crate) fn take_over(&self) -> PathBuf {
+        self.root.join("TakeOver")
+    }
+
     /// Certificates.
     pub(crate) fn settings(&self) -> PathBuf {
         self.root.join("Settings")

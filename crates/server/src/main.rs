@@ -21,6 +21,7 @@ mod sending;
 mod serve;
 mod services;
 mod socket;
+mod take_over;
 mod token_keys;
 
 use std::process::ExitCode;

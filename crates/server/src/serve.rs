@@ -22,7 +22,7 @@ use crate::first_start::{self, FirstPassword};
 use crate::listeners::{Listeners, Listening};
 use crate::services::{PRODUCT, Services, VERSION};
 use crate::socket::{self, Administration};
-use crate::{authenticity, certificates, logs, own_addresses, sending};
+use crate::{authenticity, certificates, logs, own_addresses, sending, take_over};
 
 /// How long sessions may take to end after the word was given.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -140,8 +140,18 @@ async fn live(
     unheard(say(base, &main_domain, &first, open));
     let journals = base.imports();
     let accounts_here = accounts.clone();
-    let administration =
-        Administration { cli, accounts: accounts_here, embedded, imap, numbers, journals };
+    let (context, count) = (imap.clone(), numbers.clone());
+    let copier = take_over::start(&accounts, base, context, count, &main_domain, stopping.clone());
+    let take_over = (take_over::book(base), Some(copier));
+    let administration = Administration {
+        cli,
+        accounts: accounts_here,
+        embedded,
+        imap,
+        numbers,
+        journals,
+        take_over,
+    };
     let administration = Arc::new(administration);
     tokio::spawn(socket::serve(admin, administration, stopping.clone()));
     let listening = tokio::spawn(listeners.follow(stopping.clone()));

@@ -5,7 +5,7 @@
 //! A line is a CLI command; the answer is one line, `200 OK`, `201 object` or a failure, as on the
 //! PWD port in INLINE mode. `BACKUP path`, `COMPACT`, `TRACE address kind` (the Router's answer
 //! with its steps), `QUEUE (words)`, `SESSIONS [protocol]`, `SETTINGS scope`, `CONFIGURATION …`,
-//! `IMPORTFILES {order}` (with lines `150 …` of progress before its answer) and `IMAP account` are
+//! `TAKEOVER …`, `IMPORTFILES {order}` (with lines `150 …` of progress before its answer) and `IMAP account` are
 //! known here only. After the `200 OK` of the last one the connection is an IMAP session of that
 //! account (PREAUTH).
 
@@ -21,6 +21,8 @@ use angarium_accounts::{Accounts, Actor, Dictionary, RouteAccount, RouteKind, Va
 use angarium_objects::configuration::MAX_STANZA;
 use angarium_objects::text;
 use angarium_store_embedded::Embedded;
+use angarium_take_over::book::Book;
+use angarium_take_over::copying::Copier;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
@@ -42,6 +44,8 @@ pub(crate) struct Administration {
     pub(crate) numbers: Numbers,
     /// Where it is kept what was imported before.
     pub(crate) journals: PathBuf,
+    /// The book of users taken over, and who copies their mail while a server runs.
+    pub(crate) take_over: (Book, Option<Arc<Copier>>),
 }
 
 /// Opens the socket, for this user alone.
@@ -245,6 +249,11 @@ impl Administration {
         }
         if word.eq_ignore_ascii_case(b"SETTINGS") {
             return configuration_lines::settings(&self.accounts, rest).await;
+        }
+        if word.eq_ignore_ascii_case(b"TAKEOVER") {
+            let (book, copier) = &self.take_over;
+            let line = crate::take_over::execute(&self.accounts, book, copier.as_ref(), rest);
+            return Box::pin(line).await;
         }
         if word.eq_ignore_ascii_case(b"TRACE") {
             return self.trace(rest).await;

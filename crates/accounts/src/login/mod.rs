@@ -14,6 +14,7 @@ pub(crate) mod memory;
 mod methods;
 mod ntlm;
 mod offers;
+pub mod old_servers;
 pub mod outside;
 mod path;
 mod reading;

@@ -12,6 +12,7 @@ use angarium_objects::value::{Dictionary, Value};
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 
+use super::old_servers::OldServers;
 use super::path::{Candidate, Found};
 use super::{LoginContext, LoginError, Service};
 use crate::{Accounts, Secret};
@@ -103,11 +104,17 @@ pub trait SystemPasswords: Send + Sync {
 pub(crate) struct Outside {
     external: ArcSwapOption<Box<dyn ExternalAuthenticator>>,
     system: ArcSwapOption<Box<dyn SystemPasswords>>,
+    /// Who asks the old servers of domains that are taken over.
+    pub(super) old: ArcSwapOption<Arc<dyn OldServers>>,
 }
 
 impl Outside {
     pub(crate) const fn new() -> Self {
-        Self { external: ArcSwapOption::const_empty(), system: ArcSwapOption::const_empty() }
+        Self {
+            external: ArcSwapOption::const_empty(),
+            system: ArcSwapOption::const_empty(),
+            old: ArcSwapOption::const_empty(),
+        }
     }
 }
 
@@ -138,7 +145,7 @@ fn os_user(settings: &Dictionary, account: &str) -> Option<String> {
 
 /// True for passwords that can be right anywhere: one line, not empty, not too long. An empty one
 /// must not go out: some systems take it for "no password asked".
-fn can_be_asked(password: &Secret) -> bool {
+pub(super) fn can_be_asked(password: &Secret) -> bool {
     let octets = password.expose();
     !octets.is_empty()
         && octets.len() <= Secret::MAX_LENGTH
@@ -191,7 +198,7 @@ impl Accounts {
             checked = self.check_system(&found, &asked, password).await;
         }
         if !matches!(checked, Ok(Checked::Right(_))) && enabled(&found.settings, "UseExtPassword") {
-            let external = self.check_external(&asked, proof).await;
+            let external = self.check_external(&asked, proof, context).await;
             // Who could not be asked might have accepted.
             checked = match (checked, external) {
                 (_, Ok(right @ Checked::Right(_))) => Ok(right),
@@ -226,6 +233,11 @@ impl Accounts {
         password: &Secret,
         context: LoginContext,
     ) -> Result<(Candidate, bool), LoginError> {
+        if candidate.found.is_none() {
+            let adopted = self.adopt(&candidate, password, context).await?;
+            let right = adopted.is_some();
+            return Ok((adopted.unwrap_or(candidate), right));
+        }
         if !Self::asks_outside(&candidate) {
             return Ok((candidate, false));
         }
@@ -263,7 +275,17 @@ impl Accounts {
         Ok(if right { Checked::Right(None) } else { Checked::Wrong })
     }
 
-    async fn check_external(&self, asked: &Asked, proof: Proof<'_>) -> Result<Checked, String> {
+    async fn check_external(
+        &self,
+        asked: &Asked,
+        proof: Proof<'_>,
+        context: LoginContext,
+    ) -> Result<Checked, String> {
+        if let Proof::Clear(password) = proof
+            && let Some(right) = self.prove_at_old_server(asked, password, context).await?
+        {
+            return Ok(if right { Checked::Right(None) } else { Checked::Wrong });
+        }
         match self.outside.external.load_full() {
             Some(external) => external.check(asked, proof).await,
             None => Err("there is no external authentication program".into()),

@@ -1,5 +1,6 @@
 //! Listing the objects of a domain, page by page.
 
+use angarium_objects::spelling;
 use angarium_objects::value::{Dictionary, Value};
 use angarium_store::{AccountId, AccountKind, AccountRecord, DomainObject};
 
@@ -49,6 +50,29 @@ impl Accounts {
             after = last.id;
             page.into_iter().for_each(&mut each);
         }
+    }
+
+    /// The accounts of a domain, sorted, each with whether it has a password of its own and no
+    /// longer waits for one from outside.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn settled_accounts(
+        &self,
+        actor: &Actor,
+        domain: &str,
+    ) -> Result<Vec<(String, bool)>, OperationError> {
+        let facts = self.readable_domain(actor, domain).await?;
+        let mut all = Vec::new();
+        self.each_account(&facts.record.name, |record| {
+            let own = record.settings.get("Password").and_then(Value::as_str);
+            let waits = record.settings.get("UseExtPassword").and_then(spelling::boolean);
+            let settled = own.is_some_and(|own| !own.is_empty()) && waits != Some(true);
+            all.push((record.name, settled));
+        })
+        .await?;
+        all.sort_unstable();
+        Ok(all)
     }
 
     /// Accounts of a domain, sorted.

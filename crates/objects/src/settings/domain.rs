@@ -371,6 +371,15 @@ pub const DOMAIN_SETTINGS: &[Setting] = &[
         since: "0.1",
     },
     Setting {
+        key: "TakeOver",
+        kind: Kind::OldServer,
+        default: None,
+        who: Who::Server,
+        effect: Effect::Now,
+        text: "The old server whose users come here one by one: a dictionary {Enabled; Server; Protocol; TLS; SMTP; LoginDomain; Mail; Every;}.",
+        since: "0.4",
+    },
+    Setting {
         key: "TokenIssuers",
         kind: Kind::Issuers,
         default: None,

@@ -11,6 +11,7 @@ mod effective;
 mod issuers;
 mod local;
 mod module;
+mod old_server;
 mod origin;
 mod parts;
 mod pipe;
@@ -34,6 +35,9 @@ pub use effective::{effective_account, effective_domain, effective_server};
 pub use issuers::{Issuer, MAX_ISSUERS, TOKEN_ALGORITHMS, issuers};
 pub use local::LOCAL_SETTINGS;
 pub use module::{Listener, MAX_PORTS, MODULE_SETTINGS, Port, listener, module_name, module_names};
+pub use old_server::{
+    OldAddress, OldMail, OldName, OldProtocol, OldServer, OldTls, TAKE_OVER, old_server,
+};
 pub use origin::{Described, Origin, described, described_account};
 pub use parts::{
     ACCOUNT_ACL, ACCOUNT_PARTS, DOMAIN_PARTS, PREFERENCES, REMOTE_POP, RULES, SERVER_PARTS,
@@ -93,6 +97,8 @@ pub enum Kind {
     Rules,
     /// Issuers of access tokens, see [`issuers`].
     Issuers,
+    /// The old server of a domain that is taken over, see [`old_server()`].
+    OldServer,
     /// Anything.
     Any,
 }
@@ -123,6 +129,10 @@ impl Kind {
             Self::Rules => "an array of Rules (priority,name,conditions,actions)".to_owned(),
             Self::Issuers => {
                 "issuers such as ({Issuer=\"https://id.example\";Audience=mail;Keys=\"https://id.example/keys\";})".to_owned()
+            }
+            Self::OldServer => {
+                "an old server such as {Server=old.example;Protocol=IMAP;TLS=Verified;Mail=Copy;}"
+                    .to_owned()
             }
             Self::Any => "any object".to_owned(),
         }
@@ -166,6 +176,7 @@ impl Kind {
             Self::Listener => listener(value).is_some(),
             Self::Rules => crate::mail_rule::read_rules(value).is_some(),
             Self::Issuers => issuers(value).is_some(),
+            Self::OldServer => old_server(value).is_some(),
             Self::Any => true,
         };
         legal.then(|| value.clone())

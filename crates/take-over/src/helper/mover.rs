@@ -1,0 +1,55 @@
+//! The copy of one account's mail, by the mover as a program of its own. Passwords go over its
+//! standard input: neither arguments nor environment show them.
+
+use std::process::Stdio;
+
+use angarium_objects::settings::{OldProtocol, OldServer, OldTls};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+use zeroize::Zeroizing;
+
+use super::Configuration;
+use crate::line::{Due, due};
+
+/// Copies; the exit code of the mover.
+///
+/// # Errors
+/// Why it cannot be run, for the log.
+pub(super) async fn copy(
+    with: &Configuration,
+    old: &OldServer,
+    name: &str,
+    domain: &str,
+    password: &str,
+) -> Result<i32, String> {
+    if old.protocol == OldProtocol::Pop {
+        return Err("mail is copied by IMAP alone: use Mail=List and MoveAccounts".to_owned());
+    }
+    with.book.make(domain).map_err(|e| e.to_string())?;
+    let mut words = with.mover.iter();
+    let program = words.next().ok_or("no mover is named")?;
+    let mut command = Command::new(program);
+    command.args(words).arg("--journal").arg(with.book.beside(name, domain, ".journal"));
+    command.arg(match due(&old.server, old.tls) {
+        Due::AtOnce => "--ssl1",
+        Due::ByCommand => "--starttls1",
+        Due::Never => "--notls1",
+    });
+    if old.tls == OldTls::Unverified {
+        command.arg("--insecure1");
+    }
+    command
+        .args([&old.server.to_string(), &old.login_name(name, domain), "-"])
+        .args([&with.target, &format!("{name}@{domain}"), "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|e| format!("{program}: {e}"))?;
+    if let Some(mut input) = child.stdin.take() {
+        let lines = Zeroizing::new(format!("{password}\n{password}\n"));
+        // One that ends at once says so by its exit code.
+        let _ = input.write_all(lines.as_bytes()).await;
+    }
+    let status = child.wait().await.map_err(|e| e.to_string())?;
+    Ok(status.code().unwrap_or(-1))
+}
