@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! angarium-base
-//! format 3
+//! format 4
 //! shards 4
 //! created-by angarium 0.1.0
 //! ```
@@ -14,6 +14,7 @@
 //! | 1 | |
 //! | 2 | annotations of mailboxes: record kind 17, a trailing part of a mailbox's attributes; what is recent alone: record kind 18 |
 //! | 3 | recipients of queued mail that are held: step 5; queued mail with a priority: record kind 19, a trailing part of the packed entry |
+//! | 4 | mailing lists: kind 5 of an object |
 
 use std::io::Write;
 use std::path::Path;
@@ -24,7 +25,7 @@ use crate::files::Files;
 use crate::writer::unavailable;
 
 /// The format this version writes.
-pub(crate) const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 4;
 /// Most shards of a base.
 pub(crate) const MAX_SHARDS: u32 = 64;
 const NAME: &str = "VERSION";
@@ -77,13 +78,13 @@ pub(crate) fn read(base: &Path) -> Result<Option<(u32, u32)>> {
     }
 }
 
-/// The forward steps from an older format; true when the file must be written anew. Up to 3
+/// The forward steps from an older format; true when the file must be written anew. Up to 4
 /// nothing stored changes: what a format adds is written as it comes up, and an older version,
 /// which would lose it, refuses the base from now on.
 fn bring_forward(format: u32) -> Result<bool> {
     match format {
         FORMAT => Ok(false),
-        1 | 2 => Ok(true),
+        1..=3 => Ok(true),
         newer if newer > FORMAT => Err(StoreError::Invalid(format!(
             "the base directory has format {newer}, this version knows up to {FORMAT}: \
              a newer Angarium wrote it"
