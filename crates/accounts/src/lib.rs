@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 pub use actor::Actor;
 pub use alerts::AlertWatch;
+pub use angarium_objects::mailing_list::{self, MailingList, Part as ListPart};
 pub use angarium_objects::rights::Rights;
 pub use angarium_objects::value::{Dictionary, Value};
 pub use angarium_store::{
@@ -74,6 +75,8 @@ pub struct Accounts {
     pub(crate) alert_bell: alerts::AlertBell,
     pub(crate) statistics: statistics::Statistics,
     pub(crate) legacy: Option<Arc<legacy::Legacy>>,
+    /// Held while a list is read, changed and written.
+    pub(crate) lists: tokio::sync::Mutex<()>,
 }
 
 impl Accounts {
@@ -111,6 +114,7 @@ impl Accounts {
             alert_bell: alerts::AlertBell::default(),
             statistics: statistics::Statistics::new(started),
             legacy,
+            lists: tokio::sync::Mutex::default(),
         });
         if let Some(legacy) = &accounts.legacy {
             legacy.belongs_to(&accounts);

@@ -107,7 +107,9 @@ impl Accounts {
                         }
                     }
                     DomainObject::Forwarder(_) => forwarders,
-                    DomainObject::Alias(_) | DomainObject::Group(_) => false,
+                    DomainObject::Alias(_) | DomainObject::Group(_) | DomainObject::List(_) => {
+                        false
+                    }
                 };
                 if takes {
                     all.push(format!("{name}@{domain}"));

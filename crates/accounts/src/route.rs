@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use angarium_objects::mailing_list::{self, Part};
 use angarium_objects::spelling;
 use angarium_objects::value::{Dictionary, Value};
 use angarium_routing::{Answer, DomainFacts, Object, Outcome, Question, Step, UnknownPolicy};
@@ -57,6 +58,15 @@ pub enum RouteOutcome {
         settings: Dictionary,
         /// The address as it came in.
         original: String,
+    },
+    /// A mailing list of this server.
+    List {
+        /// Its domain.
+        domain: String,
+        /// Its name.
+        name: String,
+        /// Which of its addresses it is.
+        part: Part,
     },
     /// All accounts of a domain, or of all domains: see [`Accounts::all_recipients`].
     All {
@@ -223,7 +233,8 @@ impl Accounts {
                         .map(|r| Object::Account { key: id.0, name: r.name.clone() }),
                     Some(DomainObject::Forwarder(target)) => Some(Object::Forwarder(target)),
                     Some(DomainObject::Group(_)) => Some(Object::Group),
-                    None => None,
+                    Some(DomainObject::List(_)) => Some(Object::List),
+                    None => self.list_part(&facts.record.name, &name).await?.map(|_| Object::List),
                 })
             }
         })
@@ -254,6 +265,15 @@ impl Accounts {
                 }
                 _ => RouteOutcome::Unknown { name, domain },
             },
+            Outcome::List { domain, name } => match self.lookup(&domain, &name).await? {
+                Some(DomainObject::List(_)) => {
+                    RouteOutcome::List { domain, name, part: Part::Post }
+                }
+                _ => match self.list_part(&domain, &name).await? {
+                    Some((list, part)) => RouteOutcome::List { domain, name: list, part },
+                    None => RouteOutcome::Unknown { name, domain },
+                },
+            },
             Outcome::Remote { host, address, relay } => RouteOutcome::Remote {
                 host: host.name,
                 port: host.port,
@@ -278,6 +298,20 @@ impl Accounts {
             Outcome::Rejected { reason } => RouteOutcome::Rejected { reason: reason.to_owned() },
             Outcome::Unknown { name, domain } => RouteOutcome::Unknown { name, domain },
         })
+    }
+}
+
+impl Accounts {
+    /// The list whose address a name is that nothing else has.
+    async fn list_part(
+        &self,
+        domain: &str,
+        name: &str,
+    ) -> Result<Option<(String, Part)>, StoreError> {
+        let Some((list, part)) = mailing_list::split(name) else { return Ok(None) };
+        let found = self.lookup(domain, list).await?;
+        let is_list = matches!(found, Some(DomainObject::List(_)));
+        Ok(is_list.then(|| (list.to_owned(), part)))
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod configuration;
 pub mod import;
 pub mod mail_rule;
+pub mod mailing_list;
 pub mod name;
 pub mod network;
 pub mod password;

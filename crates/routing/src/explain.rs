@@ -16,6 +16,7 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
             text
         }
         Outcome::Group { domain, name } => format!("opened as the group {name}@{domain}"),
+        Outcome::List { domain, name } => format!("given to the mailing list {name}@{domain}"),
         Outcome::All { domain: Some(domain) } => {
             format!("sent to all accounts of the domain {domain}")
         }

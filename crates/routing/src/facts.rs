@@ -131,6 +131,8 @@ pub enum Object {
     Forwarder(String),
     /// A group.
     Group,
+    /// A mailing list, or an address that belongs to one.
+    List,
 }
 
 /// Where an address leads.
@@ -154,6 +156,13 @@ pub enum Outcome {
         /// Its domain.
         domain: String,
         /// Its name.
+        name: String,
+    },
+    /// A mailing list of ours, or an address that belongs to one.
+    List {
+        /// Its domain.
+        domain: String,
+        /// The name that was asked for.
         name: String,
     },
     /// All accounts of a domain, or of all domains.

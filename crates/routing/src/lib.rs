@@ -8,6 +8,7 @@ mod explain;
 pub mod facts;
 pub mod mx;
 pub mod pattern;
+pub mod posting;
 pub mod protection;
 pub mod relay;
 pub mod router;

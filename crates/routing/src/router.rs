@@ -335,6 +335,7 @@ impl Journey<'_> {
                 self.done(Outcome::Local { key, name, domain, mailbox, detail })
             }
             Some(Object::Group) => self.done(Outcome::Group { domain, name: sought.name }),
+            Some(Object::List) => self.done(Outcome::List { domain, name: sought.name }),
             Some(Object::Forwarder(target)) => {
                 self.grant(Grant::Simple);
                 self.forward(&target, "forwarder")

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use angarium_objects::settings::{Scope, Setting};
 
-const SCOPES: [(&str, Scope); 10] = [
+const SCOPES: [(&str, Scope); 11] = [
     ("account", Scope::Account),
     ("domain", Scope::Domain),
     ("server", Scope::Server),
@@ -19,6 +19,7 @@ const SCOPES: [(&str, Scope); 10] = [
     ("LOCAL", Scope::Local),
     ("PIPE", Scope::Pipe),
     ("Protection", Scope::Protection),
+    ("list", Scope::List),
 ];
 
 /// The head of a table whose third column is the default.

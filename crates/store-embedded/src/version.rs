@@ -14,7 +14,7 @@
 //! | 1 | |
 //! | 2 | annotations of mailboxes: record kind 17, a trailing part of a mailbox's attributes; what is recent alone: record kind 18 |
 //! | 3 | recipients of queued mail that are held: step 5; queued mail with a priority: record kind 19, a trailing part of the packed entry |
-//! | 4 | numbers of another server: record kinds 20 to 22, trailing parts of a mailbox's attributes and of a message |
+//! | 4 | numbers of another server: record kinds 20 to 22, trailing parts of a mailbox's attributes and of a message; mailing lists: kind 5 of an object |
 
 use std::io::Write;
 use std::path::Path;

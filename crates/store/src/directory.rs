@@ -1,5 +1,5 @@
-//! What an administrator can name: domains, accounts, aliases, forwarders, groups, and settings
-//! with versions. Names are stored folded to lower case by the caller.
+//! What an administrator can name: domains, accounts, aliases, forwarders, groups, lists, and
+//! settings with versions. Names are stored folded to lower case by the caller.
 
 use async_trait::async_trait;
 
@@ -85,6 +85,8 @@ pub enum DomainObject {
     Forwarder(String),
     /// A group with its settings (`Members` and the rest).
     Group(Dictionary),
+    /// A mailing list with its settings and subscribers.
+    List(Dictionary),
 }
 
 /// Which server-wide dictionary.
@@ -127,6 +129,8 @@ pub struct ObjectCounts {
     pub forwarders: u64,
     /// Groups.
     pub groups: u64,
+    /// Mailing lists.
+    pub lists: u64,
 }
 
 /// Operations on objects. Each is whole or not at all and durable when it answers. Where
@@ -134,7 +138,7 @@ pub struct ObjectCounts {
 ///
 /// `NotFound("domain")`, `NotFound("account")`, `NotFound("object")`; names are unique in a
 /// domain over all kinds: `Exists("domain")`, `Exists("account")`, `Exists("alias")`,
-/// `Exists("forwarder")`, `Exists("group")`, each naming what is in the way.
+/// `Exists("forwarder")`, `Exists("group")`, `Exists("list")`, each naming what is in the way.
 #[async_trait]
 pub trait Directory: Send + Sync {
     /// A server-wide dictionary; version 0 and empty if never set.
@@ -173,7 +177,7 @@ pub trait Directory: Send + Sync {
     async fn lookup(&self, domain: &str, name: &str) -> Result<Option<DomainObject>>;
     /// Objects of a domain by name, at most `limit` (1 to 10,000) after `after`.
     async fn objects(&self, domain: &str, after: Option<&str>, limit: usize) -> Result<ObjectPage>;
-    /// As `objects`, forwarders and groups alone; the accounts between them cost nothing.
+    /// As `objects`, forwarders, groups and lists alone; the accounts between them cost nothing.
     async fn plain_objects(
         &self,
         domain: &str,
@@ -182,7 +186,7 @@ pub trait Directory: Send + Sync {
     ) -> Result<ObjectPage>;
     /// How many objects of each kind a domain (its own name) has. It costs the same however many.
     async fn counts(&self, domain: &str) -> Result<ObjectCounts>;
-    /// Makes or replaces a forwarder or group; `Invalid` for other kinds.
+    /// Makes or replaces a forwarder, group or list; `Invalid` for other kinds.
     async fn put_object(
         &self,
         domain: &str,
@@ -190,9 +194,9 @@ pub trait Directory: Send + Sync {
         object: DomainObject,
         replace: bool,
     ) -> Result<()>;
-    /// Removes a forwarder or group.
+    /// Removes a forwarder, group or list.
     async fn remove_object(&self, domain: &str, name: &str) -> Result<()>;
-    /// Renames a forwarder or group.
+    /// Renames a forwarder, group or list.
     async fn rename_object(&self, domain: &str, from: &str, to: &str) -> Result<()>;
 
     /// Makes an account (`record.id` and `version` are ignored) with an empty INBOX whose validity

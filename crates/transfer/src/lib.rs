@@ -39,7 +39,7 @@ pub use angarium_store::{HELD, QueueName, QueuedMessage, QueuedRecipient, Recipi
 use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 
-use deliver::{here, local, pipe, wake_up};
+use deliver::{here, list, local, pipe, wake_up};
 use inspect::Turn;
 
 pub use angarium_smtp::Protocol;
@@ -113,6 +113,7 @@ impl Transfer {
             .with(Arc::new(here::System { wake_up: Arc::clone(&wake_up) }))
             .with(Arc::new(here::Errors))
             .with(Arc::new(local::Local::new(Arc::clone(&accounts))))
+            .with(Arc::new(list::Lists::new(Arc::clone(&accounts), submitter.clone())))
             .with(Arc::new(pipe::Pipe::new(Arc::clone(&accounts))));
         if let Some(sending) = &sending {
             sending.start(stopped.clone());

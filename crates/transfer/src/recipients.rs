@@ -3,7 +3,9 @@
 
 use std::collections::HashSet;
 
-use angarium_accounts::{AccountId, Accounts, Actor, RelayPermission, RouteKind, RouteOutcome};
+use angarium_accounts::{
+    AccountId, Accounts, Actor, ListPart, RelayPermission, RouteKind, RouteOutcome,
+};
 use angarium_store::{QueuedRecipient, RecipientState};
 
 use crate::envelope::RecipientFacts;
@@ -23,6 +25,7 @@ pub(crate) const SYSTEM: &str = "SYSTEM";
 pub(crate) const ERROR: &str = "ERROR";
 pub(crate) const SMTP: &str = "SMTP";
 pub(crate) const PIPE: &str = "PIPE";
+pub(crate) const LIST: &str = "LIST";
 
 /// Queues of the module SYSTEM. A wake-up has the queue it releases behind a colon.
 pub(crate) const NULL: &str = "NULL";
@@ -112,6 +115,12 @@ impl<'a> Expansion<'a> {
                         todo.push((member, route, depth + 1));
                     }
                 }
+                RouteOutcome::List { name, domain, part } if part != ListPart::Post => {
+                    if depth < GROUP_DEPTH && self.groups.insert(format!("owner-{name}@{domain}")) {
+                        let (owner, route) = self.list_owner(&domain, &name).await?;
+                        todo.push((owner, route, depth + 1));
+                    }
+                }
                 RouteOutcome::All { domain, .. } => {
                     let first =
                         self.groups.insert(format!("*@{}", domain.as_deref().unwrap_or("*")));
@@ -130,6 +139,27 @@ impl<'a> Expansion<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Who gets mail for the owner of a list: the owner, or the postmaster where that account is
+    /// gone.
+    async fn list_owner(
+        &self,
+        domain: &str,
+        name: &str,
+    ) -> Result<(String, RouteOutcome), Refusal> {
+        let list = self.accounts.list_named(domain, name).await;
+        let list = list.map_err(|error| Refusal::Later(error.to_string()))?;
+        if let Some(list) = list {
+            let owner = format!("{}@{domain}", list.owner());
+            let route = self.accounts.route(&owner, RouteKind::Mail, None).await;
+            if refusal(&route).is_none() {
+                return Ok((owner, route));
+            }
+        }
+        let postmaster = format!("postmaster@{domain}");
+        let route = self.accounts.route(&postmaster, RouteKind::Mail, None).await;
+        Ok((postmaster, route))
     }
 
     fn entry(
@@ -157,6 +187,13 @@ impl<'a> Expansion<'a> {
                 facts.forwarded = !to.eq_ignore_ascii_case(given);
                 facts.to = Some(to);
                 (SMTP, queue)
+            }
+            RouteOutcome::List { name, domain, .. } => {
+                let queue = format!("{name}@{domain}");
+                if !self.outside.insert((queue.clone(), LIST.to_owned())) {
+                    return Ok(());
+                }
+                (LIST, queue)
             }
             RouteOutcome::Discard => (SYSTEM, NULL.to_owned()),
             RouteOutcome::Spamtrap => (SYSTEM, SPAMTRAP.to_owned()),
@@ -224,6 +261,7 @@ pub(crate) fn refusal(route: &RouteOutcome) -> Option<Refusal> {
     match route {
         RouteOutcome::Local { .. }
         | RouteOutcome::Group { .. }
+        | RouteOutcome::List { .. }
         | RouteOutcome::All { .. }
         | RouteOutcome::Discard
         | RouteOutcome::Spamtrap

@@ -13,6 +13,8 @@ mod ending;
 mod import;
 mod kept;
 mod lists;
+#[cfg(test)]
+mod lists_tests;
 mod mailboxes;
 mod objects;
 #[cfg(test)]

@@ -139,6 +139,9 @@ impl Accounts {
         self.need_in_domain(&authority, &full.domain, CAN_CREATE_ACCOUNTS).await?;
         self.store.directory.rename_account(record.id, &full.domain, &full.name).await?;
         self.gate.forget(record.id);
+        if record.domain == full.domain {
+            self.lists_follow(&full.domain, &record.name, &full.name).await?;
+        }
         Ok(())
     }
 

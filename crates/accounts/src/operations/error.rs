@@ -42,6 +42,9 @@ pub enum OperationError {
     /// 520
     #[error("account with this name already exists")]
     AccountExists,
+    /// 521
+    #[error("mailing list with this name already exists")]
+    ListExists,
     /// 522
     #[error("alias with this name already exists")]
     AliasExists,
@@ -98,6 +101,7 @@ impl OperationError {
             Self::Disabled => 514,
             Self::WrongPassword => 515,
             Self::AccountExists => 520,
+            Self::ListExists => 521,
             Self::AliasExists => 522,
             Self::GroupExists => 523,
             Self::ForwarderExists => 524,
@@ -137,6 +141,7 @@ impl From<StoreError> for OperationError {
             StoreError::Exists("domain") => Self::DomainExists,
             StoreError::Exists("account") => Self::AccountExists,
             StoreError::Exists("alias") => Self::AliasExists,
+            StoreError::Exists("list") => Self::ListExists,
             StoreError::Exists("group") => Self::GroupExists,
             StoreError::Exists("forwarder") => Self::ForwarderExists,
             StoreError::Exists("mailbox") => Self::MailboxExists,

@@ -186,6 +186,7 @@ impl Accounts {
                 Some(DomainObject::Alias(_)) => return Err(OperationError::AliasExists),
                 Some(DomainObject::Forwarder(_)) => return Err(OperationError::ForwarderExists),
                 Some(DomainObject::Group(_)) => return Err(OperationError::GroupExists),
+                Some(DomainObject::List(_)) => return Err(OperationError::ListExists),
             }
         }
         mailbox_names(&account.mailboxes)?;
@@ -211,6 +212,7 @@ impl Accounts {
             DomainObject::Alias(_) => return Err(OperationError::AliasExists),
             DomainObject::Forwarder(_) => return Err(OperationError::ForwarderExists),
             DomainObject::Group(_) => return Err(OperationError::GroupExists),
+            DomainObject::List(_) => return Err(OperationError::ListExists),
         };
         let record = self.store.directory.account(id).await?;
         let record = record.ok_or(StoreError::NotFound("account"))?;

@@ -1,5 +1,6 @@
 //! Listing the objects of a domain, page by page.
 
+use angarium_objects::mailing_list::OWNER;
 use angarium_objects::spelling;
 use angarium_objects::value::{Dictionary, Value};
 use angarium_store::{AccountId, AccountKind, AccountRecord, DomainObject};
@@ -123,7 +124,7 @@ impl Accounts {
             DomainObject::Account(_) => kinds.accounts,
             DomainObject::Alias(_) => kinds.aliases,
             DomainObject::Forwarder(_) => kinds.forwarders,
-            DomainObject::Group(_) => false,
+            DomainObject::Group(_) | DomainObject::List(_) => false,
         };
         // Accounts are stepped over only where somebody asks for them or for their other names.
         let with_accounts = kinds.accounts || kinds.aliases;
@@ -160,7 +161,7 @@ impl Accounts {
 
     /// What these names stand for in a domain (`""`: one's own), those that stand for nothing left
     /// out: name to a dictionary of `Kind` and, by kind, `Account` (the own name of an alias's
-    /// account), `Address` (a forwarder's) or `Members` (a group's). Without the Router.
+    /// account), `Address` (a forwarder's) or `Members` (a group's) or `Owner` (a list's). Without the Router.
     ///
     /// # Errors
     /// See [`OperationError`]; also more than 1,000 names.
@@ -198,6 +199,10 @@ impl Accounts {
                     let members = members.unwrap_or_else(|| Value::Array(Vec::new()));
                     Dictionary::from([kind("group"), ("Members".to_owned(), members)])
                 }
+                DomainObject::List(list) => {
+                    let owner = list.get(OWNER).cloned().unwrap_or_else(|| "".into());
+                    Dictionary::from([kind("list"), (OWNER.to_owned(), owner)])
+                }
             };
             found.insert(name, Value::Dictionary(described));
         }
@@ -218,7 +223,7 @@ impl Accounts {
             DomainObject::Forwarder(address) => {
                 Some(Value::Array(vec![Value::Array(vec![Value::from(address)])]))
             }
-            DomainObject::Group(_) => None,
+            DomainObject::Group(_) | DomainObject::List(_) => None,
         })
     }
 }

@@ -18,6 +18,7 @@ mod groups;
 mod import;
 mod kept;
 mod listing;
+mod lists;
 mod password_forms;
 mod passwords;
 mod preferences;

@@ -124,6 +124,9 @@ fn report(outcome: RouteOutcome, asked: &str) -> Result<RouteReport, OperationEr
         RouteOutcome::Group { domain, name, original, .. } => {
             ("LIST", format!("{name}@{domain}"), original)
         }
+        RouteOutcome::List { domain, name, .. } => {
+            ("LIST", format!("{name}@{domain}"), asked.to_owned())
+        }
         RouteOutcome::All { domain: Some(domain), .. } => {
             ("LOCAL", format!("all@{domain}"), asked.to_owned())
         }

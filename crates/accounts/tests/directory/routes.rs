@@ -22,6 +22,7 @@ async fn mail(world: &World, address: &str) -> String {
             format!("SMTP {host} {address}{open}")
         }
         RouteOutcome::Group { members, .. } => format!("LIST {}", members.join(" ")),
+        RouteOutcome::List { name, domain, part } => format!("LIST {name}@{domain} {part:?}"),
         RouteOutcome::All { domain, home, .. } => {
             format!("ALL {} of {home}", domain.as_deref().unwrap_or("everywhere"))
         }

@@ -60,6 +60,8 @@ pub mod kind {
     pub const FORWARDER: &str = "forwarder";
     /// A group, by its full name.
     pub const GROUP: &str = "group";
+    /// A mailing list with its subscribers, by its full name.
+    pub const LIST: &str = "list";
     /// The server settings; last, because the Main Domain must be there.
     pub const SERVER: &str = "server";
 }

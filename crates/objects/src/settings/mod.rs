@@ -9,6 +9,7 @@ mod authenticity;
 mod domain;
 mod effective;
 mod issuers;
+mod list;
 mod local;
 mod module;
 mod old_server;
@@ -33,6 +34,7 @@ pub use domain::DOMAIN_SETTINGS;
 use effective::service_class;
 pub use effective::{effective_account, effective_domain, effective_server};
 pub use issuers::{Issuer, MAX_ISSUERS, TOKEN_ALGORITHMS, issuers};
+pub use list::LIST_SETTINGS;
 pub use local::LOCAL_SETTINGS;
 pub use module::{Listener, MAX_PORTS, MODULE_SETTINGS, Port, listener, module_name, module_names};
 pub use old_server::{
@@ -296,11 +298,13 @@ pub enum Scope {
     Pipe,
     /// Who may relay and who is kept out (module `Protection`).
     Protection,
+    /// A mailing list.
+    List,
 }
 
 impl Scope {
     /// The families that declare settings of their own.
-    pub const DECLARED: [Self; 9] = [
+    pub const DECLARED: [Self; 10] = [
         Self::Account,
         Self::Domain,
         Self::Server,
@@ -310,6 +314,7 @@ impl Scope {
         Self::Local,
         Self::Pipe,
         Self::Protection,
+        Self::List,
     ];
 
     /// The family of a module's settings.
@@ -339,6 +344,7 @@ impl Scope {
             Self::Local => &[MODULE_SETTINGS, LOCAL_SETTINGS],
             Self::Pipe => &[MODULE_SETTINGS, PIPE_SETTINGS],
             Self::Protection => &[PROTECTION_SETTINGS],
+            Self::List => &[LIST_SETTINGS],
         }
     }
 

@@ -107,7 +107,9 @@ fn show(outcome: &Outcome) -> String {
             let direct = if host.direct { " direct" } else { "" };
             format!("SMTP {}{port}{direct} {address}{open}", host.name)
         }
-        Outcome::Group { domain, name } => format!("LIST {name}@{domain}"),
+        Outcome::Group { domain, name } | Outcome::List { domain, name } => {
+            format!("LIST {name}@{domain}")
+        }
         Outcome::Discard => "NULL".into(),
         Outcome::Spamtrap => "SPAMTRAP".into(),
         Outcome::Bounce { address } => format!("BOUNCE {address}"),

@@ -15,11 +15,12 @@ fn exists(object: &DomainObject) -> StoreError {
         DomainObject::Alias(_) => "alias",
         DomainObject::Forwarder(_) => "forwarder",
         DomainObject::Group(_) => "group",
+        DomainObject::List(_) => "list",
     })
 }
 
 fn is_plain(object: &DomainObject) -> bool {
-    matches!(object, DomainObject::Forwarder(_) | DomainObject::Group(_))
+    matches!(object, DomainObject::Forwarder(_) | DomainObject::Group(_) | DomainObject::List(_))
 }
 
 fn check_version(current: u64, expected: Option<u64>) -> Result<()> {
@@ -121,7 +122,7 @@ pub(crate) fn put_object(
 ) -> Result<()> {
     must_be_domain(batch, &domain)?;
     if !is_plain(&object) || name.is_empty() {
-        return invalid("only a forwarder or a group with a name is put");
+        return invalid("only a forwarder, a group or a list with a name is put");
     }
     if let Some(there) = rows::object(batch.tx.db, &domain, &name)? {
         let same = std::mem::discriminant(&there) == std::mem::discriminant(&object);

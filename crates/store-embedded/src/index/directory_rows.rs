@@ -103,7 +103,7 @@ pub(crate) fn objects(
     page(db, text, domain, after, limit)
 }
 
-/// A page of the names of forwarders and groups. Its condition is that of the index
+/// A page of the names of forwarders, groups and lists. Its condition is that of the index
 /// `objects_plain`, to the letter.
 pub(crate) fn plain_objects(
     db: &Connection,
@@ -165,6 +165,7 @@ pub(crate) fn counts(db: &Connection, domain: &str) -> Result<ObjectCounts, Stor
             Some(2) => counts.aliases = number,
             Some(3) => counts.forwarders = number,
             Some(4) => counts.groups = number,
+            Some(5) => counts.lists = number,
             _ => return Err(misfit("a count of no kind")),
         }
     }

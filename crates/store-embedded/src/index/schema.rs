@@ -85,7 +85,7 @@ const KEPT_BACK: &str = "CREATE INDEX IF NOT EXISTS messages_kept_back ON messag
 const STILL_WAITING: &str = "CREATE INDEX IF NOT EXISTS queue_states_waiting ON queue_states(id)
   WHERE ended=0";
 
-/// Finds forwarders and groups among many accounts: the first octet of an object tells its kind.
+/// Finds forwarders, groups and lists among many accounts: the first octet of an object tells its kind.
 const PLAIN_OBJECTS: &str = "CREATE INDEX IF NOT EXISTS objects_plain ON objects(domain, name)
   WHERE substr(packed,1,1)>x'02'";
 

@@ -143,9 +143,9 @@ pub(crate) enum Record {
     DomainRenamed { from: String, to: String },
     /// A domain, its objects and accounts are gone.
     DomainRemoved { name: String },
-    /// A forwarder or group.
+    /// A forwarder, group or list.
     Object { domain: String, name: String, object: DomainObject },
-    /// A forwarder or group is gone.
+    /// A forwarder, group or list is gone.
     ObjectRemoved { domain: String, name: String },
     /// An account was made, changed or renamed.
     Account { record: AccountRecord },

@@ -131,6 +131,10 @@ impl Put {
                 self.u8(4);
                 self.dictionary(settings);
             }
+            DomainObject::List(list) => {
+                self.u8(5);
+                self.dictionary(list);
+            }
         }
     }
 
@@ -298,6 +302,7 @@ impl Get<'_> {
             2 => DomainObject::Alias(AccountId(self.uint()?)),
             3 => DomainObject::Forwarder(self.text()?),
             4 => DomainObject::Group(self.dictionary()?),
+            5 => DomainObject::List(self.dictionary()?),
             _ => return Err(Malformed),
         })
     }

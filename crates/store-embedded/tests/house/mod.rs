@@ -277,6 +277,7 @@ impl House {
             aliases: of(|object| matches!(object, DomainObject::Alias(_))),
             forwarders: of(|object| matches!(object, DomainObject::Forwarder(_))),
             groups: of(|object| matches!(object, DomainObject::Group(_))),
+            lists: of(|object| matches!(object, DomainObject::List(_))),
         };
         assert_eq!(store.directory.counts(DOMAIN).await.unwrap(), counted);
         for account in &self.accounts {

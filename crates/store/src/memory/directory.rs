@@ -24,6 +24,7 @@ fn exists(object: &DomainObject) -> StoreError {
         DomainObject::Alias(_) => "alias",
         DomainObject::Forwarder(_) => "forwarder",
         DomainObject::Group(_) => "group",
+        DomainObject::List(_) => "list",
     })
 }
 
@@ -134,7 +135,7 @@ impl State {
 }
 
 fn is_plain(object: &DomainObject) -> bool {
-    matches!(object, DomainObject::Forwarder(_) | DomainObject::Group(_))
+    matches!(object, DomainObject::Forwarder(_) | DomainObject::Group(_) | DomainObject::List(_))
 }
 
 fn check_page(limit: usize) -> Result<()> {
@@ -314,7 +315,7 @@ impl Directory for Memory {
         self.change(|state, told| {
             let names = state.names(domain)?;
             if !is_plain(&object) || name.is_empty() {
-                return invalid("only a forwarder or a group with a name is put");
+                return invalid("only a forwarder, a group or a list with a name is put");
             }
             if let Some(there) = names.get(name) {
                 let same = std::mem::discriminant(there) == std::mem::discriminant(&object);
@@ -378,6 +379,7 @@ impl Directory for Memory {
                     DomainObject::Alias(_) => &mut counts.aliases,
                     DomainObject::Forwarder(_) => &mut counts.forwarders,
                     DomainObject::Group(_) => &mut counts.groups,
+                    DomainObject::List(_) => &mut counts.lists,
                 } += 1;
             }
             Ok(counts)

@@ -1,4 +1,4 @@
-//! Promises about settings, domains, forwarders and groups.
+//! Promises about settings, domains, forwarders, groups and lists.
 
 use std::collections::BTreeMap;
 
@@ -277,11 +277,35 @@ pub async fn forwarders_and_groups_are_listed_without_the_accounts(store: Store)
     missing(d.plain_objects("no.example", None, 9).await.map(|page| page.objects), "domain");
 }
 
+pub async fn lists_are_objects_as_groups_are(store: Store) {
+    let s = scene(&store).await;
+    let d = &store.directory;
+    let list = |owner: &str| {
+        let subscribers = BTreeMap::from([("a@b.example".to_owned(), Value::from("x"))]);
+        DomainObject::List(BTreeMap::from([
+            ("Owner".to_owned(), Value::from(owner)),
+            ("Subscribers".to_owned(), Value::Dictionary(subscribers)),
+        ]))
+    };
+    d.put_object(DOMAIN, "news", list("user"), false).await.unwrap();
+    exists(d.put_object(DOMAIN, "news", group("user"), true).await, "list");
+    exists(d.create_account(account(DOMAIN, "news"), NOW).await, "list");
+    d.put_object(DOMAIN, "news", list("other"), true).await.unwrap();
+    assert_eq!(d.lookup(DOMAIN, "news").await.unwrap(), Some(list("other")));
+    let page = d.plain_objects(DOMAIN, None, 9).await.unwrap();
+    assert_eq!(page.objects, [("news".to_owned(), list("other"))]);
+    d.rename_object(DOMAIN, "news", "old-news").await.unwrap();
+    assert_eq!(d.counts(DOMAIN).await.unwrap().lists, 1);
+    assert_eq!(d.lookup(DOMAIN, "user").await.unwrap(), Some(DomainObject::Account(s.account)));
+    d.remove_object(DOMAIN, "old-news").await.unwrap();
+    assert_eq!(d.counts(DOMAIN).await.unwrap().lists, 0);
+}
+
 pub async fn objects_are_counted_by_kind_through_every_change(store: Store) {
     let s = scene(&store).await;
     let d = &store.directory;
     let counted = async |accounts, aliases, forwarders, groups| {
-        let expected = ObjectCounts { accounts, aliases, forwarders, groups };
+        let expected = ObjectCounts { accounts, aliases, forwarders, groups, lists: 0 };
         assert_eq!(d.counts(DOMAIN).await.unwrap(), expected);
     };
     counted(1, 0, 0, 0).await;
@@ -301,7 +325,7 @@ pub async fn objects_are_counted_by_kind_through_every_change(store: Store) {
     d.rename_domain(DOMAIN, "new.example").await.unwrap();
     missing(d.counts(DOMAIN).await, "domain");
     let there = d.counts("new.example").await.unwrap();
-    assert_eq!(there, ObjectCounts { accounts: 2, aliases: 1, forwarders: 1, groups: 1 });
+    assert_eq!(there, ObjectCounts { accounts: 2, aliases: 1, forwarders: 1, groups: 1, lists: 0 });
     d.rename_domain("new.example", DOMAIN).await.unwrap();
     d.delete_account(s.account).await.unwrap();
     d.remove_object(DOMAIN, "h").await.unwrap();

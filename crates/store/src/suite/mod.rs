@@ -235,6 +235,7 @@ macro_rules! every_promise {
                 an_unknown_domain_is_not_found,
                 objects_are_listed_by_name_in_pages,
                 forwarders_and_groups_are_listed_without_the_accounts,
+                lists_are_objects_as_groups_are,
                 objects_are_counted_by_kind_through_every_change,
                 a_page_has_a_bounded_length,
                 a_forwarder_and_a_group_are_kept,

@@ -222,6 +222,8 @@ pub async fn objects_are_there_after_reopening<E: Edition>(edition: &E) {
     d.put_object(DOMAIN, "f", forwarder, false).await.unwrap();
     let group = BTreeMap::from([("Members".to_owned(), "m".into())]);
     d.put_object(DOMAIN, "g", DomainObject::Group(group), false).await.unwrap();
+    let list = BTreeMap::from([("Owner".to_owned(), "u".into())]);
+    d.put_object(DOMAIN, "l", DomainObject::List(list), false).await.unwrap();
     let mut theirs = d.domain(DOMAIN).await.unwrap().unwrap();
     theirs.aliases = vec!["other.example".to_owned()];
     d.update_domain(theirs, None).await.unwrap();

@@ -109,7 +109,8 @@ fn is_this_machine(peer: IpAddr) -> bool {
 
 /// Whether a message for this recipient goes on to another system, perhaps.
 fn goes_on(recipient: &Recipient) -> bool {
-    matches!(recipient.route, Some(RouteOutcome::Remote { .. } | RouteOutcome::Group { .. }))
+    use RouteOutcome::{Group, List, Remote};
+    matches!(recipient.route, Some(Remote { .. } | Group { .. } | List { .. }))
 }
 
 #[async_trait]

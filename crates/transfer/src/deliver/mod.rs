@@ -2,6 +2,7 @@
 
 pub mod here;
 mod inflow;
+pub(crate) mod list;
 pub mod local;
 pub mod module;
 pub mod pipe;

@@ -109,7 +109,7 @@ fn module(route: &RouteOutcome) -> &'static str {
         RouteOutcome::Local { .. } | RouteOutcome::All { .. } => "LOCAL",
         RouteOutcome::Remote { .. } => "SMTP",
         RouteOutcome::Pipe { .. } => "PIPE",
-        RouteOutcome::Group { .. } => "LIST",
+        RouteOutcome::Group { .. } | RouteOutcome::List { .. } => "LIST",
         _ => "SYSTEM",
     }
 }

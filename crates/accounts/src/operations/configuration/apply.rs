@@ -2,6 +2,7 @@
 //! not the same, one store operation. Secrets that the stanza does not name stay as they are.
 
 use angarium_objects::configuration::{Difference, Stanza, differences, keep_secrets, kind};
+use angarium_objects::mailing_list::MailingList;
 use angarium_objects::name::{self, FullName};
 use angarium_objects::password::{HASH_MARK, REVERSIBLE_MARK};
 use angarium_objects::settings::{self, Scope, is_default};
@@ -83,7 +84,7 @@ impl Accounts {
         match kind.as_str() {
             kind::DOMAIN => Box::pin(self.apply_domain(&name, contents, dry)).await,
             kind::ACCOUNT => Box::pin(self.apply_account(&name, contents, dry)).await,
-            kind::FORWARDER | kind::GROUP => {
+            kind::FORWARDER | kind::GROUP | kind::LIST => {
                 Box::pin(self.apply_object(&kind, &name, contents, dry)).await
             }
             kind::SEALING_KEY => Box::pin(self.apply_sealing_key(contents, dry)).await,
@@ -219,6 +220,7 @@ impl Accounts {
             Ok(Some(DomainObject::Account(id))) => self.store.directory.account(id).await?,
             Ok(Some(DomainObject::Alias(_))) => return Err(OperationError::AliasExists),
             Ok(Some(DomainObject::Group(_))) => return Err(OperationError::GroupExists),
+            Ok(Some(DomainObject::List(_))) => return Err(OperationError::ListExists),
             Ok(Some(DomainObject::Forwarder(_))) => return Err(OperationError::ForwarderExists),
             Ok(None) => None,
             // While an object is only compared, its domain may be about to be made.
@@ -320,7 +322,7 @@ impl Accounts {
         all.remove(PASSWORD).ok_or_else(|| syntax("a password is a string"))
     }
 
-    /// Forwarders and groups.
+    /// Forwarders, groups and lists.
     async fn apply_object(
         &self,
         kind: &str,
@@ -332,6 +334,9 @@ impl Accounts {
         let (wanted, object) = if kind == kind::GROUP {
             let settings = group_settings(contents)?;
             (settings.clone(), DomainObject::Group(settings))
+        } else if kind == kind::LIST {
+            let list = MailingList::read(&contents)?.write();
+            (list.clone(), DomainObject::List(list))
         } else {
             only(&contents, &[ADDRESS])?;
             let address = contents.get(ADDRESS).and_then(Value::as_str);
@@ -346,12 +351,14 @@ impl Accounts {
         let before = match found {
             None => None,
             Some(DomainObject::Group(settings)) if kind == kind::GROUP => Some(settings),
+            Some(DomainObject::List(list)) if kind == kind::LIST => Some(list),
             Some(DomainObject::Forwarder(address)) if kind == kind::FORWARDER => {
                 Some(Dictionary::from([(ADDRESS.to_owned(), Value::from(address))]))
             }
             Some(DomainObject::Account(_)) => return Err(OperationError::AccountExists),
             Some(DomainObject::Alias(_)) => return Err(OperationError::AliasExists),
             Some(DomainObject::Group(_)) => return Err(OperationError::GroupExists),
+            Some(DomainObject::List(_)) => return Err(OperationError::ListExists),
             Some(DomainObject::Forwarder(_)) => return Err(OperationError::ForwarderExists),
         };
         let change = change(before.as_ref(), &wanted);

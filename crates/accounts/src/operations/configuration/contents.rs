@@ -80,7 +80,7 @@ pub(super) fn of_account(record: &AccountRecord) -> Dictionary {
     contents
 }
 
-/// The stanza of a forwarder or group.
+/// The stanza of a forwarder, group or list.
 pub(super) fn of_object(name: &str, object: &DomainObject) -> Option<Stanza> {
     match object {
         DomainObject::Forwarder(address) => {
@@ -88,6 +88,7 @@ pub(super) fn of_object(name: &str, object: &DomainObject) -> Option<Stanza> {
             Some(Stanza::new(kind::FORWARDER, name, contents))
         }
         DomainObject::Group(settings) => Some(Stanza::new(kind::GROUP, name, settings.clone())),
+        DomainObject::List(list) => Some(Stanza::new(kind::LIST, name, list.clone())),
         DomainObject::Account(_) | DomainObject::Alias(_) => None,
     }
 }
