@@ -133,17 +133,17 @@ fn moved_as(flags: &[&str], old: (u16, &str), new: (&House, &str)) -> (i32, Stri
 /// A house, and how often it was moved into.
 struct Rig {
     house: House,
-    accounts: std::cell::Cell<u32>,
+    accounts: std::sync::atomic::AtomicU32,
 }
 
 impl Rig {
     fn new() -> Self {
-        Self { house: House::build(), accounts: std::cell::Cell::new(0) }
+        Self { house: House::build(), accounts: std::sync::atomic::AtomicU32::new(0) }
     }
 
     fn fresh(&self) -> String {
-        self.accounts.set(self.accounts.get() + 1);
-        let name = format!("new{}", self.accounts.get());
+        let made = self.accounts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let name = format!("new{}", made + 1);
         self.house.account(&name);
         name
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use angarium_accounts::{Accounts, Actor, Secret};
 use angarium_migrate::endpoint::{Endpoint, TlsPolicy};
+use angarium_migrate::login::Credentials;
 use angarium_migrate::options::keeping::KeepingOptions;
 use angarium_migrate::options::pace::PaceOptions;
 use angarium_migrate::options::selection::SelectionOptions;
@@ -17,7 +18,6 @@ use angarium_migrate::options::sides::Sides;
 use angarium_migrate::progress::{LiveCounts, Show};
 use angarium_migrate::report::MoveReport;
 use angarium_migrate::run::Move;
-use angarium_migrate::login::Credentials;
 use angarium_migrate::trust::Trust;
 use angarium_objects::name::FullName;
 use angarium_objects::settings::{OldMail, OldProtocol, OldServer, OldTls};
@@ -79,19 +79,16 @@ fn the_move(
     let usual = Usual::try_parse_from(["take-over"]).map_err(|e| e.to_string())?;
     let keeping = KeepingOptions { journal: Some(journal.to_owned()), ..usual.keeping };
     let text = |e: angarium_migrate::error::MoveError| e.to_string();
-    let source = Endpoint {
-        tls: match tls_due(&old.server, old.tls) {
-            Due::AtOnce => TlsPolicy::Implicit,
-            Due::ByCommand => TlsPolicy::StartTls,
-            Due::Never => TlsPolicy::Never,
-        },
-        trust: if old.tls == OldTls::Unverified { Trust::Any } else { Trust::System },
-        ..Endpoint::parse(&old.server.host, old.server.port).map_err(text)?
+    let mut source = Endpoint::parse(&old.server.host, old.server.port).map_err(text)?;
+    source.tls = match tls_due(&old.server, old.tls) {
+        Due::AtOnce => TlsPolicy::Implicit,
+        Due::ByCommand => TlsPolicy::StartTls,
+        Due::Never => TlsPolicy::Never,
     };
-    let target = Endpoint {
-        tls: TlsPolicy::Never,
-        ..Endpoint::parse(&opened.address.ip().to_string(), opened.address.port()).map_err(text)?
-    };
+    source.trust = if old.tls == OldTls::Unverified { Trust::Any } else { Trust::System };
+    let (ip, port) = (opened.address.ip().to_string(), opened.address.port());
+    let mut target = Endpoint::parse(&ip, port).map_err(text)?;
+    target.tls = TlsPolicy::Never;
     Ok(Move {
         sides: Sides {
             source: (source, Credentials::new(login, password)),

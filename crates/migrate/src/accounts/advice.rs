@@ -33,7 +33,6 @@ pub(crate) fn of_error(error: &MoveError) -> &'static str {
             "see that the file is there, that there is room, and that only one \
                                    run at a time moves the account"
         }
-        #[expect(unreachable_patterns, reason = "errors may be added")]
         _ => "run the same command again; it goes on where this one stopped",
     }
 }

@@ -190,7 +190,7 @@ impl Session {
         Ok(all)
     }
 
-    async fn token(&self, source: &TokenSource, credentials: &Credentials) -> Result<String> {
+    async fn token(&mut self, source: &TokenSource, credentials: &Credentials) -> Result<String> {
         let fetched = source.fetch(&credentials.name).await;
         fetched.map_err(|reason| self.refused(credentials, reason))
     }
