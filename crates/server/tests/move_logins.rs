@@ -210,6 +210,40 @@ fn each_login_method_and_master_user_is_taken_by_a_dovecot() {
 }
 
 #[test]
+fn a_pop_server_takes_the_same_methods_and_master_users() {
+    if !installed("dovecot") {
+        return;
+    }
+    let dovecot = Dovecot::start();
+    dovecot_mail(&dovecot);
+    let house = House::build();
+    house.account("new");
+    let old = format!("127.0.0.1:{}", dovecot.pop);
+    let new = format!("127.0.0.1:{}", house.port(25));
+    for (flags, password, logged) in [
+        (&[][..], PASSWORD, "method=SCRAM-SHA-256"),
+        (&["--auth1", "CRAM-MD5"][..], PASSWORD, "method=CRAM-MD5"),
+        (&["--auth1", "LOGIN"][..], PASSWORD, "method=PLAIN"),
+        (&["--starttls1"][..], PASSWORD, "TLS"),
+        (&["--master1", "admin"][..], MASTER, "user=<old>"),
+        (&["--master1", "admin", "--masterStyle1", "authzid"][..], MASTER, "user=<old>"),
+    ] {
+        let from = dovecot.log().len();
+        let out = Command::new("timeout")
+            .args(["-k", "5", "60", house::ANGARIUM, "move", "pop", "--noJournal"])
+            .args(flags)
+            .args([&old, "old", "-", &new, &format!("new@{DOMAIN}")])
+            .env("ANGARIUM_OLD_PASSWORD", password)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned();
+        assert!(dovecot.logged(from, logged), "{flags:?}: {said} {}", dovecot.log());
+        assert_eq!(out.status.code(), Some(0), "{flags:?}: {said}");
+    }
+}
+
+#[test]
 fn a_certificate_is_believed_by_authority_or_pin_and_a_tunnel_stands_in_for_tls() {
     if !installed("dovecot") || !installed("openssl") {
         return;
