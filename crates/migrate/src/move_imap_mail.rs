@@ -12,10 +12,10 @@ use crate::options::pace::PaceOptions;
 use crate::options::proof::ProofOptions;
 use crate::options::selection::SelectionOptions;
 use crate::options::sides::{SideNames, SideOptions};
+use crate::options::spelling;
 use crate::plan::preview;
 use crate::progress::LiveCounts;
 use crate::report::account::{AccountReport, Report};
-use crate::options::spelling;
 use crate::run::Move;
 
 /// Copies an account from one IMAP server to another: mailboxes, messages with flags and dates,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use angarium_accounts::{Accounts, Actor, Secret};
 use angarium_migrate::endpoint::{Endpoint, TlsPolicy};
+use angarium_migrate::login::Credentials;
 use angarium_migrate::options::keeping::KeepingOptions;
 use angarium_migrate::options::pace::PaceOptions;
 use angarium_migrate::options::selection::SelectionOptions;
@@ -17,7 +18,6 @@ use angarium_migrate::options::sides::Sides;
 use angarium_migrate::progress::{LiveCounts, Show};
 use angarium_migrate::report::MoveReport;
 use angarium_migrate::run::Move;
-use angarium_migrate::login::Credentials;
 use angarium_migrate::trust::Trust;
 use angarium_objects::name::FullName;
 use angarium_objects::settings::{OldMail, OldProtocol, OldServer, OldTls};
