@@ -48,7 +48,7 @@ pub(crate) fn next_step(side: Side, endpoint: &Endpoint, facts: Facts) -> Step {
     }
     Step::Refuse(format!(
         "it offers no TLS, and passwords and mail would go over the network for all to read. Try \
-         port 993 (HOST:993); if it only speaks old TLS, use --tunnel{n}; if you trust the network \
+         its port for TLS (HOST:993, HOST:995 for POP); if it only speaks old TLS, use --tunnel{n}; if you trust the network \
          between here and there, add --notls{n}"
     ))
 }

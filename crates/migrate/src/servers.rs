@@ -1,7 +1,6 @@
 //! What the two servers say of themselves and of the account, for the report: product and
 //! version (ID, RFC 2971), and quota. Decides nothing.
 
-use angarium_imap::client::{About, Untagged};
 use serde::Serialize;
 
 use crate::error::Result;
@@ -42,7 +41,7 @@ pub(crate) async fn of(source: &mut Session, target: &mut Session, plan: &Plan) 
 }
 
 async fn facts(session: &mut Session, mailbox: Option<&[u8]>) -> Result<ServerFacts> {
-    let product = product(session).await?;
+    let product = product(session);
     let quota = match mailbox {
         Some(name) => quota::of(session, name).await?,
         None => Vec::new(),
@@ -50,22 +49,13 @@ async fn facts(session: &mut Session, mailbox: Option<&[u8]>) -> Result<ServerFa
     Ok(ServerFacts { product, quota })
 }
 
-/// Bounded and without control characters.
-async fn product(session: &mut Session) -> Result<Option<String>> {
-    if !session.has("ID") {
-        return Ok(None);
-    }
-    let answer = session.command(b"ID (\"name\" \"Angarium\")").await?;
-    let fields = answer.untagged.into_iter().find_map(|untagged| match untagged {
-        Untagged::About(About::Id(fields)) => Some(fields),
-        _ => None,
-    });
-    let fields = fields.unwrap_or_default();
+/// Bounded and without control characters. The session has asked at its beginning.
+fn product(session: &Session) -> Option<String> {
     let field = |name: &str| {
-        let found = fields.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str()).filter(|v| !v.is_empty() && *v != "NIL")
+        let found = session.identity.id.iter().find(|(n, _)| n == name);
+        found.map(|(_, value)| value.as_str()).filter(|v| !v.is_empty())
     };
-    let Some(name) = field("name").or_else(|| field("vendor")) else { return Ok(None) };
+    let name = field("name").or_else(|| field("vendor"))?;
     let words: Vec<&str> = [Some(name), field("version")].into_iter().flatten().collect();
-    Ok(Some(printable(&words.join(" "), LONGEST)))
+    Some(printable(&words.join(" "), LONGEST))
 }

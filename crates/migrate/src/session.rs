@@ -19,6 +19,8 @@ use flood::Flood;
 
 pub use crate::login::Credentials;
 
+/// Longest mailbox name that is sent, octets of the wire; no file system holds longer ones.
+const MAX_NAME: usize = 4096;
 /// Most connections made to get one session: a server may hang up after a method it lacks.
 const MOST_OPENINGS: usize = 3;
 /// How many times the time-out of one wait a whole login may take.
@@ -258,11 +260,21 @@ impl Session {
             .collect())
     }
 
-    /// Sends a command with a mailbox name (or two arguments) that may need a literal.
+    /// Sends a command with a mailbox name (or two arguments) that may need a literal. A name
+    /// beyond [`MAX_NAME`] is not sent at all and counts as refused: servers end the connection
+    /// over it.
     ///
     /// # Errors
     /// `Lost`.
     pub async fn with_names(&mut self, verb: &str, names: &[&[u8]]) -> Result<Answer> {
+        if let Some(name) = names.iter().find(|name| name.len() > MAX_NAME) {
+            return Ok(Answer {
+                status: Status::No,
+                code: None,
+                text: format!("a name of {} octets is longer than servers take", name.len()),
+                untagged: Vec::new(),
+            });
+        }
         let mut line = verb.as_bytes().to_vec();
         let mut waits = Vec::new();
         for name in names {

@@ -258,7 +258,7 @@ fn plain(error: &Error) -> String {
             let names: Vec<String> = presented
                 .iter()
                 .take(NAMES_TOLD)
-                .map(|n| n.chars().filter(|c| !c.is_control()).take(255).collect())
+                .map(|n| bare(n).chars().filter(|c| !c.is_control()).take(255).collect())
                 .collect();
             format!(
                 "its certificate is not for {} but for {}",
@@ -268,6 +268,12 @@ fn plain(error: &Error) -> String {
         }
         _ => format!("its certificate is not good: {error}"),
     }
+}
+
+/// A name of a certificate, which the verifier tells as `DnsName("…")`.
+fn bare(told: &str) -> &str {
+    let inside = told.split_once('"').and_then(|(_, rest)| rest.rsplit_once('"'));
+    inside.map_or(told, |(name, _)| name)
 }
 
 #[cfg(test)]

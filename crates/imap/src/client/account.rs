@@ -4,7 +4,10 @@
 use bytes::Bytes;
 
 use super::node::{Node, Source, read};
-use super::response::name_of;
+use super::response::{for_people, name_of};
+
+/// Most fields of an ID that are kept (RFC 2971 section 3.3 allows 30).
+const MAX_IDENTITY: usize = 30;
 
 /// One namespace of RFC 2342: the prefix of its names and their delimiter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +53,8 @@ pub enum About {
     MyRights(String, String),
     /// `* METADATA`: mailbox, and entries with their values (`None`: there is none).
     Metadata(String, Vec<(String, Option<Bytes>)>),
-    /// `* ID`: fields and values.
+    /// `* ID`: fields (lower case) and values, those without a value left out; in a form that may
+    /// be printed.
     Id(Vec<(String, String)>),
 }
 
@@ -91,8 +95,11 @@ pub(super) fn about(name: &str, source: &Source<'_>, from: usize) -> Option<Abou
         "ID" => {
             let nodes = nodes();
             let pairs = nodes.first()?.list()?.chunks(2);
-            let field = |pair: &[Node]| Some((pair.first()?.text()?, pair.get(1)?.text()?));
-            About::Id(pairs.filter_map(field).collect())
+            let field = |pair: &[Node]| {
+                let [name, Node::Text(value)] = pair else { return None };
+                Some((for_people(name.bytes()?).to_ascii_lowercase(), for_people(value)))
+            };
+            About::Id(pairs.filter_map(field).take(MAX_IDENTITY).collect())
         }
         _ => return None,
     })
@@ -189,7 +196,7 @@ mod tests {
         );
         assert_eq!(
             told(r#"* ID ("name" "GImap" "version" NIL)"#),
-            About::Id(vec![("name".into(), "GImap".into()), ("version".into(), "NIL".into())])
+            About::Id(vec![("name".into(), "GImap".into())])
         );
     }
 }

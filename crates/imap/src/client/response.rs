@@ -74,8 +74,6 @@ pub enum Untagged {
     },
     /// `* CAPABILITY`, words in upper case.
     Capability(Vec<String>),
-    /// `* ID`: what the server says of itself (RFC 2971), names in lower case.
-    Id(Vec<(String, String)>),
     /// `* LIST`
     List(ListItem),
     /// `* LSUB`
@@ -219,26 +217,13 @@ fn code_and_text(line: &[u8], from: usize) -> (Option<Code>, String) {
 
 /// Longest text for people that is kept, octets.
 const MAX_TEXT: usize = 1000;
-/// Most fields of an ID that are kept (RFC 2971 section 3.3 allows 30).
-const MAX_IDENTITY: usize = 30;
 
 /// A server's words in a form that may stand in logs and reports: bounded, one line, without
 /// control characters.
-fn for_people(text: &[u8]) -> String {
+pub(super) fn for_people(text: &[u8]) -> String {
     let kept = String::from_utf8_lossy(text.get(..MAX_TEXT).unwrap_or(text));
     let clean: String = kept.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     clean.trim().to_owned()
-}
-
-fn identity(source: &Source<'_>, from: usize) -> Vec<(String, String)> {
-    let nodes = node::read(source, from);
-    let Some(Node::List(fields)) = nodes.first() else { return Vec::new() };
-    let text = |node: &Node| node.bytes().map(|b| for_people(b));
-    fields
-        .chunks(2)
-        .filter_map(|pair| Some((text(pair.first()?)?.to_ascii_lowercase(), text(pair.get(1)?)?)))
-        .take(MAX_IDENTITY)
-        .collect()
 }
 
 fn code(inside: &[u8]) -> Code {
@@ -302,7 +287,6 @@ fn untagged(source: &Source<'_>, from: usize) -> Untagged {
                 .map(str::to_ascii_uppercase)
                 .collect(),
         ),
-        "ID" => Untagged::Id(identity(source, after)),
         "LIST" | "XLIST" => list_item(source, after).map_or(Untagged::Other(name), Untagged::List),
         "LSUB" => list_item(source, after).map_or(Untagged::Other(name), Untagged::Lsub),
         "SEARCH" => Untagged::Search(

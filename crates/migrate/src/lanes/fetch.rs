@@ -14,6 +14,7 @@ use super::quirks::{BodyItem, Quirks};
 use super::throttle::{self, Advice, LONGEST_WAIT};
 use crate::error::{MoveError, Result};
 use crate::session::Session;
+use crate::session::flood::Flood;
 use crate::source::{Meta, Piece};
 
 /// Most messages of one FETCH where nothing else is said.
@@ -344,8 +345,14 @@ impl Stream<'_> {
         session: &mut Session,
         tag: &str,
     ) -> Result<(Status, Option<Code>, String)> {
+        let mut flood = Flood::new(session.side);
         loop {
-            match session.next_event().await? {
+            let event = session.next_event().await?;
+            // What was asked for may be of any size; all else has an end.
+            if !matches!(self.gathering, Some(Gathering::Passing)) {
+                flood.heard(&event)?;
+            }
+            match event {
                 Event::BodyBegin { uid, size, .. } => self.begin(uid.or(self.only), size).await,
                 Event::BodyData(data) => self.data(data).await,
                 Event::BodyEnd(fetch) => self.end(fetch.uid.or(self.only)).await,

@@ -1,7 +1,7 @@
 //! A login over a session: the ways and methods one after another until the server says yes, or
 //! says no in a way that no other method changes.
 
-use angarium_imap::client::{Untagged, write};
+use angarium_imap::client::{About, Untagged, write};
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -326,7 +326,7 @@ impl Session {
             format!("ID (\"name\" \"Angarium\" \"version\" \"{}\")", env!("CARGO_PKG_VERSION"));
         let answer = self.command(line.as_bytes()).await?;
         let told = answer.untagged.into_iter().find_map(|untagged| match untagged {
-            Untagged::Id(pairs) => Some(pairs),
+            Untagged::About(About::Id(pairs)) => Some(pairs),
             _ => None,
         });
         if let Some(pairs) = told {
