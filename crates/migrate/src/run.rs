@@ -24,6 +24,9 @@ use crate::session::Session;
 use crate::source::FetchStyle;
 use crate::verify::{self, VerifyReport};
 
+/// A run shorter than this leaves no connection alone long enough to be closed.
+const FRESH: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// Everything that describes the move of one account.
 #[derive(Clone, Debug)]
 pub struct Move {
@@ -83,7 +86,8 @@ impl Move {
         let open = Box::pin(lanes::work(crew.clone(), (source, target), lanes)).await?;
         report.mailboxes = crew.reports();
         (source, target) = match open {
-            Some(pair) => pair,
+            Some(pair) if progress.elapsed() < FRESH => pair,
+            Some(pair) => Box::pin(self.alive(pair)).await?,
             None => Box::pin(self.connect()).await?,
         };
         report.subscriptions = subscribe(&mut target, &plan, &mut report.remarks).await?;
@@ -96,6 +100,18 @@ impl Move {
         progress.finish();
         report.seconds = progress.elapsed().as_secs_f64();
         Ok(report)
+    }
+
+    /// The same connections if they still answer, else new ones: other lanes may have worked on
+    /// for hours meanwhile.
+    async fn alive(
+        &self,
+        (mut source, mut target): (Session, Session),
+    ) -> Result<(Session, Session)> {
+        match tokio::join!(source.command(b"NOOP"), target.command(b"NOOP")) {
+            (Ok(_), Ok(_)) => Ok((source, target)),
+            _ => Box::pin(self.connect()).await,
+        }
     }
 
     fn style(&self) -> CopyStyle {

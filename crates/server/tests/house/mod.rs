@@ -10,6 +10,7 @@ pub(crate) mod hostile;
 pub(crate) mod https;
 pub(crate) mod island;
 pub(crate) mod names;
+pub(crate) mod old_server;
 pub(crate) mod ports;
 pub(crate) mod smtp;
 pub(crate) mod stand_in;
