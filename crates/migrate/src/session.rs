@@ -232,7 +232,8 @@ impl Session {
         self.insisted(verb, answer)
     }
 
-    fn insisted(&self, what: &str, answer: Answer) -> Result<Answer> {
+    /// The answer if it is OK, else the refusal.
+    pub(crate) fn insisted(&self, what: &str, answer: Answer) -> Result<Answer> {
         if answer.is_ok() {
             return Ok(answer);
         }
