@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use angarium_imap::client::Untagged;
+use angarium_imap::client::{Untagged, write};
 
 use crate::error::Result;
+use crate::lanes::pipeline;
 use crate::names::map::{Mapped, NameMap};
 use crate::plan::Planned;
 use crate::printable::printable;
-use crate::session::Session;
+use crate::session::{Answer, Session};
 
 /// Longest identifier and letters shown in a remark, characters.
 const SHOWN: usize = 120;
@@ -105,38 +106,56 @@ pub(crate) async fn carry(
     if !source.has("ACL") || !target.has("ACL") {
         return Ok(0);
     }
-    let (from, to) = (letters(source), letters(target));
-    let mut done = 0;
-    for planned in plan.iter().filter(|p| p.selectable) {
-        let Some(theirs) = asked(source, &planned.source_wire).await? else { continue };
-        let wanted = wanted(&theirs, (from, to), owner, map, planned, remarks);
-        if wanted.is_empty() {
-            continue;
-        }
-        let there = asked(target, &planned.target_wire).await?.unwrap_or_default();
-        for (identifier, rights) in wanted {
+    let letters = (letters(source), letters(target));
+    let boxes: Vec<&Planned> = plan.iter().filter(|p| p.selectable).collect();
+    let names = |wire: fn(&Planned) -> &[u8]| boxes.iter().map(|p| wire(p)).collect::<Vec<_>>();
+    let (ours, theirs) = (names(|p| &p.source_wire), names(|p| &p.target_wire));
+    let (old, new) = tokio::try_join!(asked(source, &ours), asked(target, &theirs))?;
+    let (mut lines, mut what) = (Vec::new(), Vec::new());
+    for ((planned, rights), there) in boxes.iter().zip(old).zip(new) {
+        for (identifier, rights) in wanted(&rights, letters, owner, map, planned, remarks) {
             let equal = |(name, has): &(String, String)| {
-                *name == identifier && translated(has, to, to).0 == rights
+                *name == identifier && translated(has, letters.1, letters.1).0 == rights
             };
             if there.iter().any(equal) {
                 continue;
             }
-            let names: [&[u8]; 3] =
-                [&planned.target_wire, identifier.as_bytes(), rights.as_bytes()];
-            let answer = target.with_names("SETACL", &names).await?;
-            if answer.is_ok() {
-                done += 1;
-            } else {
-                remarks.push(format!(
-                    "access right not copied: {} {} {rights}: {} (name it with --mapIdentifier)",
-                    planned.target,
-                    printable(&identifier, SHOWN),
-                    printable(&answer.text, SHOWN)
-                ));
+            let words = format!("{} {rights}", printable(&identifier, SHOWN));
+            match set(&planned.target_wire, &identifier, &rights) {
+                Some(line) => {
+                    lines.push(line);
+                    what.push((planned.target.as_str(), words));
+                }
+                None => remarks.push(format!(
+                    "access right not copied: {} {words}: it cannot be sent",
+                    planned.target
+                )),
             }
         }
     }
+    let mut done = 0;
+    for ((mailbox, words), answer) in what.into_iter().zip(target.pipeline(&lines).await?) {
+        if answer.is_ok() {
+            done += 1;
+        } else {
+            remarks.push(format!(
+                "access right not copied: {mailbox} {words}: {} (name it with --mapIdentifier)",
+                printable(&answer.text, SHOWN)
+            ));
+        }
+    }
     Ok(done)
+}
+
+/// SETACL, unless an argument needs a literal: identifiers beyond ASCII are not carried.
+fn set(mailbox: &[u8], identifier: &str, rights: &str) -> Option<Vec<u8>> {
+    let mut line = pipeline::line("SETACL", mailbox, " ")?;
+    if write::string(&mut line, identifier.as_bytes(), false).is_some() {
+        return None;
+    }
+    line.push(b' ');
+    line.extend_from_slice(rights.as_bytes());
+    Some(line)
 }
 
 fn letters(session: &Session) -> Letters {
@@ -144,12 +163,20 @@ fn letters(session: &Session) -> Letters {
     if new { Letters::New } else { Letters::Old }
 }
 
-async fn asked(session: &mut Session, name: &[u8]) -> Result<Option<Vec<(String, String)>>> {
-    let answer = session.with_names("GETACL", &[name]).await?;
-    Ok(answer.untagged.into_iter().find_map(|untagged| match untagged {
-        Untagged::Acl(_, pairs) => Some(pairs),
-        _ => None,
-    }))
+/// The access rights of each mailbox; none where the server tells none.
+async fn asked(session: &mut Session, names: &[&[u8]]) -> Result<Vec<Vec<(String, String)>>> {
+    let lines: Vec<Vec<u8>> = names
+        .iter()
+        .map(|name| pipeline::line("GETACL", name, "").unwrap_or_else(|| b"NOOP".to_vec()))
+        .collect();
+    let answers = session.pipeline(&lines).await?;
+    let rights = |answer: Answer| {
+        answer.untagged.into_iter().find_map(|untagged| match untagged {
+            Untagged::Acl(_, pairs) => Some(pairs),
+            _ => None,
+        })
+    };
+    Ok(answers.into_iter().map(|answer| rights(answer).unwrap_or_default()).collect())
 }
 
 fn wanted(

@@ -348,6 +348,25 @@ impl ReadHalf {
         let read = tokio::time::timeout(self.timeout, self.stream.read_buf(buffer)).await;
         judged(read, self.side, self.said.as_ref()).await
     }
+
+    /// As [`ReadHalf::read`], but waits on as long as `busy` says that the peer has not been told
+    /// everything yet: it cannot answer what it has not heard.
+    ///
+    /// # Errors
+    /// `Lost`.
+    pub(crate) async fn read_unless(
+        &mut self,
+        buffer: &mut BytesMut,
+        busy: impl Fn() -> bool,
+    ) -> Result<()> {
+        loop {
+            let begun = std::time::Instant::now();
+            let read = self.read(buffer).await;
+            if read.is_ok() || begun.elapsed() < self.timeout || !busy() {
+                return read;
+            }
+        }
+    }
 }
 
 impl WriteHalf {

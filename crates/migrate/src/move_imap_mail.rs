@@ -193,7 +193,10 @@ impl Arguments {
     /// `Usage` or `File`, saying what to write instead.
     pub fn to_move(&self) -> Result<Move> {
         let choice = self.selection.choice()?;
-        let pace = self.pace.pace()?;
+        let mut pace = self.pace.pace()?;
+        if let Some(preset) = choice.preset {
+            preset.tame(&mut pace);
+        }
         let sides = self.sides.sides(&self.names)?;
         // What decides which message goes where decides which journal it is.
         let what = format!(

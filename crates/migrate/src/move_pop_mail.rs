@@ -169,8 +169,11 @@ impl Arguments {
             }
             None => (names.smtp_server.as_str(), self.lmtp),
         };
-        let pop_server = Endpoint::parse(&names.pop_server, 110)?.to_string();
-        let smtp_server = Endpoint::parse(server, if lmtp { 24 } else { 25 })?.to_string();
+        // The port for TLS where TLS begins with the first byte.
+        let pop_port = if self.sides.ssl1 { 995 } else { 110 };
+        let pop_server = Endpoint::parse(&names.pop_server, pop_port)?.to_string();
+        let smtp_port = if self.sides.ssl2 { 465 } else { 25 };
+        let smtp_server = Endpoint::parse(server, if lmtp { 24 } else { smtp_port })?.to_string();
         let six = SideNames {
             old_server: pop_server,
             old_name: names.pop_name.clone(),
@@ -200,11 +203,18 @@ impl Arguments {
         };
         let what = format!("pop\n{}\n{}\n{}\n{address}", source.0, names.pop_name, target.0);
         let journal = keeping.keeping(&what)?.journal;
-        let login =
-            self.smtp_name.clone().map(|name| Login { name, password: target.1.password.clone() });
+        let login = self.smtp_name.clone().map(|name| Login {
+            name,
+            password: target.1.password.clone(),
+            ..Login::default()
+        });
         Ok(PopMove {
             source: source.0,
-            login: Login { name: source.1.name, password: source.1.password },
+            login: Login {
+                name: source.1.name,
+                password: source.1.password,
+                wishes: source.1.wishes,
+            },
             target: Recipient {
                 endpoint: target.0,
                 lmtp,

@@ -3,9 +3,6 @@
 
 use angarium_imap::client::{About, Namespaces, Untagged};
 
-use crate::error::Result;
-use crate::session::Session;
-
 /// Whose a mailbox is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whose {
@@ -17,17 +14,13 @@ pub(crate) enum Whose {
     Shared,
 }
 
-/// Asks for the namespaces; none if the server knows none.
-pub(crate) async fn of(session: &mut Session) -> Result<Namespaces> {
-    if !session.has("NAMESPACE") {
-        return Ok(Namespaces::default());
-    }
-    let answer = session.command(b"NAMESPACE").await?;
-    let found = answer.untagged.into_iter().find_map(|untagged| match untagged {
+/// The namespaces of an answer; none if there are none in it.
+pub(crate) fn told(untagged: Vec<Untagged>) -> Namespaces {
+    let found = untagged.into_iter().find_map(|untagged| match untagged {
         Untagged::About(About::Namespaces(all)) => Some(all),
         _ => None,
     });
-    Ok(found.unwrap_or_default())
+    found.unwrap_or_default()
 }
 
 /// The prefix of the account's own names that is no part of them: `INBOX.` of Courier and Cyrus.

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::labels::Labels;
+use crate::lanes::pipeline;
 use crate::namespaces;
 use crate::options::selection::Choice;
 use crate::session::Session;
@@ -135,27 +136,30 @@ async fn ask_source(source: &mut Session, choice: &Choice) -> Result<SourceSide>
     let spelling = Spelling::of(source);
     let prefix = spelling.wire(&choice.rules.source_prefix);
     let pattern = spelling.wire(&choice.pattern);
-    let namespaces = namespaces::of(source).await?;
-    let listed = listed(source, "LIST", &prefix, &pattern).await?;
-    let mut subscribed = Vec::new();
-    if choice.subscriptions || choice.only_subscribed {
-        subscribed = self::subscribed(source, &prefix, &pattern).await?;
-    }
-    Ok(SourceSide { listed, subscribed, namespaces, gmail: source.has("X-GM-EXT-1") })
+    let asked = Asked { delimiter: false, lsub: choice.subscriptions || choice.only_subscribed };
+    let told = asked.of(source, &prefix, &pattern).await?;
+    let gmail = source.has("X-GM-EXT-1");
+    Ok(SourceSide {
+        listed: told.listed,
+        subscribed: told.subscribed,
+        namespaces: told.namespaces,
+        gmail,
+    })
 }
 
 async fn ask_target(target: &mut Session, choice: &Choice) -> Result<TargetSide> {
     let spelling = Spelling::of(target);
     let prefix = spelling.wire(&choice.rules.target_prefix);
-    let delimiter = target_delimiter(target).await?;
-    let namespaces = namespaces::of(target).await?;
-    let listed = listed(target, "LIST", &prefix, b"*").await?;
-    let mut known = BTreeSet::new();
-    if choice.subscriptions {
-        known = subscribed(target, &prefix, b"*").await?.into_iter().map(|i| i.wire_name).collect();
-    }
-    let takes_uses = target.has("CREATE-SPECIAL-USE");
-    Ok(TargetSide { listed, subscribed: known, delimiter, namespaces, spelling, takes_uses })
+    let asked = Asked { delimiter: true, lsub: choice.subscriptions };
+    let told = asked.of(target, &prefix, b"*").await?;
+    Ok(TargetSide {
+        listed: told.listed,
+        subscribed: told.subscribed.into_iter().map(|item| item.wire_name).collect(),
+        delimiter: told.delimiter.unwrap_or('/'),
+        namespaces: told.namespaces,
+        spelling,
+        takes_uses: target.has("CREATE-SPECIAL-USE"),
+    })
 }
 
 /// The subscribed names below `prefix`.
@@ -164,52 +168,114 @@ pub(crate) async fn subscribed(
     prefix: &[u8],
     pattern: &[u8],
 ) -> Result<Vec<ListItem>> {
-    let verb = if Spelling::of(session) == Spelling::Utf8 { "LIST (SUBSCRIBED)" } else { "LSUB" };
-    let mut all = listed(session, verb, prefix, pattern).await?;
-    // LSUB marks a name \Noselect when only something below it is subscribed.
-    all.retain(|item| verb != "LSUB" || !item.has("\\Noselect"));
-    Ok(all)
+    let verb = lsub(session);
+    let answer = session.insist_names(verb, &[prefix, pattern]).await?;
+    Ok(really_subscribed(verb, items(answer.untagged)))
 }
 
-async fn listed(
-    session: &mut Session,
-    verb: &str,
-    prefix: &[u8],
-    pattern: &[u8],
-) -> Result<Vec<ListItem>> {
-    let mut line = format!("{verb} ").into_bytes();
-    let mut waits = write::string(&mut line, prefix, false).is_some();
-    line.push(b' ');
-    waits |= write::string(&mut line, pattern, false).is_some();
-    // Not every server tells of uses unasked.
-    let ask_uses = verb == "LIST" && session.has("SPECIAL-USE") && session.has("LIST-EXTENDED");
-    let answer = if ask_uses && !waits {
-        line.extend_from_slice(b" RETURN (SPECIAL-USE)");
-        session.insist(verb, &line).await?
-    } else {
-        session.insist_names(verb, &[prefix, pattern]).await?
-    };
+/// What else is asked of a server beside its namespaces and mailboxes.
+#[derive(Clone, Copy)]
+struct Asked {
+    delimiter: bool,
+    lsub: bool,
+}
+
+/// What it told.
+#[derive(Default)]
+struct Told {
+    delimiter: Option<char>,
+    namespaces: Namespaces,
+    listed: Vec<ListItem>,
+    subscribed: Vec<ListItem>,
+}
+
+impl Asked {
+    /// Asks everything in one round trip, where no name needs a literal.
+    async fn of(self, session: &mut Session, prefix: &[u8], pattern: &[u8]) -> Result<Told> {
+        // Not every server tells of uses unasked.
+        let uses = session.has("SPECIAL-USE") && session.has("LIST-EXTENDED");
+        let lsub = lsub(session);
+        let list = two("LIST", prefix, pattern, if uses { " RETURN (SPECIAL-USE)" } else { "" });
+        let listed_subscribed = two(lsub, prefix, pattern, "");
+        let (Some(list), Some(listed_subscribed)) = (list, listed_subscribed) else {
+            return self.one_by_one(session, prefix, pattern).await;
+        };
+        let mut lines = vec![list];
+        if self.lsub {
+            lines.push(listed_subscribed);
+        }
+        if self.delimiter {
+            lines.push(b"LIST \"\" \"\"".to_vec());
+        }
+        if session.has("NAMESPACE") {
+            lines.push(b"NAMESPACE".to_vec());
+        }
+        let mut answers = session.pipeline(&lines).await?.into_iter();
+        let mut told = Told::default();
+        let mut next = |wanted: bool| if wanted { answers.next() } else { None };
+        if let Some(answer) = next(true) {
+            told.listed = items(session.insisted("LIST", answer)?.untagged);
+        }
+        if let Some(answer) = next(self.lsub) {
+            told.subscribed =
+                really_subscribed(lsub, items(session.insisted(lsub, answer)?.untagged));
+        }
+        if let Some(answer) = next(self.delimiter) {
+            told.delimiter = items(answer.untagged).first().and_then(|item| item.delimiter);
+        }
+        if let Some(answer) = next(true) {
+            told.namespaces = namespaces::told(answer.untagged);
+        }
+        Ok(told)
+    }
+
+    async fn one_by_one(self, session: &mut Session, prefix: &[u8], all: &[u8]) -> Result<Told> {
+        let mut told = Told::default();
+        told.listed = items(session.insist_names("LIST", &[prefix, all]).await?.untagged);
+        if self.lsub {
+            told.subscribed = subscribed(session, prefix, all).await?;
+        }
+        if self.delimiter {
+            let answer = session.command(b"LIST \"\" \"\"").await?;
+            told.delimiter = items(answer.untagged).first().and_then(|item| item.delimiter);
+        }
+        if session.has("NAMESPACE") {
+            told.namespaces = namespaces::told(session.command(b"NAMESPACE").await?.untagged);
+        }
+        Ok(told)
+    }
+}
+
+/// How this server is asked for subscriptions.
+fn lsub(session: &Session) -> &'static str {
+    if Spelling::of(session) == Spelling::Utf8 { "LIST (SUBSCRIBED)" } else { "LSUB" }
+}
+
+/// LSUB marks a name `\Noselect` when only something below it is subscribed.
+fn really_subscribed(verb: &str, mut all: Vec<ListItem>) -> Vec<ListItem> {
+    all.retain(|item| verb != "LSUB" || !item.has("\\Noselect"));
+    all
+}
+
+/// `VERB "one" "other" rest`, unless one of them needs a literal.
+fn two(verb: &str, one: &[u8], other: &[u8], rest: &str) -> Option<Vec<u8>> {
+    let mut line = pipeline::line(verb, one, " ")?;
+    if write::string(&mut line, other, false).is_some() {
+        return None;
+    }
+    line.extend_from_slice(rest.as_bytes());
+    Some(line)
+}
+
+fn items(untagged: Vec<Untagged>) -> Vec<ListItem> {
     let mut seen = BTreeSet::new();
-    Ok(answer
-        .untagged
+    untagged
         .into_iter()
         .filter_map(|untagged| match untagged {
             Untagged::List(item) | Untagged::Lsub(item) => Some(item),
             _ => None,
         })
-        .filter(|item| !item.name.is_empty() && seen.insert(item.wire_name.clone()))
+        .filter(|item| seen.insert(item.wire_name.clone()))
         .take(MAX_MAILBOXES)
-        .collect())
-}
-
-async fn target_delimiter(target: &mut Session) -> Result<char> {
-    let answer = target.command(b"LIST \"\" \"\"").await?;
-    Ok(answer
-        .untagged
-        .iter()
-        .find_map(|untagged| match untagged {
-            Untagged::List(item) => item.delimiter,
-            _ => None,
-        })
-        .unwrap_or('/'))
+        .collect()
 }

@@ -3,5 +3,6 @@
 
 pub mod compare;
 pub mod manifest;
+pub mod offline;
 pub(crate) mod read;
 pub(crate) mod repair;

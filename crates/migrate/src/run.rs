@@ -25,6 +25,9 @@ use crate::source::FetchStyle;
 use crate::subscriptions;
 use crate::verify::{self, Proof, VerifyReport};
 
+/// A run shorter than this leaves no connection alone long enough to be closed.
+const FRESH: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// Everything that describes the move of one account.
 #[derive(Clone, Debug)]
 pub struct Move {
@@ -94,7 +97,8 @@ impl Move {
         let open = Box::pin(lanes::work(crew.clone(), (source, target), lanes)).await?;
         report.mailboxes = crew.reports();
         (source, target) = match open {
-            Some(pair) => pair,
+            Some(pair) if progress.elapsed() < FRESH => pair,
+            Some(pair) => Box::pin(self.alive(pair)).await?,
             None => Box::pin(self.connect()).await?,
         };
         report.subscriptions =
@@ -111,6 +115,18 @@ impl Move {
         progress.finish();
         report.seconds = progress.elapsed().as_secs_f64();
         Ok(report)
+    }
+
+    /// The same connections if they still answer, else new ones: other lanes may have worked on
+    /// for hours meanwhile.
+    async fn alive(
+        &self,
+        (mut source, mut target): (Session, Session),
+    ) -> Result<(Session, Session)> {
+        match tokio::join!(source.command(b"NOOP"), target.command(b"NOOP")) {
+            (Ok(_), Ok(_)) => Ok((source, target)),
+            _ => Box::pin(self.connect()).await,
+        }
     }
 
     pub(crate) fn style(&self) -> CopyStyle {

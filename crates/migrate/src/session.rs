@@ -232,7 +232,8 @@ impl Session {
         self.insisted(verb, answer)
     }
 
-    fn insisted(&self, what: &str, answer: Answer) -> Result<Answer> {
+    /// The answer if it is OK, else the refusal.
+    pub(crate) fn insisted(&self, what: &str, answer: Answer) -> Result<Answer> {
         if answer.is_ok() {
             return Ok(answer);
         }
@@ -391,5 +392,22 @@ pub(crate) async fn next_event(
             return Ok(event);
         }
         read.read(reader.buffer()).await?;
+    }
+}
+
+/// As [`next_event`], without a time-out while `busy`.
+pub(crate) async fn next_event_unless(
+    read: &mut ReadHalf,
+    reader: &mut Reader,
+    side: Side,
+    busy: impl Fn() -> bool,
+) -> Result<Event> {
+    loop {
+        let found =
+            reader.next_event().map_err(|e| MoveError::Lost { side, reason: e.to_string() })?;
+        if let Some(event) = found {
+            return Ok(event);
+        }
+        read.read_unless(reader.buffer(), &busy).await?;
     }
 }

@@ -5,10 +5,11 @@
 use std::collections::BTreeSet;
 
 use crate::error::Result;
+use crate::lanes::pipeline;
 use crate::options::selection::Choice;
 use crate::plan::{self, Plan, Spelling};
 use crate::printable::printable;
-use crate::session::Session;
+use crate::session::{Answer, Session};
 
 /// Longest words shown, characters.
 const SHOWN: usize = 200;
@@ -26,8 +27,9 @@ pub(crate) async fn carry(
     let now = at(target, choice).await?;
     let wanted: BTreeSet<&[u8]> = plan.subscribed.iter().map(Vec::as_slice).collect();
     let mut done = 0;
-    for wire in plan.subscribed.iter().filter(|wire| !now.contains(*wire)) {
-        let answer = target.with_names("SUBSCRIBE", &[wire]).await?;
+    let missing: Vec<&Vec<u8>> =
+        plan.subscribed.iter().filter(|wire| !now.contains(*wire)).collect();
+    for (wire, answer) in missing.iter().zip(each(target, "SUBSCRIBE", &missing).await?) {
         if answer.is_ok() {
             done += 1;
         } else {
@@ -36,17 +38,27 @@ pub(crate) async fn carry(
         }
     }
     // Mailboxes this run made: what nobody subscribed must not be.
-    for planned in plan.mailboxes.iter().filter(|p| !p.exists) {
-        let wire = &planned.target_wire;
-        let by_itself = now.contains(wire)
-            && !wanted.contains(wire.as_slice())
-            && !plan.subscribed_before.contains(wire)
-            && !planned.target.eq_ignore_ascii_case("INBOX");
-        if by_itself {
-            let _ = target.with_names("UNSUBSCRIBE", &[wire]).await?;
-        }
-    }
+    let made = plan.mailboxes.iter().filter(|p| !p.exists && p.target != "INBOX");
+    let by_itself: Vec<&Vec<u8>> = made
+        .map(|planned| &planned.target_wire)
+        .filter(|wire| now.contains(*wire) && !plan.subscribed_before.contains(*wire))
+        .filter(|wire| !wanted.contains(wire.as_slice()))
+        .collect();
+    each(target, "UNSUBSCRIBE", &by_itself).await?;
     Ok(done)
+}
+
+/// One command for each name, in one round trip where no name needs a literal.
+async fn each(target: &mut Session, verb: &str, names: &[&Vec<u8>]) -> Result<Vec<Answer>> {
+    let lines: Option<Vec<Vec<u8>>> = names.iter().map(|n| pipeline::line(verb, n, "")).collect();
+    if let Some(lines) = lines {
+        return target.pipeline(&lines).await;
+    }
+    let mut answers = Vec::with_capacity(names.len());
+    for name in names {
+        answers.push(target.with_names(verb, &[name]).await?);
+    }
+    Ok(answers)
 }
 
 /// What is subscribed at the new server, as it spells it.

@@ -1,6 +1,7 @@
 //! Writing messages to the new server: APPEND after APPEND without waiting for answers, several
 //! messages a command where it has MULTIAPPEND, no waiting for literals where it has LITERAL+.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use angarium_imap::client::{Code, Event, Reader, Response, Status, Untagged, write};
@@ -11,7 +12,7 @@ use crate::error::{MoveError, Result, Side};
 use crate::lanes::pieces::Pieces;
 use crate::lanes::quirks::{Belief, Quirks};
 use crate::long_lines;
-use crate::session::{Session, next_event};
+use crate::session::{Session, next_event_unless};
 use crate::source::{Meta, Piece};
 
 /// APPEND commands under way at once.
@@ -100,6 +101,8 @@ struct Sent {
     indexes: Arc<Mutex<Vec<usize>>>,
     /// Sent without waiting for leave.
     plus: bool,
+    /// Not all of it is written yet.
+    open: Arc<AtomicBool>,
 }
 
 /// What the answer side tells a writer that waits to send a literal of the command `tag`.
@@ -189,6 +192,7 @@ impl Literals {
 struct Batch {
     tag: String,
     indexes: Arc<Mutex<Vec<usize>>>,
+    open: Arc<AtomicBool>,
     messages: usize,
     bytes: u64,
 }
@@ -340,12 +344,17 @@ impl Writer<'_> {
 
     /// Waits until the target asks for the literal (true) or has refused the command.
     async fn may_go_on(&mut self) -> bool {
-        let Some(tag) = self.batch.as_ref().map(|batch| batch.tag.clone()) else { return false };
+        let Some(batch) = &self.batch else { return false };
+        // The target has the word now, and only so long to take it.
+        batch.open.store(false, Ordering::Relaxed);
         loop {
             match self.go.recv().await {
                 None => return false,
                 // Words for commands before this one are of no interest any more.
-                Some(go) if go.tag == tag => return go.on,
+                Some(go) if go.tag == batch.tag => {
+                    batch.open.store(go.on, Ordering::Relaxed);
+                    return go.on;
+                }
                 Some(_) => {}
             }
         }
@@ -356,7 +365,8 @@ impl Writer<'_> {
         let tag = format!("{}-{}", self.tags.0, self.tags.1);
         let indexes = Arc::new(Mutex::new(Vec::new()));
         let plus = matches!(self.literals, Literals::Plus);
-        let sent = Sent { tag: tag.clone(), indexes: indexes.clone(), plus };
+        let open = Arc::new(AtomicBool::new(true));
+        let sent = Sent { tag: tag.clone(), indexes: indexes.clone(), plus, open: open.clone() };
         // Registered before its first octet is written, so that the answer is always expected.
         // While the window of commands is full, what was written must be on its way.
         if self.sent.capacity() == 0 {
@@ -371,13 +381,14 @@ impl Writer<'_> {
             // A name that needs a literal needs waiting; such names do not come from us.
             return Err(lost("the mailbox name cannot be sent"));
         }
-        self.batch = Some(Batch { tag, indexes, messages: 0, bytes: 0 });
+        self.batch = Some(Batch { tag, indexes, open, messages: 0, bytes: 0 });
         Ok(())
     }
 
     async fn close(&mut self) -> Result<()> {
-        if self.batch.take().is_some() {
+        if let Some(batch) = self.batch.take() {
             self.put(b"\r\n").await?;
+            batch.open.store(false, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -416,7 +427,7 @@ async fn answers(
 ) -> Result<Passed> {
     let mut outcome = Passed::default();
     while let Some(batch) = sent.recv().await {
-        let (status, code, text) = answer_of(read, reader, &batch.tag, go.as_ref()).await?;
+        let (status, code, text) = answer_of(read, reader, &batch, go.as_ref()).await?;
         let indexes =
             std::mem::take(&mut *batch.indexes.lock().unwrap_or_else(PoisonError::into_inner));
         if status != Status::Ok {
@@ -464,11 +475,13 @@ async fn answers(
 async fn answer_of(
     read: &mut ReadHalf,
     reader: &mut Reader,
-    tag: &str,
+    sent: &Sent,
     go: Option<&mpsc::UnboundedSender<Go>>,
 ) -> Result<(Status, Option<Code>, String)> {
+    let tag = sent.tag.as_str();
+    let busy = || sent.open.load(Ordering::Relaxed);
     loop {
-        match next_event(read, reader, Side::Target).await? {
+        match next_event_unless(read, reader, Side::Target, busy).await? {
             Event::Response(Response::Continuation(_)) => {
                 if let Some(go) = go {
                     let _ = go.send(Go { tag: tag.to_owned(), on: true });

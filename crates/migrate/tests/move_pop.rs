@@ -248,7 +248,7 @@ fn run(
     let endpoint = |port: u16| Endpoint::parse(&format!("127.0.0.1:{port}"), 1).unwrap();
     let mut mover = PopMove {
         source: endpoint(pop),
-        login: Login { name: "joe".into(), password: "secret".into() },
+        login: Login { name: "joe".into(), password: "secret".into(), ..Login::default() },
         target: Recipient {
             endpoint: endpoint(smtp),
             lmtp: false,

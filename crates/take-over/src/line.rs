@@ -130,11 +130,15 @@ impl Lines {
         }
     }
 
-    /// Says a line; the room it takes is wiped.
+    /// Says a line; the room it takes is wiped. What would be more than one line is never said: a
+    /// password must not bring commands of its own.
     ///
     /// # Errors
-    /// *Later*: the connection is lost.
+    /// *Later*: the connection is lost, or there is more than one line in it.
     pub async fn say(&mut self, line: &[u8]) -> Result<(), Trouble> {
+        if line.iter().any(|octet| matches!(octet, b'\r' | b'\n' | 0)) {
+            return Err("that cannot be said to the old server".to_owned());
+        }
         let mut whole = Vec::with_capacity(line.len().saturating_add(2));
         whole.extend_from_slice(line);
         whole.extend_from_slice(b"\r\n");

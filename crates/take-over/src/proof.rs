@@ -245,6 +245,17 @@ mod tests {
 
     // ABU-44
     #[tokio::test]
+    async fn abu_44_a_password_brings_no_commands_of_its_own() {
+        let words = [("USER", "+OK"), ("PASS", "+OK in")];
+        for password in [&b"x\r\nDELE 1"[..], b"x\nUSER other", b"x\0"] {
+            let asked = ask("+OK old", &words, OldProtocol::Pop, OldTls::Never, password);
+            let (said, heard) = Box::pin(asked).await;
+            assert!(said.is_err() && !heard.all().contains("PASS"), "{password:?}");
+        }
+    }
+
+    // ABU-44
+    #[tokio::test]
     async fn abu_44_no_password_is_shown_without_tls_nor_to_an_open_door() {
         let refuses = [("a0 STARTTLS", "a0 NO not here"), IMAP[0], ("a2", "a2 OK in")];
         let (said, heard) =

@@ -73,11 +73,11 @@ pub(crate) fn batches(
     octets: u64,
 ) -> Vec<Vec<usize>> {
     let mut all: Vec<Vec<usize>> = Vec::new();
-    let (mut bytes, mut set, mut last) = (0_u64, 0, 0);
+    let (mut bytes, mut set, mut last) = (0_u64, 0, 0_u32);
     for &index in wanted {
         let (size, uid) = metas.get(index).map_or((0, 0), |m| (m.size, m.uid));
         // Eleven: a UID and its comma. A run is one range however long it is.
-        let more = if uid == last + 1 { 0 } else { 22 };
+        let more = if uid == last.wrapping_add(1) { 0 } else { 22 };
         match all.last_mut() {
             Some(batch)
                 if batch.len() < most.max(1)

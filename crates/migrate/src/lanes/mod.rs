@@ -126,8 +126,8 @@ pub(crate) fn lanes_for(connections: usize, mailboxes: usize) -> usize {
     connections.min(mailboxes).max(1)
 }
 
-/// Works until everything is done. `first` are the connections there are already; what is open in
-/// the end comes back.
+/// Works until everything is done. `first` are the connections there are already; a pair that is
+/// open in the end comes back.
 ///
 /// # Errors
 /// What ends the whole run.
@@ -143,24 +143,14 @@ pub(crate) async fn work(crew: Arc<Crew>, first: Pair, lanes: usize) -> Result<O
         let done = joined
             .unwrap_or_else(|e| Err(MoveError::Usage(format!("a fault of this program: {e}"))));
         match done {
-            Ok(pair) => {
-                // Sessions that are not needed any more still read for others until the end.
-                match (pair, &open) {
-                    (Some(pair), None) => open = Some(pair),
-                    (Some((source, target)), Some(_)) => {
-                        crew.hands.give_back(source);
-                        drop(target);
-                    }
-                    (None, _) => {}
-                }
-            }
+            Ok(target) => open = open.or(target),
             Err(e) => {
                 failed.get_or_insert(e);
                 all.abort_all();
             }
         }
     }
-    drop(crew.hands.take_idle());
+    let source = crew.hands.take_idle().pop();
     if let Some(e) = failed {
         return Err(e);
     }
@@ -170,10 +160,12 @@ pub(crate) async fn work(crew: Arc<Crew>, first: Pair, lanes: usize) -> Result<O
     {
         return Err(e);
     }
-    Ok(open)
+    Ok(source.zip(open))
 }
 
-async fn lane(crew: Arc<Crew>, pair: Option<Pair>) -> Result<Option<Pair>> {
+/// Copies one mailbox after the other. In the end the session at the source reads for the other
+/// lanes; the one at the target comes back.
+async fn lane(crew: Arc<Crew>, pair: Option<Pair>) -> Result<Option<Session>> {
     let mut pair = match pair {
         Some(pair) => pair,
         None => match crew.hands.open_pair().await {
@@ -194,7 +186,9 @@ async fn lane(crew: Arc<Crew>, pair: Option<Pair>) -> Result<Option<Pair>> {
             None => return Ok(None),
         }
     }
-    Ok(Some(pair))
+    let (source, target) = pair;
+    crew.hands.give_back(source);
+    Ok(Some(target))
 }
 
 /// Copies one mailbox, connecting again as often as it takes; `None` when this lane's connections

@@ -38,7 +38,10 @@ const FEWER: &[&str] = &[
 const PATIENCE: &[&str] = &[
     "suggested backoff",
     "throttl",
-    "too many",
+    "too many requests",
+    "too many commands",
+    "too many login",
+    "too many attempts",
     "rate limit",
     "try again later",
     "temporarily unavailable",
@@ -137,6 +140,7 @@ mod tests {
         assert_eq!(of("Too many simultaneous connections. (Failure)"), Advice::Fewer);
         let gmail = "Account exceeded command or bandwidth limits. (Failure)";
         assert_eq!(of(gmail), Advice::Wait(UNNAMED_WAIT));
+        assert_eq!(of("Too many messages in the set"), Advice::Final);
         assert_eq!(of("Message too large"), Advice::Final);
         assert_eq!(of("Invalid internal date"), Advice::Final);
         let code = Code::Other("THROTTLED".into(), String::new());

@@ -25,7 +25,7 @@ const SHOWN: usize = 300;
 pub(super) fn plan(source: &SourceSide, target: &TargetSide, choice: &Choice) -> Plan {
     let mut plan = Plan { subscribed_before: target.subscribed.clone(), ..Plan::default() };
     let deciding = Deciding::new(source, target, choice, &mut plan.remarks);
-    for item in &source.listed {
+    for item in source.listed.iter().filter(|item| !item.name.is_empty()) {
         match deciding.reason_to_leave(item) {
             Some(reason) => {
                 plan.skipped.push(LeftOut { name: printable(&item.name, SHOWN), reason });

@@ -15,7 +15,7 @@ use crate::endpoint::{Endpoint, TlsPolicy};
 use crate::error::{MoveError, Result, Side};
 
 use super::letter::Letter;
-use super::source::Login;
+use super::login::Login;
 
 const SIDE: Side = Side::Target;
 /// Octets of a message that are written at once.

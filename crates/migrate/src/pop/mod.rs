@@ -6,6 +6,7 @@
 
 mod delivery;
 mod letter;
+mod login;
 mod report;
 mod source;
 mod state;
@@ -16,8 +17,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 pub use delivery::Recipient;
+pub use login::Login;
 pub use report::{FailedLetter, PopReport};
-pub use source::Login;
 
 use crate::endpoint::Endpoint;
 use crate::error::{MoveError, Result};

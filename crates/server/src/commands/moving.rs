@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 
 use angarium_migrate::options::spelling;
-use angarium_migrate::{imapsync, move_accounts, move_imap_mail, move_pop_mail};
+use angarium_migrate::{imapsync, move_accounts, move_imap_mail, move_pop_mail, probe};
 use clap::{CommandFactory, FromArgMatches, Subcommand};
 
 use super::output;
@@ -22,6 +22,8 @@ pub(crate) enum MoveAction {
     Accounts(Box<move_accounts::Arguments>),
     /// Compare an account on two IMAP servers by content, flags and dates.
     Verify(Box<move_imap_mail::Arguments>),
+    /// Ask a server what it is, how to log in there safely, and which command line to use.
+    Probe(Box<probe::Arguments>),
     /// One account from one IMAP server to another, described by options of imapsync.
     #[command(disable_help_flag = true)]
     Imapsync {
@@ -39,6 +41,7 @@ pub(crate) fn run(action: &MoveAction) -> u8 {
         MoveAction::Pop(arguments) => move_pop_mail::run(arguments),
         MoveAction::Accounts(arguments) => move_accounts::run(arguments),
         MoveAction::Verify(arguments) => move_imap_mail::run(&arguments.clone().verify_only()),
+        MoveAction::Probe(arguments) => probe::run(arguments),
         MoveAction::Imapsync { words } => as_imapsync(words),
     }
 }
