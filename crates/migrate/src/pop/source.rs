@@ -5,33 +5,20 @@ use std::time::Duration;
 
 use angarium_pop::client::{Capabilities, Command, Event, Refusal, Session, Verb};
 use bytes::BytesMut;
-use md5::Digest as _;
 
 use crate::connection::{Connection, ReadHalf, WriteHalf};
-use crate::endpoint::{Endpoint, TlsPolicy};
+use crate::endpoint::Endpoint;
 use crate::error::{MoveError, Result, Side};
+use crate::login::Credentials;
+use crate::protection::{self, Step};
 
 use super::letter::Letter;
+use super::login;
 
 const SIDE: Side = Side::Source;
 /// What a message may be longer than announced beside twice that, octets: sizes are told loosely,
 /// and line ends that are made CRLF count twice.
 const SLACK: u64 = 1024 * 1024;
-
-/// Who logs in.
-#[derive(Clone)]
-pub struct Login {
-    /// Login name.
-    pub name: String,
-    /// Password; never printed.
-    pub password: String,
-}
-
-impl std::fmt::Debug for Login {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Login").field("name", &self.name).finish_non_exhaustive()
-    }
-}
 
 /// A session that is logged in.
 pub(crate) struct Source {
@@ -54,7 +41,7 @@ impl Source {
     /// Connects and logs in.
     pub(crate) async fn open(
         endpoint: &Endpoint,
-        login: &Login,
+        who: &Credentials,
         timeout: Duration,
     ) -> Result<Self> {
         let cannot = |reason: String| MoveError::Connect {
@@ -64,41 +51,40 @@ impl Source {
         };
         let mut connection = Connection::open(SIDE, endpoint, timeout).await?;
         let mut machine = Session::default();
-        let timestamp = match before_split(&mut connection, &mut machine, timeout).await? {
-            Event::Greeting { timestamp, .. } => timestamp,
-            Event::Refused { refusal, .. } => return Err(cannot(refusal.to_string())),
-            _ => return Err(cannot("it does not greet like a POP server".into())),
-        };
-        let mut able = capabilities(&mut connection, &mut machine, timeout).await?;
-        let may = !endpoint.is_loopback() && able.stls;
-        let wanted = match endpoint.tls {
-            TlsPolicy::StartTls => true,
-            TlsPolicy::WhenOffered => may,
-            TlsPolicy::Implicit | TlsPolicy::Never => false,
-        };
-        if wanted && !connection.is_tls() {
-            send(&mut connection, &mut machine, &Command::Stls).await?;
+        let (timestamp, greeting) =
             match before_split(&mut connection, &mut machine, timeout).await? {
-                Event::StartTls => {}
-                Event::Refused { refusal, .. } => return Err(cannot(format!("STLS: {refusal}"))),
-                _ => return Err(cannot("STLS is not answered as it should be".into())),
+                Event::Greeting { timestamp, text } => (timestamp, text),
+                Event::Refused { refusal, .. } => return Err(cannot(refusal.to_string())),
+                _ => return Err(cannot("it does not greet like a POP server".into())),
+            };
+        let mut able = capabilities(&mut connection, &mut machine, timeout).await?;
+        let facts = protection::Facts {
+            encrypted: connection.is_tls(),
+            offers: able.stls,
+            preauthenticated: false,
+        };
+        match protection::next_step(SIDE, endpoint, facts) {
+            Step::Go => {}
+            Step::Refuse(reason) => return Err(cannot(reason)),
+            Step::StartTls => {
+                send(&mut connection, &mut machine, &Command::Stls).await?;
+                match before_split(&mut connection, &mut machine, timeout).await? {
+                    Event::StartTls => {}
+                    Event::Refused { refusal, .. } => {
+                        return Err(cannot(format!("STLS: {refusal}")));
+                    }
+                    _ => return Err(cannot("STLS is not answered as it should be".into())),
+                }
+                machine.tls_started();
+                connection = connection.into_tls(SIDE, endpoint, timeout).await?;
+                able = capabilities(&mut connection, &mut machine, timeout).await?;
             }
-            machine.tls_started();
-            connection = connection.into_tls(SIDE, endpoint, timeout).await?;
-            able = capabilities(&mut connection, &mut machine, timeout).await?;
-        }
-        let open = !connection.is_tls() && !endpoint.is_loopback();
-        if open && endpoint.tls == TlsPolicy::WhenOffered {
-            return Err(cannot(
-                "it offers no TLS, and the password would go over the network in clear; \
-                 add --notls1 if you trust this network, or --ssl1 if its port wants TLS at once"
-                    .into(),
-            ));
         }
         let secure = connection.is_tls();
         let (read, write) = connection.split(SIDE, timeout);
-        let mut source = Self { read, write, machine, input: BytesMut::new(), able };
-        source.log_in(login, timestamp, secure).await?;
+        let mut source = Self { read, write, machine, input: BytesMut::new(), able: able.clone() };
+        let facts = login::Facts { able: &able, timestamp, secure, greeting: &greeting };
+        Box::pin(login::log_in(&mut source, endpoint, who, &facts)).await?;
         // What a server can do may differ after the login (RFC 2449 section 5).
         if source.able.told
             && let Event::Capabilities(able) = source.ask(&Command::Capa).await?
@@ -106,43 +92,6 @@ impl Source {
             source.able = able;
         }
         Ok(source)
-    }
-
-    async fn log_in(&mut self, login: &Login, stamp: Option<String>, secure: bool) -> Result<()> {
-        let Login { name, password } = login;
-        if !secure && let Some(stamp) = stamp {
-            let digest = hex(&md5::Md5::digest(format!("{stamp}{password}").as_bytes()));
-            let apop = Command::Apop { name: name.clone(), digest };
-            match self.ask(&apop).await? {
-                Event::Done { .. } => return Ok(()),
-                Event::Refused { refusal, .. } if refusal.is_temporary() => {
-                    return Err(later(&refusal));
-                }
-                // A server that keeps no clear passwords cannot do APOP for anybody.
-                _ => {}
-            }
-        }
-        let plain = self.able.sasl.iter().any(|m| m == "PLAIN");
-        let user = self.able.user || !self.able.told || !plain;
-        let answer = if plain && secure || !user {
-            let initial = Some(format!("\0{name}\0{password}").into_bytes());
-            self.ask(&Command::Auth { mechanism: "PLAIN".into(), initial }).await?
-        } else {
-            match self.ask(&Command::User(name.clone())).await? {
-                Event::Done { .. } => self.ask(&Command::Pass(password.clone())).await?,
-                other => other,
-            }
-        };
-        match answer {
-            Event::Done { .. } => Ok(()),
-            Event::Refused { refusal, .. } if refusal.is_temporary() => Err(later(&refusal)),
-            Event::Refused { refusal, .. } => Err(MoveError::Login {
-                side: SIDE,
-                name: name.clone(),
-                reason: refusal.to_string(),
-            }),
-            _ => Err(lost("the login is not answered as it should be")),
-        }
     }
 
     /// True when commands may be sent ahead.
@@ -218,7 +167,7 @@ impl Source {
         matches!(self.ask(&Command::Quit).await, Ok(Event::Done { of: Verb::Quit, .. }))
     }
 
-    async fn ask(&mut self, command: &Command) -> Result<Event> {
+    pub(super) async fn ask(&mut self, command: &Command) -> Result<Event> {
         self.send(command).await?;
         self.event().await
     }
@@ -246,11 +195,6 @@ impl Source {
             self.input.clear();
         }
     }
-}
-
-/// A login that may succeed in a moment: the lock of a session before, a server under load.
-fn later(refusal: &Refusal) -> MoveError {
-    lost(format!("the login has to wait: {refusal}"))
 }
 
 async fn send(connection: &mut Connection, machine: &mut Session, command: &Command) -> Result<()> {
@@ -287,20 +231,5 @@ async fn capabilities(
         Event::Capabilities(able) => Ok(able),
         Event::Refused { .. } => Ok(Capabilities::default()),
         _ => Err(lost("CAPA is not answered as it should be")),
-    }
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rfc1939_the_digest_of_apop_is_that_of_the_rfc() {
-        let text = "<1896.697170952@dbc.mtview.ca.us>tanstaaf";
-        assert_eq!(hex(&md5::Md5::digest(text)), "c4c9334bac560ecc979e58001b3e22fb");
     }
 }
