@@ -75,6 +75,12 @@ impl Source {
                     }
                     _ => return Err(cannot("STLS is not answered as it should be".into())),
                 }
+                // Nobody may speak between this answer and the handshake.
+                if machine.next().is_some() {
+                    let why = "something was put in between STLS and the handshake; somebody on \
+                               the way tampers with the connection";
+                    return Err(cannot(why.into()));
+                }
                 machine.tls_started();
                 connection = connection.into_tls(SIDE, endpoint, timeout).await?;
                 able = capabilities(&mut connection, &mut machine, timeout).await?;
