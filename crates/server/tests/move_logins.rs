@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use angarium_migrate::probe;
 use clap::Parser as _;
 use house::certificates::Authority;
+use house::stand_in::{Manner, StandIn};
 use house::{DOMAIN, House, PASSWORD, installed};
 use scripted::{Scripted, Trick};
 
@@ -216,10 +217,9 @@ fn a_pop_server_takes_the_same_methods_and_master_users() {
     }
     let dovecot = Dovecot::start();
     dovecot_mail(&dovecot);
-    let house = House::build();
-    house.account("new");
+    let host = StandIn::on_loopback(Manner::Honest);
     let old = format!("127.0.0.1:{}", dovecot.pop);
-    let new = format!("127.0.0.1:{}", house.port(25));
+    let new = host.at.to_string();
     for (flags, password, logged) in [
         (&[][..], PASSWORD, "method=CRAM-MD5"),
         (&["--auth1", "SCRAM-SHA-256"][..], PASSWORD, "method=SCRAM-SHA-256"),

@@ -7,6 +7,7 @@ use md5::Digest as _;
 use super::source::Source;
 use crate::endpoint::Endpoint;
 use crate::error::{MoveError, Result, Side};
+use crate::login::attempt;
 use crate::login::exchange::{Exchange, Proof};
 use crate::login::scram::Binding;
 use crate::login::{Credentials, MasterStyle, Method};
@@ -141,11 +142,9 @@ pub(super) async fn log_in(
 
 async fn exchange(source: &mut Source, method: Method, proof: Proof<'_>) -> Result<Event> {
     let unable = || MoveError::Usage(format!("{} is not spoken with POP servers", method.name()));
-    if !matches!(method, Method::Plain | Method::CramMd5 | Method::XOAuth2 | Method::OAuthBearer) {
-        return Err(unable());
-    }
-    let mut exchange =
-        Exchange::new(method, proof, Binding::Unknown, String::new()).ok_or_else(unable)?;
+    // Nothing here knows the TLS session a login could be bound to.
+    let nonce = attempt::nonce().filter(|_| !method.is_bound()).ok_or_else(unable)?;
+    let mut exchange = Exchange::new(method, proof, Binding::Unknown, nonce).ok_or_else(unable)?;
     // Long tokens do not fit into the command's line (RFC 5034 section 4).
     let initial = exchange.initial().filter(|words| words.len() < 180);
     let begun = initial.is_some();
@@ -160,6 +159,9 @@ async fn exchange(source: &mut Source, method: Method, proof: Proof<'_>) -> Resu
             }
         };
         event = source.ask(&Command::AuthReply(words)).await?;
+    }
+    if matches!(event, Event::Done { .. }) && exchange.may_end().is_err() {
+        return Err(lost("it cannot prove that it knows the password itself"));
     }
     Ok(event)
 }
