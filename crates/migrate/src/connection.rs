@@ -193,7 +193,8 @@ impl Connection {
                 Self::Tls(stream) => stream.read_buf(buffer).await,
             }
         };
-        judged(tokio::time::timeout(timeout, read).await, side, said.as_ref())
+        let read = tokio::time::timeout(timeout, read).await;
+        judged(read, side, said.as_ref()).await
     }
 
     /// Writes before the split.
@@ -312,11 +313,14 @@ impl AsyncWrite for Carrier {
     }
 }
 
-fn judged(
+async fn judged(
     read: std::result::Result<std::io::Result<usize>, tokio::time::error::Elapsed>,
     side: Side,
     said: Option<&LastWords>,
 ) -> Result<()> {
+    if let (Ok(Ok(0) | Err(_)), Some(said)) = (&read, said) {
+        tunnel::settled(said).await;
+    }
     let lost = |mut reason: String| {
         let words = said.map(tunnel::one_line).unwrap_or_default();
         if !words.is_empty() {
@@ -342,7 +346,7 @@ impl ReadHalf {
             buffer.reserve(READ_SIZE);
         }
         let read = tokio::time::timeout(self.timeout, self.stream.read_buf(buffer)).await;
-        judged(read, self.side, self.said.as_ref())
+        judged(read, self.side, self.said.as_ref()).await
     }
 
     /// As [`ReadHalf::read`], but waits on as long as `busy` says that the peer has not been told

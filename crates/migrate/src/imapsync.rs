@@ -84,7 +84,7 @@ const TABLE: &[(&str, Becomes)] = &[
     ("idatefromheader", Instead("nothing: arrival dates are kept as they are")),
     ("resyncflags", Flag("--syncFlags")),
     ("noresyncflags", Nothing),
-    ("automap", Nothing),
+    ("automap", Flag("--automap")),
     ("noautomap", Nothing),
     ("nofoldersizes", Nothing),
     ("foldersizes", Nothing),
@@ -458,7 +458,7 @@ mod tests {
                  --maxsize 1000 --syncacls --automap --folder INBOX"
             ),
             "--oldPasswordFile p --delete --target old/ --renameMailbox A B --skipMailbox Trash \
-             --maxSize 1000 --list INBOX --starttls1 --ssl2 a:143 j - imap.gmail.com:993 k q"
+             --maxSize 1000 --automap --list INBOX --starttls1 --ssl2 a:143 j - imap.gmail.com:993 k q"
         );
         assert_eq!(
             words(

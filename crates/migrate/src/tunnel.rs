@@ -5,9 +5,11 @@ use std::pin::Pin;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::Instant;
 
 use crate::command_words;
 
@@ -61,6 +63,17 @@ impl Tunnel {
             }
         });
         Ok(Self { to, from, said, _child: child })
+    }
+}
+
+/// How long a program that has ended is given for its last words to arrive.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Waits a moment for the last words of a program that has ended.
+pub(crate) async fn settled(said: &LastWords) {
+    let end = Instant::now() + LAST_WORDS;
+    while one_line(said).is_empty() && Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

@@ -30,7 +30,7 @@ fn run(house: &House, source: &str, account: &str, flags: &[&str]) -> Ran {
     let target = format!("127.0.0.1:{}", house.port(143));
     let name = format!("{account}@{DOMAIN}");
     let mut child = Command::new(house::ANGARIUM)
-        .args(["move-imap-mail", "--json", "--noJournal"])
+        .args(["move-imap-mail", "--json", "--noJournal", "--retry", "0"])
         .args(flags)
         .args([source, "joe", "-", &target, &name, "-"])
         .env("ANGARIUM_OLD_PASSWORD", PASSWORD)

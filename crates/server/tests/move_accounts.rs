@@ -229,6 +229,8 @@ fn mig_35_five_hundred_accounts_are_moved_by_one_list_and_ten_troubles_are_expla
         "Server",
         "--jobs",
         "8",
+        "--retry",
+        "1",
         "--report",
         page.to_str().unwrap(),
         "--report",

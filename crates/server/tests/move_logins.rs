@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use angarium_migrate::probe;
 use clap::Parser as _;
 use house::certificates::Authority;
+use house::stand_in::{Manner, StandIn};
 use house::{DOMAIN, House, PASSWORD, installed};
 use scripted::{Scripted, Trick};
 
@@ -207,6 +208,39 @@ fn each_login_method_and_master_user_is_taken_by_a_dovecot() {
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("refused the login of old"), "{said}");
     assert!(!said.contains("wrong-password"), "{said}");
+}
+
+#[test]
+fn a_pop_server_takes_the_same_methods_and_master_users() {
+    if !installed("dovecot") {
+        return;
+    }
+    let dovecot = Dovecot::start();
+    dovecot_mail(&dovecot);
+    let host = StandIn::on_loopback(Manner::Honest);
+    let old = format!("127.0.0.1:{}", dovecot.pop);
+    let new = host.at.to_string();
+    for (flags, password, logged) in [
+        (&[][..], PASSWORD, "method=CRAM-MD5"),
+        (&["--auth1", "SCRAM-SHA-256"][..], PASSWORD, "method=SCRAM-SHA-256"),
+        (&["--auth1", "LOGIN"][..], PASSWORD, "method=PLAIN"),
+        (&["--starttls1"][..], PASSWORD, "TLS"),
+        (&["--master1", "admin"][..], MASTER, "user=<old>"),
+        (&["--master1", "admin", "--masterStyle1", "authzid"][..], MASTER, "user=<old>"),
+    ] {
+        let from = dovecot.log().len();
+        let out = Command::new("timeout")
+            .args(["-k", "5", "60", house::ANGARIUM, "move", "pop", "--noJournal"])
+            .args(flags)
+            .args([&old, "old", "-", &new, &format!("new@{DOMAIN}")])
+            .env("ANGARIUM_OLD_PASSWORD", password)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned();
+        assert!(dovecot.logged(from, logged), "{flags:?}: {said} {}", dovecot.log());
+        assert_eq!(out.status.code(), Some(0), "{flags:?}: {said}");
+    }
 }
 
 #[test]

@@ -391,6 +391,10 @@ fn acl(source: &Source<'_>, from: usize) -> Untagged {
     Untagged::Acl(name_of(mailbox), pairs)
 }
 
+/// No mailbox has more messages or octets, whatever a server says: sums over all mailboxes stay
+/// within their bounds.
+const MAX_STATUS: u64 = 1 << 46;
+
 fn status_of(source: &Source<'_>, from: usize) -> Untagged {
     let nodes = node::read(source, from);
     let (Some(name), Some(Node::List(items))) = (nodes.first(), nodes.get(1)) else {
@@ -399,7 +403,10 @@ fn status_of(source: &Source<'_>, from: usize) -> Untagged {
     let items = items
         .chunks(2)
         .filter_map(|pair| {
-            Some((pair.first()?.text()?.to_ascii_uppercase(), pair.get(1)?.number()?))
+            let name = pair.first()?.text()?.to_ascii_uppercase();
+            let number = pair.get(1)?.number()?;
+            let most = if name == "HIGHESTMODSEQ" { u64::MAX } else { MAX_STATUS };
+            Some((name, number.min(most)))
         })
         .collect();
     let name = name.bytes().map(|b| name_of(b)).unwrap_or_default();

@@ -344,7 +344,7 @@ fn cleaned(text: &str, secret: &str) -> String {
 }
 
 /// A fresh nonce; `None` when the system has no random bytes.
-fn nonce() -> Option<String> {
+pub(crate) fn nonce() -> Option<String> {
     let mut octets = [0; 18];
     rand::fill(&mut octets).ok()?;
     Some(STANDARD.encode(octets))

@@ -2,6 +2,7 @@
 //! the command line to use. Pure.
 
 use super::findings::{Ability, Door, Findings, Protocol};
+use crate::endpoint::Endpoint;
 use crate::login::{Method, master};
 use crate::options::sides::SideOptions;
 use crate::product::Product;
@@ -139,7 +140,7 @@ fn limits(door: &Door, product: Product) -> Vec<String> {
 
 fn remarks(door: &Door, findings: &Findings) -> Vec<String> {
     let mut all = Vec::new();
-    if door.tls.is_none() {
+    if door.tls.is_none() && !is_here(&findings.host) {
         all.push("there is no TLS: passwords and mail can be read on the way".into());
     }
     let only_tokens = !findings.methods.is_empty()
@@ -163,6 +164,11 @@ fn remarks(door: &Door, findings: &Findings) -> Vec<String> {
 
 fn tokens(findings: &Findings) -> bool {
     findings.methods.iter().any(|m| m.parse::<Method>().is_ok_and(Method::takes_token))
+}
+
+/// True for this machine itself, where nothing crosses a network.
+fn is_here(host: &str) -> bool {
+    Endpoint::parse(host, 143).is_ok_and(|endpoint| endpoint.is_loopback())
 }
 
 /// A word as a shell takes it whole.
@@ -192,7 +198,9 @@ fn commands(door: &Door, findings: &Findings, options: &SideOptions) -> Vec<Stri
                 words.extend(["--certName1".into(), quoted(name)]);
             }
         }
-        None if options.tunnel1.is_none() => words.push("--notls1".into()),
+        None if options.tunnel1.is_none() && !is_here(&findings.host) => {
+            words.push("--notls1".into());
+        }
         None => {}
     }
     if let Some(tunnel) = &options.tunnel1 {

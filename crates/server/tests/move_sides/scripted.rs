@@ -215,6 +215,7 @@ impl Connection {
                 "IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256 AUTH=CRAM-MD5 AUTH=PLAIN"
             }
             Trick::SecondToken => "IMAP4rev1 LOGINDISABLED AUTH=XOAUTH2",
+            Trick::AbsurdSizes => "IMAP4rev1 STATUS=SIZE",
             _ => "IMAP4rev1",
         }
     }
@@ -261,10 +262,14 @@ impl Connection {
             "LIST" | "LSUB" => self.list(verb, rest)?,
             "STATUS" => {
                 let name = rest.split(" (").next().unwrap_or_default();
-                let count = if self.trick == Trick::Billion { 1_000_000_000 } else { 3 };
+                let (count, octets) = match self.trick {
+                    Trick::Billion => (1_000_000_000, u64::MAX),
+                    Trick::AbsurdSizes => (u64::MAX, u64::MAX),
+                    _ => (3, 300),
+                };
                 let validity = self.validity();
                 self.say(&format!(
-                    "* STATUS {name} (MESSAGES {count} UIDNEXT 40 UIDVALIDITY {validity})"
+                    "* STATUS {name} (MESSAGES {count} UIDNEXT 40 UIDVALIDITY {validity} SIZE {octets})"
                 ))?;
             }
             "SELECT" | "EXAMINE" => {
@@ -359,6 +364,10 @@ impl Connection {
                     self.write.write_all(&[head.as_bytes(), &name, b"\r\n"].concat())?;
                 }
                 self.say(&format!("* {verb} () \"/\" \"INBOX\""))
+            }
+            Trick::AbsurdSizes => {
+                self.say(&format!("* {verb} () \"/\" \"INBOX\""))?;
+                self.say(&format!("* {verb} () \"/\" \"Second\""))
             }
             _ => self.say(&format!("* {verb} () \"/\" \"INBOX\"")),
         }
