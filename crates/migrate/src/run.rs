@@ -11,6 +11,7 @@ use crate::journal::Journal;
 use crate::lanes::hands::Hands;
 use crate::lanes::limits::Daily;
 use crate::lanes::prepare::prepare;
+use crate::lanes::room::room;
 use crate::lanes::{self, Crew};
 use crate::options::keeping::Keeping;
 use crate::options::pace::Pace;
@@ -92,6 +93,10 @@ impl Move {
         let hands = Hands::new(self.sides.clone(), self.pace.clone(), daily, further);
         let ready = Box::pin(prepare(&mut source, &mut target, &plan, &hands)).await?;
         progress.expect(ready.iter().filter_map(|r| r.source).map(|s| s.messages).sum());
+        if !self.pace.ignore_quota {
+            let again = plan.mailboxes.iter().any(|p| journal.knows(&p.source, &p.target));
+            Box::pin(room(&mut source, &mut target, &plan, &ready, again)).await?;
+        }
         let jobs = plan.mailboxes.iter().cloned().zip(ready).collect();
         let crew = Arc::new(Crew::new(hands, journal, self.style(), progress.clone(), jobs));
         let open = Box::pin(lanes::work(crew.clone(), (source, target), lanes)).await?;

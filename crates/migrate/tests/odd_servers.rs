@@ -226,3 +226,26 @@ fn mig_43_a_rate_is_kept() {
     // 200 KB at 400 KiB a second; the last piece does not wait.
     assert!(begun.elapsed() > std::time::Duration::from_millis(300));
 }
+
+#[test]
+fn mig_43_an_account_that_is_too_small_is_told_before_the_first_message() {
+    let small = |used| Oddities {
+        capabilities: format!("{MODERN} QUOTA"),
+        storage: Some((used, 120)),
+        ..Oddities::default()
+    };
+    let (old, new) = (OddServer::start(modern()), OddServer::start(small(40)));
+    old.fill("INBOX", 100, 1_000, "");
+    let refused = try_move(&old, &new, &[]);
+    let Err(e) = refused else { panic!("{refused:?}") };
+    assert!(e.to_string().contains("--ignoreQuota"), "{e}");
+    assert_eq!((old.given(), new.bytes("INBOX").len()), (0, 0));
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("joe.journal").display().to_string();
+    let report = moved(&old, &new, &["--ignoreQuota", "--journal", journal.as_str()]);
+    assert_eq!(report.copied(), 100);
+    // What is used there now came from here: a second run does not count it twice.
+    new.behave(small(115));
+    let report = moved(&old, &new, &["--journal", journal.as_str()]);
+    assert_eq!((report.copied(), report.failures()), (0, 0), "{}", report.text());
+}

@@ -132,6 +132,7 @@ pub(crate) async fn run_or_park(
         asking,
         out,
         parked,
+        early: HashMap::new(),
         gathering: None,
         only: None,
         seen: false,
@@ -191,6 +192,8 @@ struct Stream<'a> {
     asking: &'a Asking<'a>,
     out: &'a Outlet,
     parked: &'a Parked,
+    /// Commands that ended before one that was sent earlier.
+    early: HashMap<String, (Status, Option<Code>, String)>,
     gathering: Option<Gathering>,
     /// The UID asked for, where the command being answered asks for one only.
     only: Option<u32>,
@@ -345,6 +348,9 @@ impl Stream<'_> {
         session: &mut Session,
         tag: &str,
     ) -> Result<(Status, Option<Code>, String)> {
+        if let Some(ended) = self.early.remove(tag) {
+            return Ok(ended);
+        }
         let mut flood = Flood::new(session.side);
         loop {
             let event = session.next_event().await?;
@@ -369,6 +375,11 @@ impl Stream<'_> {
                     if got == tag =>
                 {
                     return Ok((status, code, text));
+                }
+                Event::Response(Response::Tagged { tag, status, code, text })
+                    if self.early.len() < COMMANDS_AHEAD =>
+                {
+                    self.early.insert(tag, (status, code, text));
                 }
                 Event::Response(Response::Untagged(Untagged::Status {
                     status: Status::Bye,

@@ -101,9 +101,12 @@ impl Hands {
         std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A line for the report.
+    /// A line for the report; the same one counts once.
     pub(crate) fn note(&self, line: String) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if notes.0.contains(&line) {
+            return;
+        }
         if notes.0.len() < MOST_NOTES {
             notes.0.push(line);
         } else {

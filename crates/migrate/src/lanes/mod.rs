@@ -10,6 +10,7 @@ pub(crate) mod pieces;
 pub(crate) mod pipeline;
 pub(crate) mod prepare;
 pub(crate) mod quirks;
+pub(crate) mod room;
 pub(crate) mod throttle;
 
 use std::collections::VecDeque;

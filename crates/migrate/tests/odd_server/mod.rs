@@ -35,6 +35,8 @@ pub(crate) struct Oddities {
     pub(crate) cuts: (usize, usize),
     /// Over its quota beyond so many messages.
     pub(crate) quota: Option<usize>,
+    /// What GETQUOTAROOT tells: used and limit, in units of 1,024 octets.
+    pub(crate) storage: Option<(u64, u64)>,
     /// The UID of a message is told after its body.
     pub(crate) late_uid: bool,
 }
@@ -193,6 +195,13 @@ impl Talk<'_> {
                         "* {count} EXISTS\r\n* OK [UIDVALIDITY 7]\r\n* OK [UIDNEXT {}]\r\n\
                          {tag} OK\r\n",
                         count + 1
+                    ))?;
+                }
+                "GETQUOTAROOT" => {
+                    let (used, limit) = self.odd().storage.unwrap_or_default();
+                    self.say(&format!(
+                        "* QUOTAROOT INBOX \"\"\r\n* QUOTA \"\" (STORAGE {used} {limit})\r\n\
+                         {tag} OK\r\n"
                     ))?;
                 }
                 "FETCH" => self.list(tag, rest)?,
