@@ -243,7 +243,7 @@ impl Work<'_> {
 }
 
 /// UIDVALIDITY and UIDNEXT of the target, 0 and 1 if it does not tell.
-async fn target_state(target: &mut Session, planned: &Planned) -> Result<(u32, u32)> {
+pub(crate) async fn target_state(target: &mut Session, planned: &Planned) -> Result<(u32, u32)> {
     let told = target.status(&planned.target_wire, "UIDVALIDITY UIDNEXT").await?;
     let item =
         |name: &str| told.iter().find(|(n, _)| n == name).and_then(|(_, v)| u32::try_from(*v).ok());

@@ -230,8 +230,8 @@ impl Asked {
     }
 
     async fn one_by_one(self, session: &mut Session, prefix: &[u8], all: &[u8]) -> Result<Told> {
-        let mut told = Told::default();
-        told.listed = items(session.insist_names("LIST", &[prefix, all]).await?.untagged);
+        let listed = items(session.insist_names("LIST", &[prefix, all]).await?.untagged);
+        let mut told = Told { listed, ..Told::default() };
         if self.lsub {
             told.subscribed = subscribed(session, prefix, all).await?;
         }

@@ -3,6 +3,5 @@
 
 pub mod compare;
 pub mod manifest;
-pub mod offline;
 pub(crate) mod read;
 pub(crate) mod repair;

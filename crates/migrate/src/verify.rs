@@ -72,6 +72,8 @@ pub struct VerifyReport {
     pub differences: u64,
     /// Messages of them that are not at the new server.
     pub missing: u64,
+    /// Differences of each mailbox of the old server that has any.
+    pub by_mailbox: BTreeMap<String, u64>,
     /// The first of them by name.
     pub named: Vec<Difference>,
     /// Messages only at the new server (arrived since, no difference in a move).
@@ -91,8 +93,12 @@ pub struct VerifyReport {
 impl VerifyReport {
     pub(crate) fn differ(&mut self, mailbox: &str, uid: Option<u32>, what: String) {
         self.differences += 1;
+        let mailbox = printable(mailbox, SHOWN);
+        match self.by_mailbox.get_mut(&mailbox) {
+            Some(count) => *count += 1,
+            None => drop(self.by_mailbox.insert(mailbox.clone(), 1)),
+        }
         if self.named.len() < NAMED {
-            let mailbox = printable(mailbox, SHOWN);
             self.named.push(Difference { mailbox, uid: uid.filter(|u| *u > 0), what });
         }
     }
@@ -232,11 +238,13 @@ impl Proving<'_> {
         let (second, _) = self.compared(source, target, &touched, &files).await?;
         let names: std::collections::BTreeSet<String> =
             touched.iter().map(|p| p.source.clone()).collect();
-        let untouched: Vec<Difference> =
-            first.named.drain(..).filter(|d| !names.contains(&d.mailbox)).collect();
-        first.differences = second.differences + untouched.len() as u64;
+        first.named.retain(|d| !names.contains(&d.mailbox));
+        first.by_mailbox.retain(|name, _| !names.contains(name));
+        first.differences = second.differences + first.by_mailbox.values().sum::<u64>();
         first.missing = second.missing;
-        first.named = untouched.into_iter().chain(second.named).take(NAMED).collect();
+        first.named.extend(second.named);
+        first.named.truncate(NAMED);
+        first.by_mailbox.extend(second.by_mailbox);
         first.remarks.extend(remarks.remarks);
         first.repaired = Some(repaired);
         Ok(first)

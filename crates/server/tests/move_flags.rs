@@ -199,6 +199,24 @@ fn keys(map: &BTreeMap<String, u32>) -> Vec<&str> {
 }
 
 #[test]
+fn mig_12_progress_is_told_on_standard_output_when_asked_for() {
+    let Some(old) = Dovecot::start(("", "/")) else { return };
+    let rig = Rig::new();
+    old.filled("joe", &["INBOX", "Work"]);
+    let told = |flags: &[&str]| {
+        let full = format!("{}@{DOMAIN}", rig.fresh());
+        let (code, out, error) = moved_as(flags, (old.port, "joe"), (&rig.house, &full));
+        assert_eq!(code, 0, "{out}{error}");
+        out
+    };
+    let lines = told(&["--verbose"]);
+    for words in ["connected to", "Work -> Work: 1 messages", "2 messages ("] {
+        assert!(lines.contains(words), "{words}: {lines}");
+    }
+    assert_eq!(told(&[]), "");
+}
+
+#[test]
 fn mig_13_14_16_18_mailboxes_are_chosen_and_prefixes_come_off_and_on() {
     let Some(old) = Dovecot::start(("", "/")) else { return };
     let rig = Rig::new();

@@ -23,10 +23,15 @@ fn append(imap: &mut Imap, name: &str, subjects: &[&str], flags: &str) {
 
 /// Moves between two accounts of one house; exit code, standard output, standard error.
 fn run(house: &House, flags: &[&str]) -> (i32, String, String) {
+    let flags: Vec<&str> = ["--noJournal"].iter().chain(flags).copied().collect();
+    run_with(house, &flags)
+}
+
+fn run_with(house: &House, flags: &[&str]) -> (i32, String, String) {
     let server = format!("127.0.0.1:{}", house.port(143));
     let (old, new) = (format!("old@{DOMAIN}"), format!("new@{DOMAIN}"));
     let out = Command::new("timeout")
-        .args(["-k", "5", "120", house::ANGARIUM, "move-imap-mail", "--noJournal"])
+        .args(["-k", "5", "120", house::ANGARIUM, "move-imap-mail"])
         .args(flags)
         .args([&server, &old, PASSWORD, &server, &new, PASSWORD])
         .stdin(Stdio::null())
@@ -38,7 +43,10 @@ fn run(house: &House, flags: &[&str]) -> (i32, String, String) {
 
 fn json(house: &House, flags: &[&str]) -> (i32, serde_json::Value) {
     let flags: Vec<&str> = flags.iter().copied().chain(["--json"]).collect();
-    let (code, out, error) = run(house, &flags);
+    json_of(run(house, &flags))
+}
+
+fn json_of((code, out, error): (i32, String, String)) -> (i32, serde_json::Value) {
     (code, serde_json::from_str(out.trim()).unwrap_or_else(|e| panic!("{e}: {out}{error}")))
 }
 
@@ -127,6 +135,26 @@ fn manifests_prove_a_move_and_differences_are_named_and_mended() {
     let (code, report) = json(&house, &["--verifyOnly"]);
     assert_eq!((code, &report["verify"]["differences"]), (0, &0.into()), "{report}");
     assert_eq!(report["verify"]["only_at_target"], 1);
+}
+
+#[test]
+fn what_is_mended_is_in_the_journal_and_does_not_come_twice() {
+    let house = filled();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let journal = ["--journal", path.to_str().unwrap()];
+    let with = |more: &[&str]| {
+        let flags: Vec<&str> = journal.iter().chain(more).copied().collect();
+        json_of(run_with(&house, &[&flags[..], &["--json"]].concat()))
+    };
+    assert_eq!(with(&[]).0, 0);
+    append(&mut house.imap("old"), "INBOX", &["late"], "");
+    let (code, report) = with(&["--verifyOnly", "--repair"]);
+    assert_eq!((code, &report["verify"]["repaired"]["copied"]), (0, &1.into()), "{report}");
+    let (code, report) = with(&["--verify"]);
+    let copied = report["move"]["mailboxes"].as_array().unwrap();
+    assert!(code == 0 && copied.iter().all(|m| m["copied"] == 0), "{report}");
+    assert_eq!(report["verify"]["differences"], 0, "{report}");
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use angarium_imap::client::write;
 
+use crate::copy::target_state;
 use crate::error::{MoveError, Result};
+use crate::journal::{BoxKey, Journal, MailboxJournal};
 use crate::labels;
 use crate::lanes::carry::{Load, carry};
 use crate::lanes::hands::Hands;
@@ -56,6 +58,10 @@ pub(crate) async fn mend(
     report: &mut VerifyReport,
 ) -> Result<Repaired> {
     let mut repaired = Repaired::default();
+    let journal = match &run.keeping.journal {
+        Some(path) => Journal::open(path)?,
+        None => Journal::none(),
+    };
     let hands = Hands::new(run.sides.clone(), run.pace.clone(), None, 0);
     for planned in plan.iter().filter(|p| p.selectable) {
         let Some(todo) = todo.get(&joined(planned)) else { continue };
@@ -65,8 +71,15 @@ pub(crate) async fn mend(
                 .push(format!("{}: not mended, several mailboxes became this one", planned.target));
             continue;
         }
-        let mut mending =
-            Mending { run, hands: &hands, planned, todo, repaired: &mut repaired, report };
+        let mut mending = Mending {
+            run,
+            hands: &hands,
+            journal: &journal,
+            planned,
+            todo,
+            repaired: &mut repaired,
+            report,
+        };
         match Box::pin(mending.mailbox(source, target)).await {
             Err(MoveError::Refused { reason, .. }) => {
                 let words = printable(&reason, SHOWN);
@@ -81,6 +94,7 @@ pub(crate) async fn mend(
 struct Mending<'a> {
     run: &'a Move,
     hands: &'a Hands,
+    journal: &'a Journal,
     planned: &'a Planned,
     todo: &'a Todo,
     repaired: &'a mut Repaired,
@@ -169,8 +183,45 @@ impl Mending<'_> {
         let (source, target) = sides;
         let style = self.run.style();
         let load = Load { planned: self.planned, validity, metas, wanted, style: &style };
-        let mut told = |_: &[(usize, Option<u32>)], _: Option<u32>| Ok(());
-        Box::pin(carry(source, target, self.hands, &load, &mut told)).await
+        let Some(mut known) = self.journal(target, validity).await? else {
+            let mut told = |_: &[(usize, Option<u32>)], _: Option<u32>| Ok(());
+            return Box::pin(carry(source, target, self.hands, &load, &mut told)).await;
+        };
+        let mut sending: Vec<u32> =
+            wanted.iter().filter_map(|i| metas.get(*i)).map(|m| m.uid).collect();
+        sending.sort_unstable();
+        let (_, floor) = target_state(target, self.planned).await?;
+        known.intend(&sending, floor)?;
+        let mut told = |done: &[(usize, Option<u32>)], _: Option<u32>| {
+            let pairs: Vec<(u32, u32, &str)> = done
+                .iter()
+                .filter_map(|(index, uid)| {
+                    let meta = metas.get(*index)?;
+                    Some((meta.uid, uid.unwrap_or(0), &*meta.flags))
+                })
+                .collect();
+            known.confirmed(&pairs)
+        };
+        let outcome = Box::pin(carry(source, target, self.hands, &load, &mut told)).await?;
+        known.sure()?;
+        Ok(outcome)
+    }
+
+    /// What the journal keeps of this mailbox, so that the next run does not copy again what is
+    /// mended now. A mailbox it does not know stays unknown: half a journal would say that the
+    /// other half is not there.
+    async fn journal(&self, target: &mut Session, validity: u32) -> Result<Option<MailboxJournal>> {
+        if !self.journal.knows(&self.planned.source, &self.planned.target) {
+            return Ok(None);
+        }
+        let (target_validity, _) = target_state(target, self.planned).await?;
+        let key = BoxKey {
+            source: self.planned.source.clone(),
+            source_validity: validity,
+            target: self.planned.target.clone(),
+            target_validity,
+        };
+        Ok(Some(self.journal.begin(key)?))
     }
 
     /// Counts what came, and removes those whose date was wrong now that they are there anew.
