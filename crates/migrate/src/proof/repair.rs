@@ -121,7 +121,8 @@ impl Mending<'_> {
         while first <= selected.exists {
             let last = selected.exists.min(first.saturating_add(source::WINDOW - 1));
             let mut metas = source::list(source, first, last).await?;
-            labels::apply(source, &self.planned.labels, &mut metas, first, last).await?;
+            let which = format!("FETCH {first}:{last}");
+            labels::apply(source, &self.planned.labels, &mut metas, &which).await?;
             let again = |m: &Meta| {
                 missing.contains(&m.uid) || (replace && self.todo.dates.contains_key(&m.uid))
             };
@@ -190,7 +191,7 @@ impl Mending<'_> {
         let mut sending: Vec<u32> =
             wanted.iter().filter_map(|i| metas.get(*i)).map(|m| m.uid).collect();
         sending.sort_unstable();
-        let (_, floor) = target_state(target, self.planned).await?;
+        let (_, floor, _) = target_state(target, self.planned).await?;
         known.intend(&sending, floor)?;
         let mut told = |done: &[(usize, Option<u32>)], _: Option<u32>| {
             let pairs: Vec<(u32, u32, &str)> = done
@@ -214,7 +215,7 @@ impl Mending<'_> {
         if !self.journal.knows(&self.planned.source, &self.planned.target) {
             return Ok(None);
         }
-        let (target_validity, _) = target_state(target, self.planned).await?;
+        let (target_validity, ..) = target_state(target, self.planned).await?;
         let key = BoxKey {
             source: self.planned.source.clone(),
             source_validity: validity,
