@@ -109,6 +109,23 @@ impl Journal {
         })
     }
 
+    /// The journal at `path` as it stands, for a run that only looks: nothing is written, and
+    /// nobody is kept out.
+    ///
+    /// # Errors
+    /// `File`: it cannot be read or is no journal.
+    pub(crate) fn look(path: &Path) -> Result<Self> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::none()),
+            Err(e) => return Err(wrong(path, e)),
+        };
+        let load::Loaded { boxes, flags, .. } = load::read(&file).map_err(|e| wrong(path, e))?;
+        let next_id = u32::MAX;
+        let inner = Inner { path: path.to_owned(), boxes, flags, next_id, ..Inner::default() };
+        Ok(Self { inner: Arc::new(Mutex::new(inner)) })
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -125,7 +142,7 @@ impl Journal {
             inner.line(&Line::Box(kept.id, key.clone()))?;
         }
         drop(inner);
-        Ok(MailboxJournal { journal: self.clone(), key, kept, former })
+        Ok(MailboxJournal { journal: self.clone(), key, kept, former, highest: 0 })
     }
 
     /// What the source was like when this mailbox was finished last, if nothing is in doubt, and
@@ -147,6 +164,18 @@ impl Journal {
             .collect();
         all.sort_by(|a, b| a.source.cmp(&b.source));
         all
+    }
+
+    /// The UIDs at the source of a mailbox, ascending.
+    pub(crate) fn sources(&self, key: &BoxKey) -> Vec<u32> {
+        let inner = self.inner();
+        let kept = inner.boxes.get(key);
+        kept.map(|kept| kept.pairs.iter().map(|pair| pair.source).collect()).unwrap_or_default()
+    }
+
+    /// How many mailboxes of the source had this UIDVALIDITY.
+    pub(crate) fn with_validity(&self, validity: u32) -> usize {
+        self.inner().boxes.keys().filter(|key| key.source_validity == validity).count()
     }
 
     /// True when a mailbox of these names is known, whatever the validities.
@@ -227,6 +256,7 @@ pub(crate) struct MailboxJournal {
     key: BoxKey,
     kept: Kept,
     former: Option<Former>,
+    highest: u32,
 }
 
 impl MailboxJournal {
@@ -291,8 +321,27 @@ impl MailboxJournal {
             };
             text.push_str(&Line::Msg { id: self.kept.id, source, target, flags }.text());
             self.kept.pairs.set(Pair::new(source, target, flags));
+            self.highest = self.highest.max(target);
         }
         inner.raw(&text)
+    }
+
+    /// The highest UID at the target that this run was told of, 0 for none.
+    pub(crate) fn highest_target(&self) -> u32 {
+        self.highest
+    }
+
+    /// True when nothing at all is known of this mailbox.
+    pub(crate) fn is_new(&self) -> bool {
+        self.kept.pairs.is_empty() && self.kept.sent.is_empty() && self.kept.same.is_none()
+    }
+
+    /// Notes that any message of the source may be at the target already.
+    pub(crate) fn doubt_all(&mut self) -> Result<()> {
+        self.journal.inner().line(&Line::Send { id: self.kept.id, floor: 1, uids: Sent::Any })?;
+        self.kept.sent.push((1, Sent::Any));
+        self.kept.same = None;
+        self.journal.sync()
     }
 
     /// Notes that the outcome of everything sent so far is known.

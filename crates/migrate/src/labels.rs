@@ -30,19 +30,18 @@ impl Labels {
     }
 }
 
-/// Asks for the labels of the messages numbered `first` to `last`, gives keywords, and takes out
-/// what comes with another mailbox. Answers how many that were.
+/// Asks for the labels of messages (`which` is the command up to their numbers), gives keywords, and
+/// takes out what comes with another mailbox. Answers how many that were.
 pub(crate) async fn apply(
     session: &mut Session,
     labels: &Labels,
     metas: &mut Vec<Meta>,
-    first: u32,
-    last: u32,
+    which: &str,
 ) -> Result<u64> {
     if labels.is_none() || metas.is_empty() {
         return Ok(0);
     }
-    let line = format!("FETCH {first}:{last} (UID X-GM-LABELS)");
+    let line = format!("{which} (UID X-GM-LABELS)");
     let answer = session.insist("FETCH", line.as_bytes()).await?;
     let mut told: HashMap<u32, Vec<String>> = HashMap::with_capacity(metas.len());
     for untagged in answer.untagged {

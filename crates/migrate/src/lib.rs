@@ -25,6 +25,7 @@ pub mod channel;
 pub mod date_filter;
 pub mod endpoint;
 pub mod error;
+mod follow;
 pub mod imapsync;
 pub mod lanes;
 pub mod login;
@@ -48,6 +49,9 @@ pub mod run;
 pub mod servers;
 pub mod session;
 pub mod special_use;
+pub mod stop;
+pub mod sync;
+pub mod sync_imap_mail;
 pub mod trust;
 pub mod verify;
 

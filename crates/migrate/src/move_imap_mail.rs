@@ -17,6 +17,7 @@ use crate::plan::preview;
 use crate::progress::LiveCounts;
 use crate::report::account::{AccountReport, Report};
 use crate::run::Move;
+use crate::stop;
 
 /// Copies an account from one IMAP server to another: mailboxes, messages with flags and dates,
 /// subscriptions and access rights. Run it again after an interruption: it goes on.
@@ -101,16 +102,10 @@ pub fn run(arguments: &Arguments) -> u8 {
                 return 5;
             }
         };
-    let outcome = runtime.block_on(async {
-        tokio::select! {
-            outcome = Box::pin(whole(arguments)) => outcome,
-            _ = tokio::signal::ctrl_c() => {
-                eprintln!("interrupted; the same command goes on where this one stopped");
-                Ok(130)
-            }
-        }
-    });
+    let outcome = runtime.block_on(Box::pin(whole(arguments)));
     match outcome {
+        // A run that stays until it is told to end has done all it was asked for.
+        Ok(_) if stop::interrupted() && !arguments.keeping.follow => 130,
         Ok(code) => code,
         Err(e) => {
             eprintln!("MoveIMAPMail: {e}");
@@ -121,6 +116,7 @@ pub fn run(arguments: &Arguments) -> u8 {
 
 async fn whole(arguments: &Arguments) -> Result<u8> {
     let run = arguments.to_move()?;
+    stop::on_signals(&run.keeping.stop);
     let options = &arguments.proof;
     if options.plan {
         let preview = Box::pin(preview::of(&run)).await?;

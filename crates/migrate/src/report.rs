@@ -28,6 +28,14 @@ pub struct MailboxReport {
     pub filtered: u64,
     /// Messages of Gmail's "All Mail" that come with another mailbox.
     pub elsewhere: u64,
+    /// Messages that would have been copied (`--dryRun`).
+    pub to_copy: u64,
+    /// Messages whose flags were brought up to date.
+    pub flags_changed: u64,
+    /// Messages deleted at the new server because they vanished at the old one (`--syncDeletes`).
+    pub removed: u64,
+    /// Why messages that vanished at the old server were kept at the new one.
+    pub held: Option<String>,
     /// Messages deleted at the old server (`--delete`).
     pub deleted: u64,
     /// Messages that could not be copied.
@@ -76,7 +84,12 @@ impl MoveReport {
     /// Messages and mailboxes that could not be copied.
     #[must_use]
     pub fn failures(&self) -> usize {
-        self.mailboxes.iter().map(|m| m.failed.len() + usize::from(m.error.is_some())).sum()
+        self.mailboxes
+            .iter()
+            .map(|m| {
+                m.failed.len() + usize::from(m.error.is_some()) + usize::from(m.held.is_some())
+            })
+            .sum()
     }
 
     /// The report for people.
@@ -94,11 +107,25 @@ impl MoveReport {
         if already > 0 {
             out.push_str(&format!(", {already} were there already"));
         }
+        let sum = |of: fn(&MailboxReport) -> u64| self.mailboxes.iter().map(of).sum::<u64>();
+        for (count, words) in [
+            (sum(|m| m.to_copy), "would be copied"),
+            (sum(|m| m.flags_changed), "got other flags"),
+            (sum(|m| m.removed), "were deleted at the new server"),
+            (sum(|m| m.deleted), "were deleted at the old server"),
+        ] {
+            if count > 0 {
+                out.push_str(&format!(", {count} {words}"));
+            }
+        }
         out.push('\n');
         for mailbox in &self.mailboxes {
             if let Some(error) = &mailbox.error {
                 out.push_str(&format!("NOT COPIED {}: {error}\n", mailbox.source));
                 out.push_str(&format!("    what to do: {}\n", advice::of_words(error)));
+            }
+            if let Some(held) = &mailbox.held {
+                out.push_str(&format!("NOT DELETED {}: {held}\n", mailbox.source));
             }
             for failed in &mailbox.failed {
                 out.push_str(&format!(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::access_rights;
 use crate::classes;
-use crate::copy::CopyStyle;
+use crate::copy::{self, CopyStyle};
 use crate::error::{Result, Side};
 use crate::journal::Journal;
 use crate::lanes::hands::Hands;
@@ -23,6 +23,7 @@ use crate::servers;
 use crate::session::Session;
 use crate::source::FetchStyle;
 use crate::subscriptions;
+use crate::sync::renamed;
 use crate::verify::{self, Proof, VerifyReport};
 
 /// Everything that describes the move of one account.
@@ -59,16 +60,33 @@ impl Move {
         Ok((source?, target?))
     }
 
-    /// Copies the account.
+    /// Copies the account; stays if the options say so.
     ///
     /// # Errors
     /// What ends the run; messages and mailboxes that could not be copied are in the report.
     pub async fn run(&self) -> Result<MoveReport> {
-        let progress = Progress::new(self.show, self.counts.clone());
         let journal = match &self.keeping.journal {
+            Some(path) if self.keeping.sync.dry_run => Journal::look(path)?,
             Some(path) => Journal::open(path)?,
             None => Journal::none(),
         };
+        match self.keeping.follow {
+            Some(every) => Box::pin(crate::follow::follow(self, &journal, every)).await,
+            None => Box::pin(self.pass(&journal)).await,
+        }
+    }
+
+    /// A line for people between two passes.
+    pub(crate) fn tell(&self, words: &str) {
+        if self.show == Show::Lines {
+            println!("{words}");
+        }
+    }
+
+    /// Goes over the account once.
+    pub(crate) async fn pass(&self, journal: &Journal) -> Result<MoveReport> {
+        let progress = Progress::new(self.show, self.counts.clone());
+        let dry = self.keeping.sync.dry_run;
         let daily = match self.pace.daily_bytes {
             Some(most) => {
                 let file = self.keeping.journal.as_ref().map(|path| path.with_extension("daily"));
@@ -84,26 +102,28 @@ impl Move {
             remarks: plan.remarks.clone(),
             ..MoveReport::default()
         };
+        if !dry {
+            let renamed = renamed::follow(&mut source, &mut target, &plan, journal);
+            report.remarks.extend(Box::pin(renamed).await?);
+        }
         let lanes = lanes::lanes_for(self.pace.connections, plan.mailboxes.len());
         let further = self.pace.connections.saturating_sub(lanes);
         let hands = Hands::new(self.sides.clone(), self.pace.clone(), daily, further);
-        let ready = Box::pin(prepare(&mut source, &mut target, &plan, &hands)).await?;
+        let ready = Box::pin(prepare(&mut source, &mut target, &plan, &hands, !dry)).await?;
         progress.expect(ready.iter().filter_map(|r| r.source).map(|s| s.messages).sum());
         let jobs = plan.mailboxes.iter().cloned().zip(ready).collect();
-        let crew = Arc::new(Crew::new(hands, journal, self.style(), progress.clone(), jobs));
+        let style = self.style();
+        let crew = Arc::new(Crew::new(hands, journal.clone(), style, progress.clone(), jobs));
+        crew.pass_over(copy::nothing_to_do);
+        let lanes = lanes.min(crew.waiting()).max(1);
         let open = Box::pin(lanes::work(crew.clone(), (source, target), lanes)).await?;
         report.mailboxes = crew.reports();
         (source, target) = match open {
             Some(pair) => pair,
             None => Box::pin(self.connect()).await?,
         };
-        report.subscriptions =
-            subscriptions::carry(&mut target, &plan, &self.choice, &mut report.remarks).await?;
-        report.access_rights = self.rights(&mut source, &mut target, &plan, &mut report).await?;
-        if self.choice.classes {
-            let remarks = &mut report.remarks;
-            report.classes =
-                classes::carry(&mut source, &mut target, &plan.mailboxes, remarks).await?;
+        if !dry {
+            self.bring_along(&mut source, &mut target, &plan, &mut report).await?;
         }
         report.servers = servers::of(&mut source, &mut target, &plan).await?;
         tokio::join!(source.log_out(), target.log_out());
@@ -120,7 +140,27 @@ impl Move {
             fold_at: self.pace.fold_at,
             filter: self.keeping.filter,
             delete: self.keeping.delete,
+            sync: self.keeping.sync.clone(),
+            stop: self.keeping.stop.clone(),
         }
+    }
+
+    /// What goes over beside messages.
+    async fn bring_along(
+        &self,
+        source: &mut Session,
+        target: &mut Session,
+        plan: &Plan,
+        report: &mut MoveReport,
+    ) -> Result<()> {
+        report.subscriptions =
+            subscriptions::carry(target, plan, &self.choice, &mut report.remarks).await?;
+        report.access_rights = self.rights(source, target, plan, report).await?;
+        if self.choice.classes {
+            let remarks = &mut report.remarks;
+            report.classes = classes::carry(source, target, &plan.mailboxes, remarks).await?;
+        }
+        Ok(())
     }
 
     async fn rights(

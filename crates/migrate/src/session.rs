@@ -19,6 +19,8 @@ use flood::Flood;
 
 pub use crate::login::Credentials;
 
+/// Most EXPUNGE responses kept between two looks.
+const MOST_EXPUNGED: usize = 1_000_000;
 /// Most connections made to get one session: a server may hang up after a method it lacks.
 const MOST_OPENINGS: usize = 3;
 /// How many times the time-out of one wait a whole login may take.
@@ -93,6 +95,8 @@ pub struct Session {
     /// The capabilities are those of a session that is logged in.
     current: bool,
     tag: u32,
+    /// Sequence numbers of EXPUNGE responses not looked at yet.
+    expunged: Vec<u32>,
 }
 
 impl Session {
@@ -152,7 +156,8 @@ impl Session {
         let product = product::recognise(&greeting, &[], &capabilities);
         let identity = Identity { greeting, product, ..Identity::default() };
         let current = preauthenticated;
-        Self { side, identity, read, write, reader, channel, capabilities, current, tag: 0 }
+        let (tag, expunged) = (0, Vec::new());
+        Self { side, identity, read, write, reader, channel, capabilities, current, tag, expunged }
     }
 
     /// What the server can, upper case.
@@ -353,7 +358,23 @@ impl Session {
     /// # Errors
     /// `Lost`, also when the server breaks a bound.
     pub(crate) async fn next_event(&mut self) -> Result<Event> {
-        next_event(&mut self.read, &mut self.reader, self.side).await
+        let event = next_event(&mut self.read, &mut self.reader, self.side).await?;
+        if let Event::Response(Response::Untagged(Untagged::Expunge(number))) = &event
+            && self.expunged.len() < MOST_EXPUNGED
+        {
+            self.expunged.push(*number);
+        }
+        Ok(event)
+    }
+
+    /// The EXPUNGE responses since the last look, in their order.
+    pub(crate) fn take_expunged(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.expunged)
+    }
+
+    /// Forgets EXPUNGE responses of a mailbox that was open before.
+    pub(crate) fn forget_expunged(&mut self) {
+        self.expunged.clear();
     }
 
     /// Says goodbye; what the server answers does not matter any more.

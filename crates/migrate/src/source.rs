@@ -89,15 +89,20 @@ pub(crate) async fn list(session: &mut Session, first: u32, last: u32) -> Result
     }
     let line = format!("FETCH {first}:{last} (UID FLAGS INTERNALDATE RFC822.SIZE)");
     let answer = session.insist("FETCH", line.as_bytes()).await?;
+    Ok(metas(answer.untagged, (last - first) as usize + 1))
+}
+
+/// The messages a FETCH told of, each once and at most so many.
+pub(crate) fn metas(untagged: Vec<Untagged>, most: usize) -> Vec<Meta> {
     let mut shared: HashSet<Arc<str>> = HashSet::new();
     let mut seen = HashSet::new();
     let mut metas = Vec::new();
-    for untagged in answer.untagged {
+    for untagged in untagged {
         let Untagged::Fetch(fetch) = untagged else { continue };
         let Some(uid) = fetch.uid else { continue };
         // Unsolicited flag news may repeat a message; the full row is the one with a size.
         let Some(size) = fetch.size else { continue };
-        if !seen.insert(uid) || metas.len() as u64 > u64::from(last - first) {
+        if !seen.insert(uid) || metas.len() >= most {
             continue;
         }
         metas.push(Meta {
@@ -107,11 +112,11 @@ pub(crate) async fn list(session: &mut Session, first: u32, last: u32) -> Result
             date: fetch.internal_date.unwrap_or_default().into(),
         });
     }
-    Ok(metas)
+    metas
 }
 
 /// The flags a client may set: `\Recent` and anything that is no atom left out.
-fn settable(flags: &[String]) -> String {
+pub(crate) fn settable(flags: &[String]) -> String {
     let atom = |f: &str| {
         let word = f.strip_prefix('\\').unwrap_or(f);
         !word.is_empty()

@@ -172,6 +172,11 @@ mod tests {
     }
 
     #[test]
+    fn a_message_costs_twelve_octets() {
+        assert_eq!(size_of::<Pair>(), 12);
+    }
+
+    #[test]
     fn a_set_of_flags_has_one_number_in_any_order() {
         let mut sets = FlagSets::default();
         assert_eq!(sets.number("\\Seen $a"), Some((0, true)));

@@ -90,9 +90,37 @@ impl Crew {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Leaves out the mailboxes of which `done` has a report already.
+    pub(crate) fn pass_over(
+        &self,
+        done: fn(&Journal, &Planned, &Ready, &CopyStyle, Option<u64>) -> Option<MailboxReport>,
+    ) {
+        let mut board = self.board();
+        let most = self.hands.pace.max_size;
+        for (n, (planned, ready)) in self.jobs.iter().enumerate() {
+            let Some(report) = done(&self.journal, planned, ready, &self.style, most) else {
+                continue;
+            };
+            self.progress.passed_over(report.found);
+            board.queue.retain(|job| *job != n);
+            if let Some(place) = board.reports.get_mut(n) {
+                *place = Some(report);
+            }
+        }
+    }
+
+    /// Mailboxes that are still to be copied.
+    pub(crate) fn waiting(&self) -> usize {
+        self.board().queue.len()
+    }
+
     fn next(&self) -> Option<usize> {
         let mut board = self.board();
-        if board.stopped.is_some() { None } else { board.queue.pop_front() }
+        if board.stopped.is_some() || self.style.stop.is_asked() {
+            None
+        } else {
+            board.queue.pop_front()
+        }
     }
 
     fn stop(&self, why: Stop) {

@@ -31,7 +31,7 @@ pub(crate) struct Ready {
     pub(crate) error: Option<String>,
 }
 
-/// Looks at every mailbox of the plan and creates those the target does not have.
+/// Looks at every mailbox of the plan and creates those the target does not have, if `make`.
 ///
 /// # Errors
 /// `Lost`.
@@ -40,10 +40,11 @@ pub(crate) async fn prepare(
     target: &mut Session,
     plan: &Plan,
     hands: &Hands,
+    make: bool,
 ) -> Result<Vec<Ready>> {
     let (old, new) = tokio::try_join!(
         Box::pin(states(source, &plan.mailboxes, |p| &p.source_wire)),
-        Box::pin(created(target, &plan.mailboxes, hands))
+        Box::pin(created(target, &plan.mailboxes, hands, make))
     )?;
     let mut all = new;
     for (ready, state) in all.iter_mut().zip(old) {
@@ -121,7 +122,12 @@ fn state(items: &[(String, u64)]) -> Option<BoxState> {
 }
 
 /// The target's mailboxes: asked for first, what is missing created and asked for again.
-async fn created(target: &mut Session, mailboxes: &[Planned], hands: &Hands) -> Result<Vec<Ready>> {
+async fn created(
+    target: &mut Session,
+    mailboxes: &[Planned],
+    hands: &Hands,
+    make: bool,
+) -> Result<Vec<Ready>> {
     if let Some(limit) = target.number_of("APPENDLIMIT") {
         hands.limit_messages(limit);
     }
@@ -131,6 +137,7 @@ async fn created(target: &mut Session, mailboxes: &[Planned], hands: &Hands) -> 
     let first = names.iter().enumerate().map(|(n, name)| ask(n).then_some(name));
     let mut found = statuses(target, first).await?;
     let missing: Vec<usize> = (0..names.len())
+        .filter(|_| make)
         .filter(|n| found.get(*n).is_some_and(Option::is_none))
         .filter(|n| names.get(*n).is_some_and(|name| !name.eq_ignore_ascii_case(b"INBOX")))
         .collect();

@@ -120,7 +120,8 @@ impl Reading<'_> {
         while first <= selected.exists {
             let last = selected.exists.min(first.saturating_add(source::WINDOW - 1));
             let mut metas = source::list(session, first, last).await?;
-            labels::apply(session, one.labels, &mut metas, first, last).await?;
+            let which = format!("FETCH {first}:{last}");
+            labels::apply(session, one.labels, &mut metas, &which).await?;
             metas.retain(|m| m.uid > *last_uid && self.takes(m));
             for line in self.lines(session, &metas, (first, last)).await? {
                 writer.add(&line)?;

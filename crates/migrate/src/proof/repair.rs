@@ -107,7 +107,8 @@ impl Mending<'_> {
         while first <= selected.exists {
             let last = selected.exists.min(first.saturating_add(source::WINDOW - 1));
             let mut metas = source::list(source, first, last).await?;
-            labels::apply(source, &self.planned.labels, &mut metas, first, last).await?;
+            let which = format!("FETCH {first}:{last}");
+            labels::apply(source, &self.planned.labels, &mut metas, &which).await?;
             let again = |m: &Meta| {
                 missing.contains(&m.uid) || (replace && self.todo.dates.contains_key(&m.uid))
             };
