@@ -11,6 +11,7 @@ pub(crate) mod https;
 pub(crate) mod island;
 pub(crate) mod names;
 pub(crate) mod old_dovecot;
+pub(crate) mod old_server;
 pub(crate) mod ports;
 pub(crate) mod smtp;
 pub(crate) mod stand_in;
