@@ -7,7 +7,7 @@
 mod delivery;
 mod letter;
 mod report;
-mod source;
+pub(crate) mod source;
 mod state;
 
 use std::path::PathBuf;
