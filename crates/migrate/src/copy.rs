@@ -7,6 +7,7 @@ use angarium_imap::client::write;
 use crate::date_filter::DateFilter;
 use crate::error::{MoveError, Result};
 use crate::journal::{BoxKey, Journal, MailboxJournal, Same, Sent};
+use crate::keep_ids::{KeepIds, MailboxIds};
 use crate::labels;
 use crate::lanes::carry::{Load, carry};
 use crate::lanes::hands::Hands;
@@ -32,6 +33,7 @@ pub(crate) struct CopyStyle {
     pub(crate) delete: bool,
     pub(crate) sync: SyncStyle,
     pub(crate) stop: Stop,
+    pub(crate) keep: KeepIds,
 }
 
 impl CopyStyle {
@@ -40,7 +42,8 @@ impl CopyStyle {
     fn what(&self, max_size: Option<u64>) -> String {
         let all = (self.fold_at, self.filter, self.delete, self.sync.flags, max_size);
         let deletes = self.sync.deletes.is_some();
-        let hash = blake3::hash(format!("{all:?} {deletes}").as_bytes()).to_hex();
+        let hash =
+            blake3::hash(format!("{all:?} {deletes}{}", self.keep.what()).as_bytes()).to_hex();
         hash.get(..16).unwrap_or_default().to_owned()
     }
 }
@@ -56,6 +59,82 @@ pub(crate) struct Work<'a> {
     pub(crate) hands: &'a Hands,
     /// What is known of the mailbox already; nothing after a connection was lost.
     pub(crate) ready: &'a Ready,
+    /// What of the source's numbers is kept in this mailbox.
+    pub(crate) ids: MailboxIds,
+}
+
+/// Which messages of the source may be new.
+enum Look {
+    /// Any: all are listed.
+    Whole,
+    /// These.
+    At(Vec<u32>),
+}
+
+/// What is to be done with one mailbox beside carrying new messages.
+struct Todo {
+    look: Look,
+    flags: FlagWork,
+    /// Messages that vanished at the source; `None` if that is not known.
+    vanished: Option<Vec<u32>>,
+}
+
+/// One mailbox being copied.
+struct Current<'a> {
+    planned: &'a Planned,
+    selected: Selected,
+    known: MailboxJournal,
+    /// UIDNEXT of the target before anything is sent.
+    floor: u32,
+    report: MailboxReport,
+    /// Messages that may be deleted at the source.
+    confirmed: Vec<u32>,
+    /// Every message of the source was listed.
+    whole: bool,
+}
+
+/// The report of a mailbox that needs no look at all, because the source is as it was when
+/// everything these options ask for was done.
+pub(crate) fn nothing_to_do(
+    journal: &Journal,
+    planned: &Planned,
+    ready: &Ready,
+    style: &CopyStyle,
+    max_size: Option<u64>,
+) -> Option<MailboxReport> {
+    let (source, target) = (ready.source?, ready.target?);
+    let key = BoxKey {
+        source: planned.source.clone(),
+        source_validity: source.uid_validity,
+        target: planned.target.clone(),
+        target_validity: target.uid_validity,
+    };
+    let (same, known) = journal.finished(&key)?;
+    let now = same_of(&source, style.what(max_size))?;
+    // Without a counter of changes they may have changed unseen.
+    let sure = match style.sync.flags {
+        FlagPolicy::Changes => now.modseq != 0,
+        // They may have changed at the target.
+        FlagPolicy::Source => false,
+        FlagPolicy::None => true,
+    };
+    (sure && same == now).then(|| MailboxReport {
+        source: planned.source.clone(),
+        target: planned.target.clone(),
+        found: source.messages,
+        already_there: known.min(source.messages),
+        filtered: source.messages.saturating_sub(known),
+        ..MailboxReport::default()
+    })
+}
+
+fn same_of(source: &BoxState, what: String) -> Option<Same> {
+    Some(Same {
+        what,
+        uid_next: source.uid_next?,
+        messages: u32::try_from(source.messages).ok()?,
+        modseq: source.highest_modseq.unwrap_or(0),
+    })
 }
 
 /// Which messages of the source may be new.
@@ -155,6 +234,10 @@ impl Work<'_> {
         if !planned.selectable {
             return Ok(report);
         }
+        if !self.style.sync.dry_run {
+            self.ids =
+                self.style.keep.prepare(self.source, self.target, planned, self.ready).await?;
+        }
         let delete = self.style.delete && !self.style.sync.dry_run;
         let selected = match source::select(self.source, &planned.source_wire, delete).await {
             Ok(selected) => selected,
@@ -169,7 +252,7 @@ impl Work<'_> {
             planned.source, planned.target, selected.exists
         ));
         self.source.forget_expunged();
-        let (validity, floor, there) = match self.ready.target {
+        let (validity, floor, there) = match self.ready.target.filter(|_| !self.ids.has_changed()) {
             Some(state) => (state.uid_validity, state.uid_next.unwrap_or(1), state.messages),
             None => target_state(self.target, planned).await?,
         };
@@ -189,6 +272,8 @@ impl Work<'_> {
             whole: false,
         };
         self.all_of(&mut current, there).await?;
+        self.ids.finish(self.source, self.target, planned).await?;
+        current.report.kept = self.ids.report.clone();
         Ok(current.report)
     }
 
@@ -417,7 +502,9 @@ impl Work<'_> {
         *floor = (*floor).max(known.highest_target().saturating_add(1));
         known.intend(&sending, *floor)?;
         let validity = selected.uid_validity;
-        let load = Load { planned, validity, metas, wanted: &wanted, style: self.style };
+        let ids = self.ids.clone();
+        let style = self.style;
+        let load = Load { planned, validity, metas, wanted: &wanted, style, ids: &ids };
         let outcome = self.carry(&load, known).await?;
         let done = outcome.done;
         report.filtered += outcome.left_out.len() as u64;

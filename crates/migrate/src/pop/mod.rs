@@ -9,7 +9,7 @@ mod delivery;
 mod letter;
 mod login;
 mod report;
-mod source;
+pub(crate) mod source;
 mod state;
 mod target;
 

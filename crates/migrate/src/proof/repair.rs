@@ -9,6 +9,7 @@ use angarium_imap::client::write;
 use crate::copy::target_state;
 use crate::error::{MoveError, Result};
 use crate::journal::{BoxKey, Journal, MailboxJournal};
+use crate::keep_ids::MailboxIds;
 use crate::labels;
 use crate::lanes::carry::{Load, carry};
 use crate::lanes::hands::Hands;
@@ -183,7 +184,9 @@ impl Mending<'_> {
     ) -> Result<Outcome> {
         let (source, target) = sides;
         let style = self.run.style();
-        let load = Load { planned: self.planned, validity, metas, wanted, style: &style };
+        // What is repaired comes late: it gets new numbers.
+        let ids = &MailboxIds::default();
+        let load = Load { planned: self.planned, validity, metas, wanted, style: &style, ids };
         let Some(mut known) = self.journal(target, validity).await? else {
             let mut told = |_: &[(usize, Option<u32>)], _: Option<u32>| Ok(());
             return Box::pin(carry(source, target, self.hands, &load, &mut told)).await;
