@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use house::certificates::Authority;
 use house::foreign::Foreign;
-use house::island::{address, cover, island, run};
+use house::island::{cover, island, run};
 use house::smtp::Smtp;
 use house::{House, Imap, installed};
 
@@ -217,9 +217,8 @@ impl World {
              smtpd_relay_restrictions = reject_unauth_destination\n",
             files.path().join("known").display()
         );
-        address(OLD);
-        let dovecot = Dovecot::start(&authority);
         let postfix = Foreign::postfix(OLD, MOVING, &authority, &more)?;
+        let dovecot = Dovecot::start(&authority);
         Some(Self { authority, _postfix: postfix, _dovecot: dovecot, _files: files })
     }
 
