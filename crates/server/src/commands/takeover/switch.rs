@@ -88,7 +88,7 @@ fn moved(listener: &Dictionary, from: i64, to: i64) -> Option<Dictionary> {
             Value::Dictionary(port) => {
                 let mut port = port.clone();
                 if port.get("PortNumber").and_then(Value::as_number) == Some(from) {
-                    port.insert("PortNumber".to_owned(), Value::Number(to));
+                    port.insert("PortNumber".to_owned(), Value::from(to.to_string()));
                     changed = true;
                 }
                 Value::Dictionary(port)
