@@ -278,6 +278,13 @@ pub(crate) enum Command {
     MoveImapMail(Box<angarium_migrate::move_imap_mail::Arguments>),
     /// Compare an account on two IMAP servers by content, flags and dates.
     Verify(Box<angarium_migrate::move_imap_mail::Arguments>),
+    /// Take users over from an old server: prepare, rehearse, watch, switch.
+    Takeover {
+        #[command(flatten)]
+        base: Base,
+        #[command(subcommand)]
+        action: Box<crate::commands::takeover::TakeoverAction>,
+    },
     /// Print a completion script for a shell.
     Completions {
         /// The shell.

@@ -27,11 +27,11 @@ pub struct Page {
     pub sealed: String,
     /// True when name and password stand in the list for MoveAccounts.
     pub listed: bool,
-    /// When a copy of its mail was complete for the first time.
+    /// When the first copy of its mail began that was complete.
     pub copied: i64,
-    /// When a copy was complete last.
+    /// When the last copy began that was complete.
     pub last_copy: i64,
-    /// When a copy was tried last.
+    /// When the last copy began.
     pub last_try: i64,
     /// Copies tried in a row that were not complete.
     pub tries: u32,

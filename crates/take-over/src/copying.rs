@@ -31,6 +31,8 @@ use crate::schedule::{Schedule, due};
 
 /// Accounts copied at a time.
 const AT_ONCE: usize = 4;
+/// Seconds after which an account is tried again that is being copied already.
+const BUSY_SECONDS: i64 = 2;
 /// Longest wait before the schedule is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
@@ -102,9 +104,9 @@ fn the_move(
     })
 }
 
-/// Notes in a page how a copy ended.
-fn note(page: &mut Page, ended: &Result<MoveReport, String>, now: i64) {
-    page.last_try = now;
+/// Notes in a page how a copy ended that began at `begun`: what came later may be missing.
+fn note(page: &mut Page, ended: &Result<MoveReport, String>, begun: i64) {
+    page.last_try = begun;
     match ended {
         Ok(report) => {
             let octets: u64 = report.mailboxes.iter().map(|one| one.bytes).sum();
@@ -112,10 +114,10 @@ fn note(page: &mut Page, ended: &Result<MoveReport, String>, now: i64) {
             page.octets = page.octets.saturating_add(octets);
             page.failures = report.failures() as u64;
             if page.failures == 0 {
-                (page.tries, page.last_copy) = (0, now);
+                (page.tries, page.last_copy) = (0, begun);
                 page.trouble.clear();
                 if page.copied == 0 {
-                    page.copied = now;
+                    page.copied = begun;
                 }
             } else {
                 page.tries = page.tries.saturating_add(1);
@@ -258,10 +260,23 @@ impl Copier {
     }
 
     async fn one(&self, who: &FullName) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).push(who.clone());
+        {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            if running.contains(who) {
+                // Two copies of one account would share its journal.
+                drop(running);
+                let later = self.accounts.now().saturating_add(BUSY_SECONDS);
+                self.schedule(who, Some(later));
+                return;
+            }
+            running.push(who.clone());
+        }
         let _gone = Running { all: &self.running, who };
         match Box::pin(self.copy(who)).await {
-            Ok(when) => self.schedule(who, when),
+            Ok(when) => {
+                let mut schedule = self.schedule.lock().unwrap_or_else(PoisonError::into_inner);
+                schedule.set_again(who, when);
+            }
             Err(error) => tracing::error!(tag = "TAKEOVER", "{who}: its page: {error}"),
         }
     }
@@ -277,6 +292,7 @@ impl Copier {
         else {
             return Ok(None);
         };
+        let begun = self.accounts.now();
         let ended = match self.accounts.unseal(&page.sealed).await {
             Ok(Some(password)) => Box::pin(self.move_mail(&old, who, &password)).await,
             Ok(None) => Err("the password of the old server cannot be unsealed".to_owned()),
@@ -295,8 +311,7 @@ impl Copier {
             }
             Err(why) => tracing::warn!(tag = "TAKEOVER", "{who}: mail not copied: {why}"),
         }
-        let now = self.accounts.now();
-        let page = self.book.change(name, domain, |page| note(page, &ended, now))?;
+        let page = self.book.change(name, domain, |page| note(page, &ended, begun))?;
         Ok(due(&page, old.every))
     }
 

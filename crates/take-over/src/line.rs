@@ -34,6 +34,7 @@ pub struct Lines {
     stream: Option<Box<dyn Stream>>,
     kept: Vec<u8>,
     read: usize,
+    most: usize,
     encrypted: bool,
 }
 
@@ -70,7 +71,13 @@ impl Lines {
         let stream = stream.await.map_err(|e| format!("{at}: {e}"))?;
         stream.set_nodelay(true).map_err(|e| format!("{at}: {e}"))?;
         let stream: Box<dyn Stream> = Box::new(stream);
-        let mut lines = Self { stream: Some(stream), kept: Vec::new(), read: 0, encrypted: false };
+        let mut lines = Self {
+            stream: Some(stream),
+            kept: Vec::new(),
+            read: 0,
+            most: MAX_LINES,
+            encrypted: false,
+        };
         if due(at, tls) == Due::AtOnce {
             lines.encrypt(at, tls).await?;
         }
@@ -95,6 +102,12 @@ impl Lines {
         Ok(())
     }
 
+    /// The same conversation, in which this many lines may be read.
+    #[must_use]
+    pub fn at_most(self, most: usize) -> Self {
+        Self { most, ..self }
+    }
+
     /// True under TLS.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
@@ -107,7 +120,7 @@ impl Lines {
     /// *Later*: closed, or more than is read.
     pub async fn line(&mut self) -> Result<String, Trouble> {
         self.read += 1;
-        if self.read > MAX_LINES {
+        if self.read > self.most {
             return Err("it says too much".to_owned());
         }
         loop {

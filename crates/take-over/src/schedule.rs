@@ -48,6 +48,13 @@ impl Schedule {
         }
     }
 
+    /// As [`Schedule::set`], unless it is set already: whoever was wanted meanwhile stays so.
+    pub(crate) fn set_again(&mut self, who: &FullName, when: Option<i64>) {
+        if !self.times.contains_key(&(who.domain.clone(), who.name.clone())) {
+            self.set(who, when);
+        }
+    }
+
     /// Takes the account that is due first, if one is due now.
     pub(crate) fn take(&mut self, now: i64) -> Option<FullName> {
         let first = self.by_time.first().filter(|(when, ..)| *when <= now)?.clone();
@@ -96,6 +103,7 @@ mod tests {
         schedule.set(&who("a"), Some(5));
         schedule.set(&who("c"), Some(7));
         schedule.set(&who("c"), None);
+        schedule.set_again(&who("a"), Some(99));
         assert_eq!(schedule.next(), Some(5));
         assert_eq!(schedule.take(4), None);
         assert_eq!(schedule.take(60), Some(who("a")));

@@ -16,6 +16,7 @@ mod queue;
 mod route;
 mod sessions;
 mod settings;
+pub(crate) mod takeover;
 
 use std::io;
 use std::path::Path;
@@ -105,6 +106,7 @@ fn execute(command: Command) -> io::Result<u8> {
         Command::Verify(arguments) => {
             Ok(angarium_migrate::move_imap_mail::run(&arguments.verify_only()))
         }
+        Command::Takeover { base, action } => takeover::run(&base, &action),
         Command::Completions { shell } => {
             let mut command = moving::command();
             let mut script = Vec::new();

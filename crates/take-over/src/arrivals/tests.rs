@@ -47,6 +47,9 @@ async fn stand(smtp: &[(&'static str, &'static str)], more: &str) -> Stand {
     let console = Actor::console();
     let text = format!("{{TakeOver={{Server=\"{imap_at}\";SMTP=\"{smtp_at}\";{more}}};}}");
     let Ok(Value::Dictionary(settings)) = parse_line(&text) else { panic!("{text}") };
+    accounts.create_domain(&console, "house.dom", Dictionary::new()).await.unwrap();
+    let main = Dictionary::from([("DomainName".to_owned(), Value::from("house.dom"))]);
+    accounts.update_server_settings(&console, main).await.unwrap();
     accounts.create_domain(&console, "a.dom", settings).await.unwrap();
     let book = Book::at(room.path().join("TakeOver"));
     let copier = Copier::new(accounts.clone(), book.clone(), Box::new(NoDoor));
@@ -72,6 +75,10 @@ impl Stand {
         self.accounts.route(to, RouteKind::Mail, None).await
     }
 
+    fn questions(&self) -> usize {
+        self.smtp.all().matches("RCPT").count()
+    }
+
     fn logins(&self) -> usize {
         self.imap.all().matches("LOGIN").count()
     }
@@ -81,7 +88,8 @@ impl Stand {
 #[tokio::test]
 async fn mig_49_a_proved_password_is_kept_and_the_old_server_is_asked_no_more() {
     let stand = stand(&SMTP, "").await;
-    assert!(matches!(stand.mail("anna@a.dom").await, RouteOutcome::Local { .. }));
+    let said = stand.mail("anna@a.dom").await;
+    assert!(matches!(said, RouteOutcome::Local { .. }), "{said:?} {}", stand.smtp.all());
     assert!(matches!(stand.mail("nobody@a.dom").await, RouteOutcome::Unknown { .. }));
     let page = stand.book.page("anna", "a.dom").unwrap().unwrap();
     assert!(page.made > 0 && page.proved == 0 && page.sealed.is_empty());
@@ -96,9 +104,9 @@ async fn mig_49_a_proved_password_is_kept_and_the_old_server_is_asked_no_more() 
     let opened = stand.accounts.unseal(&page.sealed).await.unwrap().unwrap();
     assert!(opened.matches(b"right"));
     // A login alone brings an account in, without a question about the name.
-    let before = stand.smtp.all();
+    let before = stand.questions();
     assert_eq!(stand.login("bert@a.dom", "right", "192.0.2.1").await.unwrap(), "bert@a.dom");
-    assert_eq!(stand.smtp.all(), before);
+    assert_eq!(stand.questions(), before);
     let all = stand.accounts.settled_accounts(&Actor::console(), "a.dom").await.unwrap();
     assert_eq!(all, [("anna".to_owned(), true), ("bert".to_owned(), true)]);
 }
@@ -109,7 +117,7 @@ async fn abu_44_a_guesser_makes_no_account_learns_no_name_and_is_stopped() {
     let stand = stand(&SMTP, "").await;
     assert!(matches!(stand.mail("anna@a.dom").await, RouteOutcome::Local { .. }));
     // Known, unknown, and impossible names are answered alike, and nobody is asked about names.
-    let before = stand.smtp.all();
+    let before = stand.questions();
     for name in ["anna@a.dom", "nobody@a.dom", "no body@a.dom", "bert@a.dom"] {
         assert_eq!(
             stand.login(name, "guess", "192.0.2.1").await,
@@ -117,7 +125,7 @@ async fn abu_44_a_guesser_makes_no_account_learns_no_name_and_is_stopped() {
             "{name}"
         );
     }
-    assert_eq!(stand.smtp.all(), before);
+    assert_eq!(stand.questions(), before);
     let all = stand.accounts.list_accounts(&Actor::console(), "a.dom").await.unwrap();
     assert_eq!(all.len(), 1, "{all:?}");
     // The same wrong password again costs the old server nothing.

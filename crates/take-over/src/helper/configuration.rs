@@ -123,7 +123,7 @@ mod tests {
             ("Server=", "server="),
             ("PasswordFile=", "Password="),
             ("secret", "nowhere"),
-            ("}}", "}"),
+            ("{Domains", "(Domains"),
         ] {
             assert!(Configuration::read(&good.replacen(from, to, 1)).is_err(), "{from} {to}");
         }
