@@ -137,80 +137,6 @@ fn same_of(source: &BoxState, what: String) -> Option<Same> {
     })
 }
 
-/// Which messages of the source may be new.
-enum Look {
-    /// Any: all are listed.
-    Whole,
-    /// These.
-    At(Vec<u32>),
-}
-
-/// What is to be done with one mailbox beside carrying new messages.
-struct Todo {
-    look: Look,
-    flags: FlagWork,
-    /// Messages that vanished at the source; `None` if that is not known.
-    vanished: Option<Vec<u32>>,
-}
-
-/// One mailbox being copied.
-struct Current<'a> {
-    planned: &'a Planned,
-    selected: Selected,
-    known: MailboxJournal,
-    /// UIDNEXT of the target before anything is sent.
-    floor: u32,
-    report: MailboxReport,
-    /// Messages that may be deleted at the source.
-    confirmed: Vec<u32>,
-    /// Every message of the source was listed.
-    whole: bool,
-}
-
-/// The report of a mailbox that needs no look at all, because the source is as it was when
-/// everything these options ask for was done.
-pub(crate) fn nothing_to_do(
-    journal: &Journal,
-    planned: &Planned,
-    ready: &Ready,
-    style: &CopyStyle,
-    max_size: Option<u64>,
-) -> Option<MailboxReport> {
-    let (source, target) = (ready.source?, ready.target?);
-    let key = BoxKey {
-        source: planned.source.clone(),
-        source_validity: source.uid_validity,
-        target: planned.target.clone(),
-        target_validity: target.uid_validity,
-    };
-    let (same, known) = journal.finished(&key)?;
-    let now = same_of(&source, style.what(max_size))?;
-    // Without a counter of changes they may have changed unseen.
-    let sure = match style.sync.flags {
-        FlagPolicy::Changes => now.modseq != 0,
-        // They may have changed at the target.
-        FlagPolicy::Source => false,
-        FlagPolicy::None => true,
-    };
-    (sure && same == now).then(|| MailboxReport {
-        source: planned.source.clone(),
-        target: planned.target.clone(),
-        found: source.messages,
-        already_there: known.min(source.messages),
-        filtered: source.messages.saturating_sub(known),
-        ..MailboxReport::default()
-    })
-}
-
-fn same_of(source: &BoxState, what: String) -> Option<Same> {
-    Some(Same {
-        what,
-        uid_next: source.uid_next?,
-        messages: u32::try_from(source.messages).ok()?,
-        modseq: source.highest_modseq.unwrap_or(0),
-    })
-}
-
 impl Work<'_> {
     /// Copies one mailbox. Only what ends the whole run is an error; the rest is in the report.
     pub(crate) async fn copy(&mut self, planned: &Planned) -> Result<MailboxReport> {
@@ -606,7 +532,10 @@ impl Work<'_> {
 }
 
 /// UIDVALIDITY, UIDNEXT and MESSAGES of the target; 0, 1 and 1 if it does not tell.
-pub(crate) async fn target_state(target: &mut Session, planned: &Planned) -> Result<(u32, u32, u64)> {
+pub(crate) async fn target_state(
+    target: &mut Session,
+    planned: &Planned,
+) -> Result<(u32, u32, u64)> {
     let told = target.status(&planned.target_wire, "UIDVALIDITY UIDNEXT MESSAGES").await?;
     let item = |name: &str| told.iter().find(|(n, _)| n == name).map(|(_, value)| *value);
     let small = |name: &str| item(name).and_then(|value| u32::try_from(value).ok());

@@ -7,7 +7,7 @@ use super::pop_ids::{Listed, matched};
 use super::{KeepIds, PopServer};
 use crate::error::Result;
 use crate::plan::Planned;
-use crate::pop::source::{Login, Source};
+use crate::pop::source::Source;
 use crate::resume;
 use crate::session::Session;
 use crate::source::{self, Meta};
@@ -70,8 +70,7 @@ pub(super) async fn of(
 
 async fn open(server: &PopServer) -> Result<Source> {
     let PopServer { endpoint, who, timeout } = server;
-    let login = Login { name: who.name.clone(), password: who.password.clone() };
-    Box::pin(Source::open(endpoint, &login, *timeout)).await
+    Box::pin(Source::open(endpoint, who, *timeout)).await
 }
 
 /// UID and size of every message; flags and dates are not kept.
