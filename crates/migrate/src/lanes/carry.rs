@@ -239,7 +239,7 @@ impl Way<'_, '_> {
                 }
             }
         }
-        found.sort_by(|a, b| b.0.cmp(&a.0));
+        found.sort_by_key(|(times, _)| std::cmp::Reverse(*times));
         found.into_iter().take(MOST_KEYWORDS).map(|(_, keyword)| keyword).collect()
     }
 

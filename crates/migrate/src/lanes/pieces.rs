@@ -88,7 +88,6 @@ impl Inlet {
     }
 
     /// The next piece; `Some(None)` ends a batch.
-    #[expect(clippy::option_option, reason = "three outcomes: a piece, a turn, the end")]
     async fn recv(&mut self) -> Option<Option<Piece>> {
         self.free();
         let piece = self.take.recv().await?;
