@@ -14,9 +14,11 @@ use clap::Parser;
 use crate::error::{MoveError, Result};
 use crate::lanes::limits::moment;
 use crate::move_imap_mail;
+use crate::options::spelling;
 
 /// The command line of syncIMAPMail.
 #[derive(Clone, Debug, Parser)]
+#[group(skip)]
 #[command(name = "syncIMAPMail", version, max_term_width = 100)]
 #[command(about = "Brings the account at the second server up to date with the first: messages \
 that are missing there are copied, flags that changed are changed. Run it as often as you like.")]
@@ -32,7 +34,7 @@ pub struct Arguments {
 /// Runs the program with its arguments (the first is its name).
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(move_imap_mail::joined(arguments)) {
+    let arguments = match spelling::parse::<Arguments, _>(move_imap_mail::joined(arguments)) {
         Ok(arguments) => arguments,
         Err(e) => {
             let _ = e.print();

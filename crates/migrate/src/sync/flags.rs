@@ -64,12 +64,15 @@ fn without(all: &str, others: &str) -> String {
     left.into_iter().collect::<Vec<_>>().join(" ")
 }
 
+/// A change, and the flags at the source that it comes from.
+type Wanted = (Change, Arc<str>);
+
 /// Changes of one mailbox, gathered: the same change is asked for once. What the source said is
 /// noted in the journal only when the target has it.
 #[derive(Debug, Default)]
 pub(crate) struct FlagWork {
     /// By change and by the flags of now: UIDs at the target and at the source.
-    groups: BTreeMap<(Change, Arc<str>), Vec<(u32, u32)>>,
+    groups: BTreeMap<Wanted, Vec<(u32, u32)>>,
     count: u64,
 }
 

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use angarium_migrate::options::spelling;
 use angarium_migrate::proof::compare;
-use angarium_migrate::{imapsync, move_accounts, move_imap_mail, move_pop_mail, probe};
+use angarium_migrate::{
+    imapsync, move_accounts, move_imap_mail, move_pop_mail, probe, sync_imap_mail,
+};
 use clap::{CommandFactory, FromArgMatches, Subcommand};
 
 use super::output;
@@ -18,6 +20,8 @@ use crate::arguments::Arguments;
 pub(crate) enum MoveAction {
     /// One account from one IMAP server to another (MoveIMAPMail).
     Imap(Box<move_imap_mail::Arguments>),
+    /// One account again and again: what is new, what changed (syncIMAPMail).
+    Sync(Box<sync_imap_mail::Arguments>),
     /// One account from a POP server into a mail server (MovePOPMail).
     Pop(Box<move_pop_mail::Arguments>),
     /// Every account of a list, by POP or IMAP (MoveAccounts).
@@ -52,6 +56,7 @@ pub(crate) enum MoveAction {
 pub(crate) fn run(action: &MoveAction) -> u8 {
     match action {
         MoveAction::Imap(arguments) => move_imap_mail::run(arguments),
+        MoveAction::Sync(arguments) => sync_imap_mail::run(arguments),
         MoveAction::Pop(arguments) => move_pop_mail::run(arguments),
         MoveAction::Accounts(arguments) => move_accounts::run(arguments),
         MoveAction::Verify(arguments) => move_imap_mail::run(&arguments.clone().verify_only()),
