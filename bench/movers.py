@@ -1,5 +1,6 @@
 """P11: all mailboxes of an account copied from a Dovecot, by each mover, into a Dovecot and into
-Angarium. The floor is `cargo xtask load barecopy`, which does nothing but stream."""
+Angarium. The floor is `cargo xtask load barecopy`, which does nothing but stream. doveadm writes into the
+Dovecot's files and getmail into a maildir: they have no second server to wait for."""
 
 import imaplib
 import os
@@ -28,6 +29,11 @@ class Movers:
             self.tools.append("mbsync")
         else:
             print("mbsync is not installed: its column is left out", flush=True)
+        for tool in ("doveadm", "getmail"):
+            if shutil.which(tool):
+                self.tools.append(tool)
+            else:
+                print(f"{tool} is not installed: its column is left out", flush=True)
         self.tools.append("barecopy")
         self.figures, self.errors, self.number = [], [], 0
 
@@ -54,8 +60,14 @@ class Movers:
         self.seconds = Figure("P11", what, "s", False, f"<= {1.0 if late_ms else 1.15} x barecopy")
         self.client = Figure("P11", what + ", the mover's CPU", "s", False)
         self.again = Figure("P12", what + ", again with nothing to do", "s", False)
+        self.lost = Figure("P12", what + ", again with its state lost", "s", False)
         self.memory = Figure("P13", what + ", the mover's memory", "MiB", False)
-        self.figures += [self.seconds, self.client, self.again, self.memory]
+        self.figures += [self.seconds, self.client, self.again, self.lost, self.memory]
+
+    def tools_of(self, target):
+        """The movers that can write into this target."""
+        into_dovecot = target.name.startswith("dovecot")
+        return [tool for tool in self.tools if tool != "doveadm" or into_dovecot]
 
     def end(self):
         if self.proxy:
@@ -73,7 +85,7 @@ class Movers:
         before = cpu_of(target)
         seconds, client, memory = timed(words, state)
         server = (cpu_of(target) - before) / self.messages * 1e3
-        there = count(target, user)
+        there = files(state) if tool == "getmail" else count(target, user)
         missing = self.expected - there
         if missing and not (tool == "mbsync" and 0 < missing <= self.expected * MBSYNC_LEAVES):
             raise Failed(f"{tool} into {target.name}: {there} of {self.expected} messages are there")
@@ -86,7 +98,12 @@ class Movers:
         if tool != "barecopy":
             seconds, _, _ = timed(words, state)
             self.again.add(tool, seconds)
-            if count(target, user) != there:
+            if tool == "MoveIMAPMail":
+                os.remove(os.path.join(state, "journal"))
+                seconds, _, _ = timed(words, state)
+                self.lost.add(tool, seconds)
+            now = files(state) if tool == "getmail" else count(target, user)
+            if now != there:
                 raise Failed(f"{tool} into {target.name}: the second run changed the number")
         shutil.rmtree(state)
 
@@ -110,6 +127,25 @@ class Movers:
             lines += ["Channel all", "Far :far:", "Near :near:", "Patterns *", "Create Near",
                       "Sync Pull", "CopyArrivalDate yes", f"SyncState {state}/", ""]
             return ["mbsync", "-q", "-c", write(state, "mbsyncrc", "\n".join(lines)), "all"]
+        if tool == "doveadm":
+            host, port = old["imap"].rsplit(":", 1)
+            remote = {"imapc_host": host, "imapc_port": port, "imapc_user": old_user,
+                      "imapc_password": old["password"], "imapc_list_prefix": "",
+                      "imapc_features": "rfc822.size fetch-headers", "mail_prefetch_count": "20"}
+            options = [word for key, value in remote.items() for word in ("-o", f"{key}={value}")]
+            conf = os.path.join(target.directory, "dovecot.conf")
+            return ["doveadm", "-c", conf, *options, "backup", "-R", "-u", new_user, "imapc:"]
+        if tool == "getmail":
+            for name in ("cur", "new", "tmp"):
+                os.makedirs(os.path.join(state, "mail", name))
+            host, port = old["imap"].rsplit(":", 1)
+            lines = ["[retriever]", "type = SimpleIMAPRetriever", f"server = {host}", f"port = {port}",
+                     f"username = {old_user}", f"password = {old['password']}", "mailboxes = ALL",
+                     "[destination]", "type = Maildir", f"path = {state}/mail/",
+                     "[options]", "read_all = false", "delete = false", "delivered_to = false",
+                     "received = false", "verbose = 0", ""]
+            return ["getmail", "--getmaildir", state, "--rcfile",
+                    write(state, "getmailrc", "\n".join(lines))]
         return [self.load.program, "load", "barecopy", "--from", old["imap"], "--from-user", old_user,
                 "--from-password", old["password"], "--to", new["imap"], "--to-user", new_user,
                 "--to-password", new["password"]]
@@ -120,6 +156,11 @@ def write(directory, name, text):
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
     return path
+
+
+def files(state):
+    """Messages in the maildir of a run."""
+    return sum(len(os.listdir(os.path.join(state, "mail", name))) for name in ("cur", "new"))
 
 
 def timed(words, state, limit=3600):

@@ -136,10 +136,10 @@ class Bench:
             self.figures += movers.figures
 
     def rounds_of_movers(self, movers, target):
-        tools = list(movers.tools)
+        tools = movers.tools_of(target)
         print(f"-- {movers.seconds.row} {movers.seconds.text}", flush=True)
         for _ in range(self.options.rounds):
-            self.probe(movers.figures[-4:])
+            self.probe(movers.figures[-5:])
             for tool in list(tools):
                 try:
                     movers.run(tool, target)

@@ -353,6 +353,17 @@ const ROWS: &[Row] = &[
         ],
     ),
     Row(
+        "XKEEPIDS",
+        INSIDE,
+        &[
+            Run(
+                "XKEEPIDS Work (UIDVALIDITY 7 UIDNEXT 5)",
+                "* STATUS Work (MESSAGES 0 UIDVALIDITY 7 UIDNEXT 5 ",
+            ),
+            Run("APPEND Work XKEEPIDS (UID 9) {6+}\r\nA: b\r\n", "[APPENDUID 7 9]"),
+        ],
+    ),
+    Row(
         "UIDONLY",
         INSIDE,
         &[

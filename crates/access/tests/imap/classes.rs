@@ -35,6 +35,27 @@ async fn mailboxes_that_hold_no_mail_are_hidden_unless_the_account_sees_them() {
     }
 }
 
+// MIG-26
+#[tokio::test]
+async fn an_administrator_sees_the_mailboxes_of_every_class_of_others() {
+    let world = World::new().await;
+    let mut ann = world.login("ann").await;
+    ann.ok("CREATE People").await;
+    ann.ok("SETMETADATA People (/shared/vendor/angarium/class \"IPF.Contact\")").await;
+    ann.ok("SETACL People bob lr").await;
+    let rights = ["Domain", "CanAccessMailboxes", "CanImpersonate"].map(str::to_owned).to_vec();
+    let console = angarium_accounts::Actor::console();
+    world.context.accounts.set_account_rights(&console, "eve", rights).await.unwrap();
+    let mut eve = world.login("eve").await;
+    assert!(eve.ok("LIST \"\" ~ann/*").await.contains("~ann/People"));
+    eve.ok("PROXYAUTH ann").await;
+    assert!(eve.ok("LIST \"\" *").await.contains("\"/\" People"));
+    let got = eve.ok("GETMETADATA People /shared/vendor/angarium/class").await;
+    assert!(got.contains("IPF.Contact"), "{got}");
+    let mut bob = world.login("bob").await;
+    assert!(!bob.ok("LIST \"\" ~ann/*").await.contains("People"));
+}
+
 #[tokio::test]
 async fn lsub_names_a_parent_only_for_what_its_pattern_does_not_reach() {
     let world = World::new().await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use angarium_objects::value::Value;
 use angarium_store::{AccountId, MailboxId, MailboxRecord, UidValidity};
 
-use super::account::MailAccount;
+use super::account::{MailAccount, Viewer};
 use super::error::MailError;
 use super::facts::Owner;
 use super::names::{MAX_NAME, Named, SpecialUse, composed, parent, parse};
@@ -314,9 +314,9 @@ impl MailAccount {
             Err(error) if error.is_temporary() => return Err(error),
             Err(_) => return Ok(()),
         };
-        let all = self.sees_non_mail().await?;
         let tree = self.tree(&owner).await?;
         let viewer = self.viewer(&owner).await?;
+        let all = matches!(viewer, Viewer::All) || self.sees_non_mail().await?;
         let mut visible = Vec::new();
         let mut parents: HashSet<String> = HashSet::new();
         for record in search.among(&tree, root, name) {
@@ -367,9 +367,10 @@ impl MailAccount {
         Ok(())
     }
 
-    /// The account setting `IMAPSeesNonMail`.
+    /// The account setting `IMAPSeesNonMail`. Who acts for another (to move or mend his account)
+    /// sees all of it.
     pub(super) async fn sees_non_mail(&self) -> Result<bool, MailError> {
-        if self.home.id == AccountId(0) {
+        if self.home.id == AccountId(0) || self.actor.authenticated_as.is_some() {
             return Ok(true);
         }
         let settings = self.accounts.effective_settings(self.home.id).await?;
