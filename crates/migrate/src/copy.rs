@@ -7,6 +7,7 @@ use angarium_imap::client::write;
 use crate::date_filter::DateFilter;
 use crate::error::{MoveError, Result};
 use crate::journal::{BoxKey, Journal, MailboxJournal, Same, Sent};
+use crate::keep_ids::{KeepIds, MailboxIds};
 use crate::labels;
 use crate::lanes::carry::{Load, carry};
 use crate::lanes::hands::Hands;
@@ -32,6 +33,7 @@ pub(crate) struct CopyStyle {
     pub(crate) delete: bool,
     pub(crate) sync: SyncStyle,
     pub(crate) stop: Stop,
+    pub(crate) keep: KeepIds,
 }
 
 impl CopyStyle {
@@ -40,7 +42,8 @@ impl CopyStyle {
     fn what(&self, max_size: Option<u64>) -> String {
         let all = (self.fold_at, self.filter, self.delete, self.sync.flags, max_size);
         let deletes = self.sync.deletes.is_some();
-        let hash = blake3::hash(format!("{all:?} {deletes}").as_bytes()).to_hex();
+        let hash =
+            blake3::hash(format!("{all:?} {deletes}{}", self.keep.what()).as_bytes()).to_hex();
         hash.get(..16).unwrap_or_default().to_owned()
     }
 }
@@ -56,6 +59,8 @@ pub(crate) struct Work<'a> {
     pub(crate) hands: &'a Hands,
     /// What is known of the mailbox already; nothing after a connection was lost.
     pub(crate) ready: &'a Ready,
+    /// What of the source's numbers is kept in this mailbox.
+    pub(crate) ids: MailboxIds,
 }
 
 /// Which messages of the source may be new.
@@ -155,6 +160,10 @@ impl Work<'_> {
         if !planned.selectable {
             return Ok(report);
         }
+        if !self.style.sync.dry_run {
+            self.ids =
+                self.style.keep.prepare(self.source, self.target, planned, self.ready).await?;
+        }
         let delete = self.style.delete && !self.style.sync.dry_run;
         let selected = match source::select(self.source, &planned.source_wire, delete).await {
             Ok(selected) => selected,
@@ -169,7 +178,7 @@ impl Work<'_> {
             planned.source, planned.target, selected.exists
         ));
         self.source.forget_expunged();
-        let (validity, floor, there) = match self.ready.target {
+        let (validity, floor, there) = match self.ready.target.filter(|_| !self.ids.has_changed()) {
             Some(state) => (state.uid_validity, state.uid_next.unwrap_or(1), state.messages),
             None => target_state(self.target, planned).await?,
         };
@@ -189,6 +198,8 @@ impl Work<'_> {
             whole: false,
         };
         self.all_of(&mut current, there).await?;
+        self.ids.finish(self.source, self.target, planned).await?;
+        current.report.kept = self.ids.report.clone();
         Ok(current.report)
     }
 
@@ -417,7 +428,9 @@ impl Work<'_> {
         *floor = (*floor).max(known.highest_target().saturating_add(1));
         known.intend(&sending, *floor)?;
         let validity = selected.uid_validity;
-        let load = Load { planned, validity, metas, wanted: &wanted, style: self.style };
+        let ids = self.ids.clone();
+        let style = self.style;
+        let load = Load { planned, validity, metas, wanted: &wanted, style, ids: &ids };
         let outcome = self.carry(&load, known).await?;
         let done = outcome.done;
         report.filtered += outcome.left_out.len() as u64;

@@ -27,6 +27,7 @@ pub mod endpoint;
 pub mod error;
 mod follow;
 pub mod imapsync;
+pub mod keep_ids;
 pub mod lanes;
 pub mod login;
 pub mod long_lines;

@@ -6,6 +6,7 @@ pub mod html;
 
 use serde::Serialize;
 
+use crate::keep_ids::report::{KeptReport, lines};
 use crate::plan::LeftOut;
 use crate::servers::Servers;
 
@@ -38,6 +39,8 @@ pub struct MailboxReport {
     pub held: Option<String>,
     /// Messages deleted at the old server (`--delete`).
     pub deleted: u64,
+    /// What became of the old server's numbers.
+    pub kept: KeptReport,
     /// Messages that could not be copied.
     pub failed: Vec<FailedMessage>,
     /// Why the mailbox as a whole could not be copied.
@@ -119,6 +122,7 @@ impl MoveReport {
             }
         }
         out.push('\n');
+        out.push_str(&lines(self.mailboxes.iter().map(|m| (m.source.as_str(), &m.kept))));
         for mailbox in &self.mailboxes {
             if let Some(error) = &mailbox.error {
                 out.push_str(&format!("NOT COPIED {}: {error}\n", mailbox.source));

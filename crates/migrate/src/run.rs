@@ -8,6 +8,7 @@ use crate::classes;
 use crate::copy::{self, CopyStyle};
 use crate::error::{Result, Side};
 use crate::journal::Journal;
+use crate::keep_ids::KeepIds;
 use crate::lanes::hands::Hands;
 use crate::lanes::limits::Daily;
 use crate::lanes::prepare::prepare;
@@ -158,6 +159,7 @@ impl Move {
             delete: self.keeping.delete,
             sync: self.keeping.sync.clone(),
             stop: self.keeping.stop.clone(),
+            keep: KeepIds::new(&self.keeping.numbers, &self.sides, self.pace.timeout),
         }
     }
 

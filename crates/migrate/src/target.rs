@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::connection::{ReadHalf, WriteHalf};
 use crate::error::{MoveError, Result, Side};
+use crate::keep_ids::numbering::Numbering;
 use crate::lanes::pieces::Pieces;
 use crate::lanes::quirks::{Belief, Quirks};
 use crate::long_lines;
@@ -52,6 +53,8 @@ pub(crate) struct AppendStyle<'a> {
     pub(crate) leave_out: LeaveOut,
     /// What the target is known not to take.
     pub(crate) quirks: &'a Quirks,
+    /// Numbers the messages bring along.
+    pub(crate) numbers: &'a Mutex<Numbering>,
 }
 
 /// What became of messages in the end: index in the window, and UID at the target if it told.
@@ -300,7 +303,9 @@ impl Writer<'_> {
         let at_once = self.literals.without_waiting(size);
         let plus = if at_once { "+" } else { "" };
         let mut head = self.flags_and_date(meta);
-        head.push_str(&format!(" {{{size}{plus}}}\r\n"));
+        let numbers = self.style.numbers;
+        let item = numbers.lock().unwrap_or_else(PoisonError::into_inner).item(meta.uid);
+        head.push_str(&format!("{item}{{{size}{plus}}}\r\n"));
         self.out.extend_from_slice(head.as_bytes());
         self.body = Body::Passing;
         if !at_once {

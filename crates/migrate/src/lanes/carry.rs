@@ -14,6 +14,7 @@ use super::quirks::BodyItem;
 use super::throttle::{self, Advice, LONGEST_WAIT};
 use crate::copy::CopyStyle;
 use crate::error::{MoveError, Result};
+use crate::keep_ids::MailboxIds;
 use crate::plan::Planned;
 use crate::session::Session;
 use crate::source::{self, Meta};
@@ -40,6 +41,8 @@ pub(crate) struct Load<'a> {
     pub(crate) wanted: &'a [usize],
     /// How.
     pub(crate) style: &'a CopyStyle,
+    /// Numbers the messages bring along.
+    pub(crate) ids: &'a MailboxIds,
 }
 
 /// Carries a window: the source mailbox is open in `source`, `told` hears of what the target has
@@ -272,6 +275,11 @@ impl Way<'_, '_> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
+        // UIDs that are kept rise.
+        let mut wanted = wanted.to_vec();
+        wanted.sort_unstable();
+        let wanted = wanted.as_slice();
+        let numbers = self.load.ids.pass(self.target, self.load.planned, by_one).await?;
         let (pace, style) = (&self.hands.pace, self.load.style);
         let most = if style.fetch.by_one { 1 } else { pace.batch };
         let batches = fetch::batches(self.load.metas, wanted, most, pace.batch_bytes);
@@ -290,6 +298,7 @@ impl Way<'_, '_> {
             batch_bytes: pace.batch_bytes,
             leave_out,
             quirks: &self.hands.quirks,
+            numbers: &numbers,
         };
         let parked = Parked::default();
         let readers = batches.len().min(if by_one { 1 } else { 1 + self.readers.len() });
@@ -314,6 +323,7 @@ impl Way<'_, '_> {
             target::append_all(self.target, self.load.metas, &append, pieces, &mut *self.told);
         // Whichever breaks first ends both and is the cause that is told.
         let ((), passed) = tokio::try_join!(all_of(reading), Box::pin(writing))?;
+        self.load.ids.passed(&numbers);
         let Passed { done, refused, failed, uid_validity } = passed;
         self.outcome.done.extend(done);
         self.outcome.failed.extend(failed);

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use crate::copy::{CopyStyle, Work};
 use crate::error::{MoveError, Result};
 use crate::journal::Journal;
+use crate::keep_ids::MailboxIds;
 use crate::plan::Planned;
 use crate::progress::Progress;
 use crate::report::MailboxReport;
@@ -236,6 +237,7 @@ async fn mailbox(crew: &Crew, job: usize, mut pair: Pair) -> Result<Option<Pair>
             progress: &mut progress,
             style: &crew.style,
             ready: &ready,
+            ids: MailboxIds::default(),
         };
         let lost = match Box::pin(work.copy(planned)).await {
             Ok(report) => {

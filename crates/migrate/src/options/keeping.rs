@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::date_filter::DateFilter;
 use crate::error::Result;
+use crate::options::numbers::{NumberOptions, Numbers};
 use crate::stop::Stop;
 use crate::sync::{FlagPolicy, SyncStyle, Valve};
 
@@ -64,6 +65,9 @@ pub struct KeepingOptions {
     /// Say what would be copied, and change nothing.
     #[arg(long = "dryRun", conflicts_with = "follow")]
     pub dry_run: bool,
+    /// Numbers of the old server.
+    #[command(flatten)]
+    pub numbers: NumberOptions,
 }
 
 /// Which messages count in one run.
@@ -81,6 +85,8 @@ pub struct Keeping {
     pub follow: Option<Duration>,
     /// Asks the run to come to an end.
     pub stop: Stop,
+    /// Which numbers of the old server are kept.
+    pub numbers: Numbers,
 }
 
 impl KeepingOptions {
@@ -115,6 +121,7 @@ impl KeepingOptions {
             sync,
             follow: self.follow.then_some(every),
             stop: Stop::default(),
+            numbers: self.numbers.numbers()?,
         })
     }
 

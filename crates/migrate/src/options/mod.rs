@@ -5,6 +5,7 @@
 //! [`crate::run::Move`]. Must never open a connection.
 
 pub mod keeping;
+pub mod numbers;
 pub mod pace;
 pub mod password;
 pub mod proof;

@@ -8,7 +8,7 @@ mod delivery;
 mod letter;
 mod login;
 mod report;
-mod source;
+pub(crate) mod source;
 mod state;
 
 use std::path::PathBuf;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use angarium_imap::client::write;
 
 use crate::error::{MoveError, Result};
+use crate::keep_ids::MailboxIds;
 use crate::labels;
 use crate::lanes::carry::{Load, carry};
 use crate::lanes::hands::Hands;
@@ -169,7 +170,9 @@ impl Mending<'_> {
     ) -> Result<Outcome> {
         let (source, target) = sides;
         let style = self.run.style();
-        let load = Load { planned: self.planned, validity, metas, wanted, style: &style };
+        // What is repaired comes late: it gets new numbers.
+        let ids = &MailboxIds::default();
+        let load = Load { planned: self.planned, validity, metas, wanted, style: &style, ids };
         let mut told = |_: &[(usize, Option<u32>)], _: Option<u32>| Ok(());
         Box::pin(carry(source, target, self.hands, &load, &mut told)).await
     }
