@@ -136,12 +136,13 @@ class Movers:
             conf = os.path.join(target.directory, "dovecot.conf")
             return ["doveadm", "-c", conf, *options, "backup", "-R", "-u", new_user, "imapc:"]
         if tool == "getmail":
-            for name in ("cur", "new", "tmp"):
-                os.makedirs(os.path.join(state, "mail", name))
+            os.makedirs(os.path.join(state, "mail"), exist_ok=True)
             host, port = old["imap"].rsplit(":", 1)
             lines = ["[retriever]", "type = SimpleIMAPRetriever", f"server = {host}", f"port = {port}",
                      f"username = {old_user}", f"password = {old['password']}", "mailboxes = ALL",
-                     "[destination]", "type = Maildir", f"path = {state}/mail/",
+                     # Its own delivery refuses to work for root.
+                     "[destination]", "type = MDA_external", "path = /bin/sh", "allow_root_commands = true",
+                     f"arguments = ('-c', 'cat > {state}/mail/$$')",
                      "[options]", "read_all = false", "delete = false", "delivered_to = false",
                      "received = false", "verbose = 0", ""]
             return ["getmail", "--getmaildir", state, "--rcfile",
@@ -159,8 +160,8 @@ def write(directory, name, text):
 
 
 def files(state):
-    """Messages in the maildir of a run."""
-    return sum(len(os.listdir(os.path.join(state, "mail", name))) for name in ("cur", "new"))
+    """Messages that getmail has fetched in a run."""
+    return len(os.listdir(os.path.join(state, "mail")))
 
 
 def timed(words, state, limit=3600):
