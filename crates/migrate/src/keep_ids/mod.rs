@@ -74,7 +74,13 @@ impl KeepIds {
             // What is trusted at the one is trusted at the other.
             let (host, port) = (asked.host.clone(), asked.port);
             PopServer {
-                endpoint: Endpoint { host, port, tls, ..source.clone() },
+                endpoint: Endpoint {
+                    host,
+                    port,
+                    tls,
+                    learned: Default::default(),
+                    ..source.clone()
+                },
                 who: who.clone(),
                 timeout,
             }
