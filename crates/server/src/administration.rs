@@ -31,7 +31,7 @@ pub(crate) enum Administrator {
     /// A running server.
     Running { write: UnixStream, read: BufReader<UnixStream> },
     /// The store, opened here.
-    Here { runtime: tokio::runtime::Runtime, administration: Administration },
+    Here { runtime: tokio::runtime::Runtime, administration: Box<Administration> },
 }
 
 struct NoServer;
@@ -92,7 +92,7 @@ impl Administrator {
         let take_over = (crate::take_over::book(base), None);
         let administration =
             Administration { cli, accounts, embedded, imap, numbers, journals, take_over };
-        Ok(Self::Here { runtime, administration })
+        Ok(Self::Here { runtime, administration: Box::new(administration) })
     }
 
     /// True when a server runs; false when the store was opened here.
@@ -122,7 +122,7 @@ impl Administrator {
                 };
                 let (near, far) = UnixStream::pair()?;
                 far.set_nonblocking(true)?;
-                let administration = Arc::new(administration);
+                let administration: Arc<Administration> = Arc::from(administration);
                 let serving = Arc::clone(&administration);
                 let session = runtime.spawn(async move {
                     if let Ok(stream) = tokio::net::UnixStream::from_std(far) {

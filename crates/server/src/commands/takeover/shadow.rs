@@ -48,7 +48,7 @@ fn lets_in(hash: &str) -> bool {
     hash.len() > 2 && !hash.starts_with(['*', '!'])
 }
 
-fn field<'a>(line: &'a str, number: usize) -> Option<&'a str> {
+fn field(line: &str, number: usize) -> Option<&str> {
     line.split(':').nth(number)
 }
 

@@ -66,7 +66,7 @@ impl Standing {
     }
 
     /// The state of an account.
-    pub(super) fn state<'a>(account: &'a Value) -> &'a str {
+    pub(super) fn state(account: &Value) -> &str {
         let all = account.as_dictionary();
         all.and_then(|all| all.get("State")).and_then(Value::as_str).unwrap_or_default()
     }
