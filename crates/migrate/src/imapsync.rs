@@ -84,7 +84,7 @@ const TABLE: &[(&str, Becomes)] = &[
     ("idatefromheader", Instead("nothing: arrival dates are kept as they are")),
     ("resyncflags", Flag("--syncFlags")),
     ("noresyncflags", Nothing),
-    ("automap", Nothing),
+    ("automap", Flag("--automap")),
     ("noautomap", Nothing),
     ("nofoldersizes", Nothing),
     ("foldersizes", Nothing),
@@ -413,7 +413,7 @@ fn moment_text(seconds: u64) -> String {
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (mut days, time) = (seconds / 86_400, seconds % 86_400);
     let mut year = 1970;
-    let leap = |y: u64| y % 4 == 0 && (y % 100 != 0 || y % 400 == 0);
+    let leap = |y: u64| y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400));
     while days >= 365 + u64::from(leap(year)) {
         days -= 365 + u64::from(leap(year));
         year += 1;
@@ -458,7 +458,7 @@ mod tests {
                  --maxsize 1000 --syncacls --automap --folder INBOX"
             ),
             "--oldPasswordFile p --delete --target old/ --renameMailbox A B --skipMailbox Trash \
-             --maxSize 1000 --list INBOX --starttls1 --ssl2 a:143 j - imap.gmail.com:993 k q"
+             --maxSize 1000 --automap --list INBOX --starttls1 --ssl2 a:143 j - imap.gmail.com:993 k q"
         );
         assert_eq!(
             words(

@@ -108,6 +108,26 @@ pub fn sorted(arguments: Vec<OsString>) -> Vec<OsString> {
     front
 }
 
+/// The words of `syncIMAPMail --accounts FILE … SrcServer DstServer` as those of this program;
+/// `None` without `--accounts`.
+#[must_use]
+pub fn of_sync(arguments: &[OsString]) -> Option<Vec<OsString>> {
+    let mut list = None;
+    let mut rest = Vec::new();
+    let mut all = arguments.iter().skip(1);
+    while let Some(word) = all.next() {
+        let text = word.to_string_lossy();
+        match text.strip_prefix("--accounts") {
+            Some("") => list = all.next().cloned(),
+            Some(file) if file.starts_with('=') => list = file.get(1..).map(OsString::from),
+            _ => rest.push(word.clone()),
+        }
+    }
+    let servers = rest.split_off(rest.len().saturating_sub(2));
+    let head = ["MoveAccounts".into(), "--IMAP".into(), list?];
+    Some(head.into_iter().chain(servers).chain(rest).collect())
+}
+
 /// Runs the program with its arguments (the first is its name).
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
@@ -236,5 +256,21 @@ mod tests {
         // A parameter the single program does not know is refused before anything is done.
         assert!(Mover::parse(false, "a", "b", &["--byOne".into()]).is_err());
         assert!(Mover::parse(true, "a", "b", &["another word".into()]).is_err());
+        // What is meant for one account, or for ever, is no parameter of a list.
+        for one in ["--plan", "--follow", "--manifest1=x"] {
+            assert!(Mover::parse(true, "a", "b", &[one.into()]).is_err(), "{one}");
+        }
+    }
+
+    #[test]
+    fn mig_44_the_sync_program_takes_a_list_too() {
+        let line = "syncIMAPMail --syncFlags --accounts list --jobs 3 old new";
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let words = sorted(of_sync(&words).unwrap());
+        let arguments: Arguments = spelling::parse(words).unwrap();
+        assert!(arguments.imap && arguments.jobs == 3);
+        assert_eq!((arguments.source.as_str(), arguments.target.as_str()), ("old", "new"));
+        assert_eq!(arguments.parameters, ["--syncFlags"]);
+        assert_eq!(of_sync(&["syncIMAPMail".into(), "a".into()]), None);
     }
 }

@@ -10,18 +10,20 @@ use angarium_smtp::address::{Mailbox, Path};
 use clap::Parser;
 
 use crate::endpoint::Endpoint;
-use crate::error::{MoveError, Result};
+use crate::error::{MoveError, Result, Side};
+use crate::login::Credentials;
 use crate::options::keeping::KeepingOptions;
-use crate::options::sides::{SideNames, SideOptions, Sides};
+use crate::options::password::{self, Places};
+use crate::options::sides::{NEW_PASSWORD, OLD_PASSWORD, SideOptions};
 use crate::options::spelling;
-use crate::pop::{Login, PopMove, PopReport, Recipient};
+use crate::pop::{PopMove, PopReport, Recipient, Way};
 use crate::progress::{LiveCounts, Show};
 
 /// How often a lost connection is made anew unless `--retry` says otherwise.
 const RETRIES: u32 = 3;
 
-/// Copies an account of a POP server into a mail server by SMTP or LMTP: the new server sees the
-/// messages arrive. Run it again after an interruption: only what is new is copied.
+/// Copies an account of a POP server into a mail server by SMTP or LMTP, which sees the messages
+/// arrive, or by IMAP, which keeps the dates of arrival. Run it again after an interruption: only what is new is copied.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "MovePOPMail", version, max_term_width = 100)]
 #[command(
@@ -84,12 +86,15 @@ pub struct PopNames {
     /// Password there, or -.
     #[arg(value_name = "POPpassword", allow_hyphen_values = true)]
     pub pop_password: String,
-    /// New server: HOST[:PORT], default port 25.
+    /// New server: HOST[:PORT], default port 25; lmtp:// or imap:// before it says how.
     #[arg(value_name = "SMTPserver")]
     pub smtp_server: String,
-    /// Address there, normally the new account's name.
+    /// Address there, normally the new account's name; by IMAP the login name.
     #[arg(value_name = "SMTPrecipient")]
     pub smtp_recipient: String,
+    /// Password at the new server, where a list has one.
+    #[arg(skip)]
+    pub new_password: String,
     /// The password did not come by the command line: nothing is said about that.
     #[arg(skip)]
     pub from_list: bool,
@@ -159,67 +164,60 @@ impl Arguments {
     /// `Usage` or `File`, saying what to write instead.
     pub fn to_move(&self) -> Result<PopMove> {
         let names = &self.names;
-        let (server, lmtp) = match names.smtp_server.split_once("://") {
-            Some(("lmtp", rest)) => (rest, true),
-            Some(("smtp", rest)) => (rest, self.lmtp),
-            Some((other, _)) => {
+        let (scheme, server) = names
+            .smtp_server
+            .split_once("://")
+            .unwrap_or((if self.lmtp { "lmtp" } else { "smtp" }, &names.smtp_server));
+        let (way, port): (fn(Mailbox) -> Way, u16) = match scheme {
+            "smtp" => (Way::Smtp, 25),
+            "lmtp" => (Way::Lmtp, 24),
+            "imap" => (|_| Way::Imap, 143),
+            "imaps" => (|_| Way::Imap, 993),
+            other => {
                 return Err(MoveError::Usage(format!(
-                    "{other}:// is not known here; write HOST, HOST:PORT or lmtp://HOST:PORT"
+                    "{other}:// is not known here; write HOST, HOST:PORT, or lmtp:// or imap:// \
+                     before it"
                 )));
             }
-            None => (names.smtp_server.as_str(), self.lmtp),
         };
-        // The port for TLS where TLS begins with the first byte.
-        let pop_port = if self.sides.ssl1 { 995 } else { 110 };
-        let pop_server = Endpoint::parse(&names.pop_server, pop_port)?.to_string();
-        let smtp_port = if self.sides.ssl2 { 465 } else { 25 };
-        let smtp_server = Endpoint::parse(server, if lmtp { 24 } else { smtp_port })?.to_string();
-        let six = SideNames {
-            old_server: pop_server,
-            old_name: names.pop_name.clone(),
-            old_password: names.pop_password.clone(),
-            new_server: smtp_server,
-            new_name: self.smtp_name.clone().unwrap_or_default(),
-            // SMTP wants a password only where it wants a login.
-            new_password: if self.smtp_name.is_some() { "-".into() } else { String::new() },
-            from_list: names.from_list,
+        let source = self.sides.endpoint(Side::Source, &names.pop_server, 110)?;
+        let target = self.sides.endpoint(Side::Target, server, port)?;
+        let by_imap = scheme.starts_with("imap");
+        let login =
+            self.credentials(Side::Source, &names.pop_name, &names.pop_password, &source)?;
+        let new_name =
+            if by_imap { Some(names.smtp_recipient.as_str()) } else { self.smtp_name.as_deref() };
+        let given = if names.from_list && by_imap { names.new_password.as_str() } else { "-" };
+        let new_login = match new_name {
+            Some(name) => Some(self.credentials(Side::Target, name, given, &target)?),
+            None => None,
         };
-        let Sides { source, target } = self.sides.sides(&six)?;
-        let address = Mailbox::parse(&names.smtp_recipient)
-            .or_else(|e| match Path::read(&names.smtp_recipient) {
-                Ok((Path { mailbox: Some(mailbox), .. }, "")) => Ok(mailbox),
-                _ => Err(e),
-            })
-            .map_err(|_| {
-                MoveError::Usage(format!(
+        let address = match address(&names.smtp_recipient) {
+            None if by_imap => {
+                Mailbox { local: names.smtp_recipient.clone(), domain: String::new() }
+            }
+            None => {
+                return Err(MoveError::Usage(format!(
                     "\"{}\" is not an address; write NAME or NAME@DOMAIN",
                     names.smtp_recipient
-                ))
-            })?;
+                )));
+            }
+            Some(address) => address,
+        };
         let keeping = KeepingOptions {
             journal: self.journal.clone(),
             no_journal: self.no_journal,
             ..KeepingOptions::default()
         };
-        let what = format!("pop\n{}\n{}\n{}\n{address}", source.0, names.pop_name, target.0);
+        let what = format!("pop\n{source}\n{}\n{target}\n{address}", names.pop_name);
         let journal = keeping.keeping(&what)?.journal;
-        let login = self.smtp_name.clone().map(|name| Login {
-            name,
-            password: target.1.password.clone(),
-            ..Login::default()
-        });
         Ok(PopMove {
-            source: source.0,
-            login: Login {
-                name: source.1.name,
-                password: source.1.password,
-                wishes: source.1.wishes,
-            },
+            source,
+            login,
             target: Recipient {
-                endpoint: target.0,
-                lmtp,
-                login,
-                address,
+                endpoint: target,
+                way: way(address),
+                login: new_login,
                 hello: self.helo.clone().unwrap_or_else(own_name),
             },
             delete: self.delete,
@@ -229,6 +227,44 @@ impl Arguments {
             show: if self.verbose && !self.json { Show::Lines } else { Show::Bar },
             counts: LiveCounts::default(),
         })
+    }
+}
+
+impl Arguments {
+    /// Who logs in at a server, the password from where the options say.
+    fn credentials(
+        &self,
+        side: Side,
+        name: &str,
+        argument: &str,
+        endpoint: &Endpoint,
+    ) -> Result<Credentials> {
+        let wishes = self.sides.wishes(side)?;
+        let (file, variable) = match side {
+            Side::Source => (self.sides.old_password_file.as_deref(), OLD_PASSWORD),
+            Side::Target => (self.sides.new_password_file.as_deref(), NEW_PASSWORD),
+        };
+        let given = self.names.from_list && argument != "-";
+        let password = if file.is_none() && given {
+            argument.to_owned()
+        } else if file.is_none() && wishes.token.is_some() {
+            String::new()
+        } else {
+            let whose = format!("{name} at {endpoint}");
+            password::password(argument, Places { file, variable, whose: &whose })?
+        };
+        Ok(Credentials { wishes, ..Credentials::new(name, password) })
+    }
+}
+
+/// An address as a person writes it, with or without angle brackets.
+fn address(text: &str) -> Option<Mailbox> {
+    if let Ok(mailbox) = Mailbox::parse(text) {
+        return Some(mailbox);
+    }
+    match Path::read(text) {
+        Ok((Path { mailbox, .. }, "")) => mailbox,
+        _ => None,
     }
 }
 
@@ -256,7 +292,7 @@ mod tests {
         assert_eq!(run.source.to_string(), "192.0.0.4:110");
         assert_eq!(run.login.name, "john");
         assert_eq!(run.target.endpoint.to_string(), "192.0.1.5:25");
-        assert_eq!(run.target.address.to_string(), "john");
+        assert_eq!(run.target.way, Way::Smtp(Mailbox::parse("john").unwrap()));
         assert_eq!((run.show, run.delete), (Show::Lines, false));
         assert_eq!(run.timeout, Duration::from_secs(20));
     }
@@ -268,13 +304,12 @@ mod tests {
         let run = parse(&line).to_move().unwrap();
         assert_eq!(run.source.to_string(), "192.0.2.3:111");
         assert_eq!(run.target.endpoint.to_string(), "192.0.2.4:26");
-        assert_eq!(run.target.address.to_string(), "j@d.example");
-        assert!(run.delete && !run.target.lmtp);
+        assert_eq!(run.target.way, Way::Smtp(Mailbox::parse("j@d.example").unwrap()));
+        assert!(run.delete);
         assert_eq!(run.timeout, Duration::from_secs(3600));
         let run = parse(&["a", "j", "p", "lmtp://[::1]", "<j@d.example>"]).to_move().unwrap();
-        assert!(run.target.lmtp);
+        assert_eq!(run.target.way, Way::Lmtp(Mailbox::parse("j@d.example").unwrap()));
         assert_eq!(run.target.endpoint.to_string(), "[::1]:24");
-        assert_eq!(run.target.address.to_string(), "j@d.example");
         for wrong in [["a", "j", "p", "http://b", "j"], ["a", "j", "p", "b", "j k"]] {
             assert!(parse(&wrong).to_move().is_err(), "{wrong:?}");
         }

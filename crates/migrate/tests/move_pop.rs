@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use angarium_migrate::endpoint::Endpoint;
 use angarium_migrate::error::MoveError;
-use angarium_migrate::pop::{Login, PopMove, PopReport, Recipient};
+use angarium_migrate::login::Credentials;
+use angarium_migrate::pop::{PopMove, PopReport, Recipient, Way};
 use angarium_migrate::progress::{LiveCounts, Show};
 use angarium_smtp::address::Mailbox;
 
@@ -248,12 +249,11 @@ fn run(
     let endpoint = |port: u16| Endpoint::parse(&format!("127.0.0.1:{port}"), 1).unwrap();
     let mut mover = PopMove {
         source: endpoint(pop),
-        login: Login { name: "joe".into(), password: "secret".into(), ..Login::default() },
+        login: Credentials::new("joe", "secret"),
         target: Recipient {
             endpoint: endpoint(smtp),
-            lmtp: false,
+            way: Way::Smtp(Mailbox::parse("joe@new.example").unwrap()),
             login: None,
-            address: Mailbox::parse("joe@new.example").unwrap(),
             hello: "mover.example".into(),
         },
         delete: false,

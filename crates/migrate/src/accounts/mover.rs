@@ -25,6 +25,23 @@ pub enum Mover {
     Imap(Box<move_imap_mail::Arguments>),
 }
 
+/// Parameters that mean nothing for a list: they stay for ever, or name one file for one account.
+const NOT_FOR_LISTS: &[&str] = &[
+    "--follow",
+    "--plan",
+    "--manifest1",
+    "--manifest2",
+    "--reportText",
+    "--reportJson",
+    "--reportHtml",
+    "--report-text",
+    "--report-json",
+    "--report-html",
+];
+
+/// Connections to each server for one account of many, unless `--connections` says otherwise.
+const CONNECTIONS: usize = 2;
+
 impl Mover {
     /// Reads the supplementary parameters as the single program would.
     ///
@@ -36,6 +53,14 @@ impl Mover {
         target: &str,
         parameters: &[OsString],
     ) -> std::result::Result<Self, clap::Error> {
+        for word in parameters {
+            let word = word.to_string_lossy();
+            let name = word.split('=').next().unwrap_or_default();
+            if NOT_FOR_LISTS.contains(&name) {
+                let why = format!("{name} is for one account, not for a list\n");
+                return Err(clap::Error::raw(clap::error::ErrorKind::InvalidValue, why));
+            }
+        }
         let words = |program: &str, rest: &[&str]| {
             std::iter::once(OsString::from(program))
                 .chain(parameters.iter().cloned())
@@ -118,6 +143,7 @@ async fn by_pop(arguments: &move_pop_mail::Arguments, row: &Row, live: LiveCount
     arguments.names.pop_name.clone_from(&row.name);
     arguments.names.pop_password.clone_from(&row.password);
     arguments.names.smtp_recipient.clone_from(&row.new_name);
+    arguments.names.new_password.clone_from(&row.new_password);
     arguments.names.from_list = true;
     arguments.journal = journal(arguments.journal.as_ref(), row);
     let mut report = PopReport::default();
@@ -157,6 +183,8 @@ async fn by_imap(arguments: &move_imap_mail::Arguments, row: &Row, live: LiveCou
         from_list: true,
     };
     arguments.keeping.journal = journal(arguments.keeping.journal.as_ref(), row);
+    // Several accounts at a time are several connections already.
+    arguments.pace.connections = arguments.pace.connections.or(Some(CONNECTIONS));
     let ended = Box::pin(imap_steps(&arguments, &live, &mut outcome)).await;
     if ended.is_err() && outcome.copied == 0 {
         let counts = live.get();
@@ -180,8 +208,8 @@ async fn imap_steps(
     if !proof.verify_only {
         take(outcome, run.run().await?);
     }
-    if proof.verify || proof.verify_only {
-        let verified = run.verify().await?;
+    if proof.verifies() {
+        let verified = run.prove(&proof.proof()).await?;
         outcome.differences = Some(verified.differences);
         if verified.differences > 0 {
             let words = verified.text();

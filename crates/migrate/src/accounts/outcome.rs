@@ -156,14 +156,27 @@ impl Outcome {
         matches!(self.state, State::Done | State::NothingNew)
     }
 
-    /// In one line, for a run without a terminal.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let who = if self.name == self.new_name {
+    fn who(&self) -> String {
+        if self.name == self.new_name {
             self.name.clone()
         } else {
             format!("{} -> {}", self.name, self.new_name)
-        };
+        }
+    }
+
+    /// In one line, what is told below it left out.
+    #[must_use]
+    pub fn heading(&self) -> String {
+        if self.state == State::Failed && !self.troubles.is_empty() {
+            return format!("FAILED   {}", self.who());
+        }
+        self.text()
+    }
+
+    /// In one line, for a run without a terminal.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let who = self.who();
         match self.state {
             State::Failed => {
                 let why = self.troubles.last().map_or("", |t| t.reason.as_str());

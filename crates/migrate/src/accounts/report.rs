@@ -146,7 +146,7 @@ impl AccountsReport {
             out.push_str(&format!("note: {remark}\n"));
         }
         for account in self.accounts.iter().filter(|a| !a.is_whole() || !a.remarks.is_empty()) {
-            out.push_str(&format!("\nline {}: {}\n", account.line, account.text()));
+            out.push_str(&format!("\nline {}: {}\n", account.line, account.heading()));
             for trouble in &account.troubles {
                 out.push_str(&format!(
                     "  {}: {}\n    what to do: {}\n",

@@ -11,11 +11,11 @@ use angarium_smtp::send::{Envelope, Event, Session};
 use bytes::BytesMut;
 
 use crate::connection::{Connection, ReadHalf, WriteHalf};
-use crate::endpoint::{Endpoint, TlsPolicy};
+use crate::endpoint::TlsPolicy;
 use crate::error::{MoveError, Result, Side};
 
 use super::letter::Letter;
-use super::login::Login;
+use super::target::{Fate, Recipient};
 
 const SIDE: Side = Side::Target;
 /// Octets of a message that are written at once.
@@ -23,41 +23,13 @@ const PIECE: usize = 128 * 1024;
 /// Longest answer of a server in a report, characters.
 const MAX_SHOWN: usize = 300;
 
-/// Where messages go.
-#[derive(Clone, Debug)]
-pub struct Recipient {
-    /// The server.
-    pub endpoint: Endpoint,
-    /// LMTP instead of SMTP.
-    pub lmtp: bool,
-    /// Who logs in, if anybody.
-    pub login: Option<Login>,
-    /// The address for RCPT.
-    pub address: Mailbox,
-    /// What we call ourselves.
-    pub hello: String,
-}
-
-/// What became of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// The server has it.
-    Taken,
-    /// The server refused it.
-    Refused {
-        /// The same may work later.
-        later: bool,
-        /// Its words.
-        reason: String,
-    },
-}
-
 /// A connection that is ready for messages.
 pub(crate) struct Delivery {
     read: ReadHalf,
     write: WriteHalf,
     machine: Session,
     input: BytesMut,
+    address: Mailbox,
     sent: usize,
 }
 
@@ -72,7 +44,12 @@ fn shown(reply: &Reply) -> String {
 
 impl Delivery {
     /// Connects, says hello, begins TLS and logs in as far as wanted.
-    pub(crate) async fn open(to: &Recipient, timeout: Duration) -> Result<Self> {
+    pub(crate) async fn open(
+        to: &Recipient,
+        address: &Mailbox,
+        lmtp: bool,
+        timeout: Duration,
+    ) -> Result<Self> {
         let endpoint = &to.endpoint;
         let cannot = |reason: String| MoveError::Connect {
             side: SIDE,
@@ -80,7 +57,7 @@ impl Delivery {
             reason,
         };
         let mut connection = Connection::open(SIDE, endpoint, timeout).await?;
-        let protocol = if to.lmtp { Protocol::Lmtp } else { Protocol::Smtp };
+        let protocol = if lmtp { Protocol::Lmtp } else { Protocol::Smtp };
         let mut machine = Session::new(protocol, to.hello.clone());
         match before_split(&mut connection, &mut machine, timeout).await? {
             Event::Greeting(_) => {}
@@ -123,25 +100,23 @@ impl Delivery {
                 machine.auth_login(&login.name, &login.password);
             }
             flush(&mut connection, &mut machine).await?;
-            loop {
-                match before_split(&mut connection, &mut machine, timeout).await? {
-                    Event::Authenticated => break,
-                    Event::Refused(reply) if reply.is_temporary() => {
-                        return Err(lost(shown(&reply)));
-                    }
-                    Event::Refused(reply) => {
-                        return Err(MoveError::Login {
-                            side: SIDE,
-                            name: login.name.clone(),
-                            reason: shown(&reply),
-                        });
-                    }
-                    _ => return Err(cannot("AUTH is not answered as it should be".into())),
+            match before_split(&mut connection, &mut machine, timeout).await? {
+                Event::Authenticated => {}
+                Event::Refused(reply) if reply.is_temporary() => {
+                    return Err(lost(shown(&reply)));
                 }
+                Event::Refused(reply) => {
+                    return Err(MoveError::Login {
+                        side: SIDE,
+                        name: login.name.clone(),
+                        reason: shown(&reply),
+                    });
+                }
+                _ => return Err(cannot("AUTH is not answered as it should be".into())),
             }
         }
         let (read, write) = connection.split(SIDE, timeout);
-        Ok(Self { read, write, machine, input: BytesMut::new(), sent: 0 })
+        Ok(Self { read, write, machine, input: BytesMut::new(), address: address.clone(), sent: 0 })
     }
 
     /// The largest message that is taken, octets; `None` for no stated limit.
@@ -161,8 +136,9 @@ impl Delivery {
     }
 
     /// Gives one message. The letter is read from its beginning.
-    pub(crate) async fn give(&mut self, letter: &mut Letter, to: &Mailbox) -> Result<Fate> {
+    pub(crate) async fn give(&mut self, letter: &mut Letter) -> Result<Fate> {
         self.sent += 1;
+        let to = self.address.clone();
         let from = return_path(letter);
         let body = if letter.facts.is_binary() && self.takes_binary() {
             Some(BodyKind::BinaryMime)
@@ -175,7 +151,7 @@ impl Delivery {
         let envelope = Envelope {
             from,
             parameters: MailParameters { body, smtputf8, ..MailParameters::default() },
-            recipients: vec![(Path::of(to.clone()), RcptParameters::default())],
+            recipients: vec![(Path::of(to), RcptParameters::default())],
         };
         self.machine.envelope(envelope, letter.facts.size);
         self.flush().await?;

@@ -11,7 +11,7 @@ use super::source::{Source, later, lost};
 use crate::channel::Channel;
 use crate::endpoint::Endpoint;
 use crate::error::{MoveError, Result, Side};
-use crate::login::Wishes;
+use crate::login::Credentials;
 use crate::login::exchange::{Exchange, MAX_CHALLENGES, Proof};
 use crate::login::master::{self, Way};
 use crate::login::method::{self, Method, Offer};
@@ -21,23 +21,6 @@ use crate::product::{self, Product};
 const SIDE: Side = Side::Source;
 /// Most logins tried on one connection.
 const MOST_TRIES: usize = 4;
-
-/// Who logs in.
-#[derive(Clone, Default)]
-pub struct Login {
-    /// Login name: whose mail is meant.
-    pub name: String,
-    /// The password of that name, or of the master user; never printed.
-    pub password: String,
-    /// What else the command line wants of the login.
-    pub wishes: Wishes,
-}
-
-impl std::fmt::Debug for Login {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Login").field("name", &self.name).finish_non_exhaustive()
-    }
-}
 
 /// What is known of the server when a login begins.
 pub(super) struct Before<'a> {
@@ -49,7 +32,7 @@ pub(super) struct Before<'a> {
     pub(super) timestamp: Option<String>,
 }
 
-fn refused(login: &Login, reason: String) -> MoveError {
+fn refused(login: &Credentials, reason: String) -> MoveError {
     MoveError::Login { side: SIDE, name: login.name.clone(), reason }
 }
 
@@ -58,7 +41,7 @@ impl Source {
     ///
     /// # Errors
     /// `Login` (never with these credentials) or `Lost` (later).
-    pub(super) async fn log_in(&mut self, login: &Login, before: &Before<'_>) -> Result<()> {
+    pub(super) async fn log_in(&mut self, login: &Credentials, before: &Before<'_>) -> Result<()> {
         if self.by_apop(login, before).await? {
             return Ok(());
         }
@@ -83,7 +66,7 @@ impl Source {
     }
 
     /// APOP where the password would else cross the network in clear; false where it is not used.
-    async fn by_apop(&mut self, login: &Login, before: &Before<'_>) -> Result<bool> {
+    async fn by_apop(&mut self, login: &Credentials, before: &Before<'_>) -> Result<bool> {
         let wishes = &login.wishes;
         let own = wishes.method.is_none() && wishes.token.is_none() && wishes.master.is_none();
         let Some(stamp) = before.timestamp.as_ref().filter(|_| own && !before.channel.encrypted)
@@ -99,7 +82,7 @@ impl Source {
         }
     }
 
-    async fn by_way(&mut self, login: &Login, before: &Before<'_>, way: &Way) -> Result<()> {
+    async fn by_way(&mut self, login: &Credentials, before: &Before<'_>, way: &Way) -> Result<()> {
         let source = login.wishes.token.as_ref();
         let mechanisms: Vec<&str> = self.able.sasl.iter().map(String::as_str).collect();
         let offer = Offer {

@@ -1,32 +1,34 @@
-//! One account moved by POP: from a POP server into an SMTP or LMTP server, message by message on
-//! two connections, with the next one fetched while one is given away.
+//! One account moved by POP: from a POP server into a mail server by SMTP, LMTP or IMAP, message by
+//! message on two connections, with the next one fetched while one is given away.
 //!
-//! Arrival dates and flags are lost by the nature of it: the new server sees mail arriving. Knows
-//! nothing of command lines.
+//! Flags are lost by the nature of it, and arrival dates but by IMAP: the new server sees mail
+//! arriving. Knows nothing of command lines.
 
+mod appending;
 mod delivery;
 mod letter;
 mod login;
 mod report;
 mod source;
 mod state;
+mod target;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-pub use delivery::Recipient;
-pub use login::Login;
 pub use report::{FailedLetter, PopReport};
+pub use target::{Recipient, Way};
 
 use crate::endpoint::Endpoint;
 use crate::error::{MoveError, Result};
+use crate::login::Credentials;
 use crate::progress::{LiveCounts, Progress, Show};
-use delivery::{Delivery, Fate};
 use letter::Letter;
 use source::Source;
 use state::{Counts, Name, State, take};
+use target::{Fate, Target};
 
 /// Messages fetched and not given away yet; each takes up to 1 MiB of memory.
 const LETTERS_AHEAD: usize = 4;
@@ -45,7 +47,7 @@ pub struct PopMove {
     /// The old server.
     pub source: Endpoint,
     /// Who logs in there.
-    pub login: Login,
+    pub login: Credentials,
     /// Where messages go.
     pub target: Recipient,
     /// Delete at the old server what the new one has taken.
@@ -81,7 +83,7 @@ struct Work<'a> {
     state: State,
     /// What was refused in this run is not tried again in it.
     given_up: Counts,
-    target: Option<Delivery>,
+    target: Option<Target>,
     report: &'a mut PopReport,
     progress: Progress,
     /// The maildrop was listed once; counts are of the first time.
@@ -114,7 +116,10 @@ impl PopMove {
             let before = work.report.copied;
             match Box::pin(self.round(&mut work)).await {
                 Ok(()) => break Ok(()),
-                Err(error @ MoveError::Lost { .. }) => {
+                // Once it worked, a server that is not there is one that comes back.
+                Err(error @ (MoveError::Lost { .. } | MoveError::Connect { .. }))
+                    if work.listed || matches!(error, MoveError::Lost { .. }) =>
+                {
                     if work.report.copied > before {
                         (failed, wait) = (0, FIRST_WAIT);
                     }
@@ -141,14 +146,14 @@ impl PopMove {
     async fn round(&self, work: &mut Work<'_>) -> Result<()> {
         let mut source = Source::open(&self.source, &self.login, self.timeout).await?;
         if work.target.is_none() {
-            work.target = Some(Delivery::open(&self.target, self.timeout).await?);
+            work.target = Some(Target::open(&self.target, self.timeout).await?);
         }
         work.progress.say(&format!("connected to {} and {}", self.source, self.target.endpoint));
         let listed = list(&mut source).await?;
         let by_content = listed.iter().any(|one| one.uid.is_none());
         let first = !std::mem::replace(&mut work.listed, true);
         let plan = work.plan(&listed, first);
-        let limit = work.target.as_ref().and_then(Delivery::size_limit);
+        let limit = work.target.as_ref().and_then(Target::size_limit);
         if first {
             work.report.found = listed.len() as u64;
             work.progress.expect(listed.len() as u64);
@@ -255,7 +260,7 @@ impl PopMove {
                 old.quit().await;
             }
             let error = match self.give_once(work, listed, name, letter).await {
-                Err(error @ MoveError::Lost { .. }) => error,
+                Err(error @ (MoveError::Lost { .. } | MoveError::Connect { .. })) => error,
                 other => return other,
             };
             work.target = None;
@@ -281,11 +286,11 @@ impl PopMove {
     ) -> Result<Fate> {
         let target = match &mut work.target {
             Some(target) => target,
-            none => none.insert(Delivery::open(&self.target, self.timeout).await?),
+            none => none.insert(Target::open(&self.target, self.timeout).await?),
         };
-        let trouble = if target.takes_binary() { None } else { letter.facts.trouble() };
+        let trouble = target.trouble(letter);
         work.state.trying(name)?;
-        let fate = target.give(letter, &self.target.address).await?;
+        let fate = target.give(letter).await?;
         match &fate {
             Fate::Taken => {
                 work.state.taken(name)?;

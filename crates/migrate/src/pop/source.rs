@@ -9,10 +9,11 @@ use bytes::BytesMut;
 use crate::connection::{Connection, ReadHalf, WriteHalf};
 use crate::endpoint::Endpoint;
 use crate::error::{MoveError, Result, Side};
+use crate::login::Credentials;
 use crate::protection::{self, Facts, Step};
 
 use super::letter::Letter;
-use super::login::{Before, Login};
+use super::login::Before;
 
 const SIDE: Side = Side::Source;
 /// What a message may be longer than announced beside twice that, octets: sizes are told loosely,
@@ -40,7 +41,7 @@ impl Source {
     /// Connects and logs in.
     pub(crate) async fn open(
         endpoint: &Endpoint,
-        login: &Login,
+        login: &Credentials,
         timeout: Duration,
     ) -> Result<Self> {
         let cannot = |reason: String| MoveError::Connect {

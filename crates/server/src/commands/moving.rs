@@ -3,8 +3,10 @@
 //! codes of its own.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use angarium_migrate::options::spelling;
+use angarium_migrate::proof::compare;
 use angarium_migrate::{imapsync, move_accounts, move_imap_mail, move_pop_mail, probe};
 use clap::{CommandFactory, FromArgMatches, Subcommand};
 
@@ -22,7 +24,19 @@ pub(crate) enum MoveAction {
     Accounts(Box<move_accounts::Arguments>),
     /// Compare an account on two IMAP servers by content, flags and dates.
     Verify(Box<move_imap_mail::Arguments>),
-    /// Ask a server what it is, how to log in there safely, and which command line to use.
+    /// Show what would happen to each mailbox of an account, and change nothing.
+    Plan(Box<move_imap_mail::Arguments>),
+    /// Compare two manifests that --manifest1 and --manifest2 have kept.
+    Compare {
+        /// Manifest of the old server.
+        old: PathBuf,
+        /// Manifest of the new server.
+        new: PathBuf,
+        /// Print the report as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what a server is, which logins work there, and which command line to use.
     Probe(Box<probe::Arguments>),
     /// One account from one IMAP server to another, described by options of imapsync.
     #[command(disable_help_flag = true)]
@@ -41,8 +55,32 @@ pub(crate) fn run(action: &MoveAction) -> u8 {
         MoveAction::Pop(arguments) => move_pop_mail::run(arguments),
         MoveAction::Accounts(arguments) => move_accounts::run(arguments),
         MoveAction::Verify(arguments) => move_imap_mail::run(&arguments.clone().verify_only()),
+        MoveAction::Plan(arguments) => {
+            let mut arguments = arguments.clone();
+            arguments.proof.plan = true;
+            move_imap_mail::run(&arguments)
+        }
+        MoveAction::Compare { old, new, json } => compared(old, new, *json),
         MoveAction::Probe(arguments) => probe::run(arguments),
         MoveAction::Imapsync { words } => as_imapsync(words),
+    }
+}
+
+fn compared(old: &Path, new: &Path, json: bool) -> u8 {
+    match compare::manifests(old, new, |_, _| {}) {
+        Ok(report) => {
+            let text = if json {
+                serde_json::to_string_pretty(&report).unwrap_or_default()
+            } else {
+                report.text()
+            };
+            output::put(text.trim_end());
+            if report.differences == 0 { 0 } else { 4 }
+        }
+        Err(e) => {
+            output::tell(&format!("angarium: {e}"));
+            e.exit_code()
+        }
     }
 }
 
@@ -149,6 +187,9 @@ mod tests {
             parsed("angarium move-imap-mail --by-one a b - c d -"),
             Command::MoveImapMail(_)
         ));
+        assert!(matches!(action("angarium move plan --automap a b - c d -"), MoveAction::Plan(_)));
+        assert!(matches!(action("angarium move probe --user joe host"), MoveAction::Probe(_)));
+        assert!(matches!(action("angarium move compare a b"), MoveAction::Compare { .. }));
         assert!(matches!(parsed("angarium verify a b - c d -"), Command::Verify(_)));
     }
 
