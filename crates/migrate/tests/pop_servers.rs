@@ -343,7 +343,7 @@ fn mig_03_only_what_was_taken_is_deleted() {
     let directory = tempfile::tempdir().unwrap();
     let journal = directory.path().join("journal");
     let pop = Pop::with(&[PLAIN, EIGHT, BINARY]);
-    let smtp = Smtp { refuses: Some(("two", "552 5.3.4 too large")), ..Smtp::default() };
+    let smtp = Smtp { refuses: Some(("Subject: two", "552 5.3.4 too large")), ..Smtp::default() };
     let (from, to) = (pop.start(), smtp.start());
     let (report, ended) = run(from, to, &journal, |mover| mover.delete = true);
     assert!(ended.is_none(), "{ended:?}");
