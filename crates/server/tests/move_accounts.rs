@@ -140,12 +140,14 @@ fn old_server() -> Option<OldDovecot> {
     }
     for (name, ..) in ten().told {
         let size = match name {
-            "fullup" | "cutoff" => 400_000,
+            "cutoff" => 400_000,
             _ => 300,
         };
         old.put(name, "", &[message(1_000_000, size), message(1_000_001, 300)]);
     }
     old.put("toolarge", "", &[message(1_000_002, 300_000), message(1_000_003, 300)]);
+    let many: Vec<Vec<u8>> = (0..6).map(|n| message(1_000_010 + n, 20_000)).collect();
+    old.put("fullup", "", &many);
     old.put("lockedbox", "Locked", &[message(1_000_004, 300)]);
     // Somebody's mistake on the old server: nobody can read this directory.
     let locked = old.mailbox("lockedbox", "Locked");

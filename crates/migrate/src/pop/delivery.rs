@@ -100,21 +100,19 @@ impl Delivery {
                 machine.auth_login(&login.name, &login.password);
             }
             flush(&mut connection, &mut machine).await?;
-            loop {
-                match before_split(&mut connection, &mut machine, timeout).await? {
-                    Event::Authenticated => break,
-                    Event::Refused(reply) if reply.is_temporary() => {
-                        return Err(lost(shown(&reply)));
-                    }
-                    Event::Refused(reply) => {
-                        return Err(MoveError::Login {
-                            side: SIDE,
-                            name: login.name.clone(),
-                            reason: shown(&reply),
-                        });
-                    }
-                    _ => return Err(cannot("AUTH is not answered as it should be".into())),
+            match before_split(&mut connection, &mut machine, timeout).await? {
+                Event::Authenticated => {}
+                Event::Refused(reply) if reply.is_temporary() => {
+                    return Err(lost(shown(&reply)));
                 }
+                Event::Refused(reply) => {
+                    return Err(MoveError::Login {
+                        side: SIDE,
+                        name: login.name.clone(),
+                        reason: shown(&reply),
+                    });
+                }
+                _ => return Err(cannot("AUTH is not answered as it should be".into())),
             }
         }
         let (read, write) = connection.split(SIDE, timeout);

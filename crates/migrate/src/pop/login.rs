@@ -1,228 +1,209 @@
-//! Which login at a POP server, for whom, and the exchange: tokens, APOP, CRAM-MD5, PLAIN, or name
-//! and password.
+//! Logging in to a POP server: APOP, USER and PASS, or SASL by any method, tokens and master users
+//! among them. What is chosen in which order is decided in `crate::login`.
 
-use angarium_pop::client::{Capabilities, Command, Event, Refusal};
+use angarium_pop::client::{Command, Event, Refusal};
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use md5::Digest as _;
 
-use super::source::Source;
+use super::source::{Source, later, lost};
+use crate::channel::Channel;
 use crate::endpoint::Endpoint;
 use crate::error::{MoveError, Result, Side};
-use crate::login::attempt;
-use crate::login::exchange::{Exchange, Proof};
-use crate::login::scram::Binding;
-use crate::login::{Credentials, MasterStyle, Method};
+use crate::login::Credentials;
+use crate::login::exchange::{Exchange, MAX_CHALLENGES, Proof};
+use crate::login::master::{self, Way};
+use crate::login::method::{self, Method, Offer};
+use crate::login::verdict::{self, Verdict};
+use crate::product::{self, Product};
 
 const SIDE: Side = Side::Source;
+/// Most logins tried on one connection.
+const MOST_TRIES: usize = 4;
 
-/// One way of logging in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Way {
-    /// AUTH by this method.
-    Auth(Method),
-    /// APOP with the greeting's timestamp.
-    Apop(String),
-    /// USER and PASS.
-    Words,
-}
-
-/// What is known when the way is chosen.
-pub(super) struct Facts<'a> {
-    pub(super) able: &'a Capabilities,
-    /// Timestamp of the greeting.
+/// What is known of the server when a login begins.
+pub(super) struct Before<'a> {
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) channel: Channel,
+    /// The text of the greeting.
+    pub(super) greeting: String,
+    /// The time stamp in it, which APOP needs.
     pub(super) timestamp: Option<String>,
-    /// Nobody on the way can read the password.
-    pub(super) secure: bool,
-    /// The greeting, which often names the product.
-    pub(super) greeting: &'a str,
 }
 
-/// The ways to try, the best first. Each that fails counts as a failed login over there: never more
-/// than two.
-fn ways(who: &Credentials, facts: &Facts<'_>) -> Vec<Way> {
-    let has = |method: Method| facts.able.sasl.iter().any(|m| m == method.name());
-    if let Some(method) = who.wishes.method {
-        return vec![if method == Method::Login { Way::Words } else { Way::Auth(method) }];
-    }
-    if who.wishes.token.is_some() {
-        let bearer = has(Method::OAuthBearer) && !has(Method::XOAuth2);
-        return vec![Way::Auth(if bearer { Method::OAuthBearer } else { Method::XOAuth2 })];
-    }
-    let words = facts.able.user || !facts.able.told || !has(Method::Plain);
-    let last = if facts.secure && has(Method::Plain) || !words {
-        Way::Auth(Method::Plain)
-    } else {
-        Way::Words
-    };
-    // A server that keeps no readable passwords cannot do these for anybody: then in clear.
-    let hidden = match &facts.timestamp {
-        _ if facts.secure || who.wishes.master.is_some() => None,
-        _ if has(Method::CramMd5) => Some(Way::Auth(Method::CramMd5)),
-        Some(timestamp) => Some(Way::Apop(timestamp.clone())),
-        None => None,
-    };
-    hidden.into_iter().chain([last]).collect()
+fn refused(login: &Credentials, reason: String) -> MoveError {
+    MoveError::Login { side: SIDE, name: login.name.clone(), reason }
 }
 
-/// Login name, and for whom if for somebody else.
-fn names(who: &Credentials, facts: &Facts<'_>) -> Result<(String, Option<String>)> {
-    let Some(master) = &who.wishes.master else { return Ok((who.name.clone(), None)) };
-    let dovecot = [facts.greeting, facts.able.implementation.as_deref().unwrap_or_default()]
-        .iter()
-        .any(|text| text.to_ascii_lowercase().contains("dovecot"));
-    let style = match master.style {
-        MasterStyle::Auto if dovecot => MasterStyle::Dovecot,
-        MasterStyle::Auto => MasterStyle::Authzid,
-        style => style,
-    };
-    match style {
-        MasterStyle::Dovecot => Ok((format!("{}*{}", who.name, master.name), None)),
-        MasterStyle::Authzid => Ok((master.name.clone(), Some(who.name.clone()))),
-        other => Err(MoveError::Usage(format!(
-            "POP knows no --masterStyle1 {}; write dovecot or authzid",
-            other.word()
-        ))),
-    }
-}
-
-/// Logs in.
-pub(super) async fn log_in(
-    source: &mut Source,
-    endpoint: &Endpoint,
-    who: &Credentials,
-    facts: &Facts<'_>,
-) -> Result<()> {
-    let (name, acts_for) = names(who, facts)?;
-    let secret = match &who.wishes.token {
-        Some(token) => token.fetch(&who.name).await.map_err(|reason| MoveError::Login {
-            side: SIDE,
-            name: who.name.clone(),
-            reason,
-        })?,
-        None => who.password.clone(),
-    };
-    let mut ways = ways(who, facts);
-    if acts_for.is_some() {
-        // Only SASL can say for whom.
-        ways.retain(|way| matches!(way, Way::Auth(_)));
-        ways.is_empty().then(|| ways.push(Way::Auth(Method::Plain)));
-    }
-    let mut refused = None;
-    for way in ways {
-        let answer = match &way {
-            Way::Auth(method) => {
-                let proof = Proof {
-                    name: &name,
-                    acts_for: acts_for.as_deref(),
-                    secret: &secret,
-                    server: (&endpoint.host, endpoint.port),
-                };
-                exchange(source, *method, proof).await?
-            }
-            Way::Apop(timestamp) => {
-                let digest = hex(&md5::Md5::digest(format!("{timestamp}{secret}").as_bytes()));
-                source.ask(&Command::Apop { name: name.clone(), digest }).await?
-            }
-            Way::Words => match source.ask(&Command::User(name.clone())).await? {
-                Event::Done { .. } => source.ask(&Command::Pass(secret.clone())).await?,
-                other => other,
-            },
+impl Source {
+    /// Logs in.
+    ///
+    /// # Errors
+    /// `Login` (never with these credentials) or `Lost` (later).
+    pub(super) async fn log_in(&mut self, login: &Credentials, before: &Before<'_>) -> Result<()> {
+        if self.by_apop(login, before).await? {
+            return Ok(());
+        }
+        let told = self.able.implementation.as_deref().unwrap_or(&before.greeting);
+        let product = match product::recognise(told, &[], &[]) {
+            Product::Unknown => product::recognise(&before.greeting, &[], &[]),
+            known => known,
         };
-        match answer {
-            Event::Done { .. } => return Ok(()),
-            Event::Refused { refusal, .. } if refusal.is_temporary() => {
-                return Err(later(&refusal));
+        let master = login.wishes.master.as_ref();
+        let mut last = None;
+        for way in master::ways(&login.name, master, None, product) {
+            match self.by_way(login, before, &way).await {
+                Err(MoveError::Login { side, name, reason }) => {
+                    last = Some(MoveError::Login { side, name, reason });
+                }
+                // It hung up after saying no: what it said counts.
+                Err(MoveError::Lost { .. }) if last.is_some() => break,
+                other => return other,
             }
-            Event::Refused { refusal, .. } => refused = Some(refusal),
-            _ => return Err(lost("the login is not answered as it should be")),
+        }
+        Err(last.unwrap_or_else(|| refused(login, "no way to log in".into())))
+    }
+
+    /// APOP where the password would else cross the network in clear; false where it is not used.
+    async fn by_apop(&mut self, login: &Credentials, before: &Before<'_>) -> Result<bool> {
+        let wishes = &login.wishes;
+        let own = wishes.method.is_none() && wishes.token.is_none() && wishes.master.is_none();
+        let Some(stamp) = before.timestamp.as_ref().filter(|_| own && !before.channel.encrypted)
+        else {
+            return Ok(false);
+        };
+        let digest = digest(&format!("{stamp}{}", login.password));
+        match self.ask(&Command::Apop { name: login.name.clone(), digest }).await? {
+            Event::Done { .. } => Ok(true),
+            Event::Refused { refusal, .. } if refusal.is_temporary() => Err(later(&refusal)),
+            // A server that keeps no clear passwords cannot do APOP for anybody.
+            _ => Ok(false),
         }
     }
-    let reason = refused.map_or_else(|| "it takes no such login".into(), |r| r.to_string());
-    Err(MoveError::Login { side: SIDE, name, reason })
-}
 
-async fn exchange(source: &mut Source, method: Method, proof: Proof<'_>) -> Result<Event> {
-    let unable = || MoveError::Usage(format!("{} is not spoken with POP servers", method.name()));
-    // Nothing here knows the TLS session a login could be bound to.
-    let nonce = attempt::nonce().filter(|_| !method.is_bound()).ok_or_else(unable)?;
-    let mut exchange = Exchange::new(method, proof, Binding::Unknown, nonce).ok_or_else(unable)?;
-    // Long tokens do not fit into the command's line (RFC 5034 section 4).
-    let initial = exchange.initial().filter(|words| words.len() < 180);
-    let begun = initial.is_some();
-    let mechanism = method.name().to_owned();
-    let mut again = (!begun).then(|| exchange.initial()).flatten();
-    let mut event = source.ask(&Command::Auth { mechanism, initial }).await?;
-    while let Event::Challenge(challenge) = event {
-        let words = match again.take() {
-            Some(words) => words,
-            None => {
-                exchange.respond(&challenge).map_err(|_| lost("its challenge makes no sense"))?
-            }
+    async fn by_way(&mut self, login: &Credentials, before: &Before<'_>, way: &Way) -> Result<()> {
+        let source = login.wishes.token.as_ref();
+        let mechanisms: Vec<&str> = self.able.sasl.iter().map(String::as_str).collect();
+        let offer = Offer {
+            mechanisms: &mechanisms,
+            login_disabled: self.able.told && !self.able.user && !mechanisms.is_empty(),
+            initial_response: false,
+            protected: before.channel.encrypted || before.endpoint.is_private_way(),
+            binds: before.channel.binds(),
+            token: source.is_some(),
+            acts_for: way.acts_for.is_some(),
+            plain_words: login.password.bytes().all(|b| b.is_ascii_graphic()),
         };
-        event = source.ask(&Command::AuthReply(words)).await?;
+        let methods =
+            method::order(&offer, login.wishes.method).map_err(|why| refused(login, why))?;
+        let offers_bound = mechanisms.iter().any(|m| m.ends_with("-PLUS"));
+        let mut secret = match source {
+            Some(source) => source.fetch(&login.name).await.map_err(|why| refused(login, why))?,
+            None => login.password.clone(),
+        };
+        let mut why = String::new();
+        let mut renewed = false;
+        let mut rest = methods.into_iter().take(MOST_TRIES).peekable();
+        while let Some(&method) = rest.peek() {
+            let tried = self.by_method(before, way, method, &secret, offers_bound).await?;
+            let Err(refusal) = tried else { return Ok(()) };
+            if refusal.is_temporary() {
+                return Err(later(&refusal));
+            }
+            let text = refusal.to_string();
+            let text = if secret.len() < 4 { text } else { text.replace(&secret, "***") };
+            let verdict = verdict::judge(angarium_imap::client::Status::No, None, &text, method);
+            why = format!("{text} (by {method})");
+            let again = source.filter(|s| s.can_be_renewed() && !renewed);
+            match (verdict, again) {
+                (Verdict::NextMethod, _) => {}
+                (Verdict::Wrong, Some(source)) => {
+                    renewed = true;
+                    let fresh = source.fetch(&login.name).await;
+                    let fresh = fresh.map_err(|why| refused(login, why))?;
+                    if fresh == secret {
+                        break;
+                    }
+                    secret = fresh;
+                    continue;
+                }
+                _ => break,
+            }
+            rest.next();
+        }
+        let advice = verdict::advice(&why, SIDE.number());
+        Err(refused(login, if advice.is_empty() { why } else { format!("{why}; {advice}") }))
     }
-    if matches!(event, Event::Done { .. }) && exchange.may_end().is_err() {
-        return Err(lost("it cannot prove that it knows the password itself"));
+
+    async fn by_method(
+        &mut self,
+        before: &Before<'_>,
+        way: &Way,
+        method: Method,
+        secret: &str,
+        offers_bound: bool,
+    ) -> Result<std::result::Result<(), Refusal>> {
+        let mut octets = [0; 18];
+        rand::fill(&mut octets).map_err(|_| lost("the system gives no random bytes"))?;
+        let proof = Proof {
+            name: &way.name,
+            acts_for: way.acts_for.as_deref(),
+            secret,
+            server: (&before.endpoint.host, before.endpoint.port),
+        };
+        let binding = before.channel.binding(method.is_bound(), offers_bound);
+        let made = Exchange::new(method, proof, binding, STANDARD.encode(octets));
+        let Some(mut exchange) = made else {
+            let answer = match self.ask(&Command::User(way.name.clone())).await? {
+                Event::Done { .. } => self.ask(&Command::Pass(secret.to_owned())).await?,
+                other => other,
+            };
+            return ended(answer);
+        };
+        // The first words are sent when they are asked for: a command line of POP has 255 octets.
+        let begin = Command::Auth { mechanism: method.name().into(), initial: None };
+        let mut answer = self.ask(&begin).await?;
+        for _ in 0..2 * MAX_CHALLENGES {
+            let Event::Challenge(challenge) = &answer else {
+                if let (Event::Done { .. }, Err(_)) = (&answer, exchange.may_end()) {
+                    return Err(lost("it cannot prove that it knows the password itself"));
+                }
+                return ended(answer);
+            };
+            match exchange.respond(challenge) {
+                Ok(reply) => answer = self.ask(&Command::AuthReply(reply)).await?,
+                Err(_) => {
+                    self.machine.cancel_auth();
+                    self.flush().await?;
+                    answer = self.event().await?;
+                }
+            }
+        }
+        Err(lost("its login exchange has no end"))
     }
-    Ok(event)
 }
 
-/// A login that may succeed in a moment: the lock of a session before, a server under load.
-fn later(refusal: &Refusal) -> MoveError {
-    lost(&format!("the login has to wait: {refusal}"))
+/// The digest of APOP (RFC 1939 section 7).
+fn digest(text: &str) -> String {
+    md5::Md5::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
 }
 
-fn lost(reason: &str) -> MoveError {
-    MoveError::Lost { side: SIDE, reason: reason.to_owned() }
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|b| format!("{b:02x}")).collect()
+fn ended(answer: Event) -> Result<std::result::Result<(), Refusal>> {
+    match answer {
+        Event::Done { .. } => Ok(Ok(())),
+        Event::Refused { refusal, .. } => Ok(Err(refusal)),
+        _ => Err(lost("the login is not answered as it should be")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::login::{Master, Wishes};
-
-    fn facts(able: &Capabilities, secure: bool, timestamp: bool) -> Facts<'_> {
-        let timestamp = timestamp.then(|| "<1@a>".to_owned());
-        Facts { able, timestamp, secure, greeting: "ready" }
-    }
 
     #[test]
     fn rfc1939_the_digest_of_apop_is_that_of_the_rfc() {
         let text = "<1896.697170952@dbc.mtview.ca.us>tanstaaf";
-        assert_eq!(hex(&md5::Md5::digest(text)), "c4c9334bac560ecc979e58001b3e22fb");
-    }
-
-    #[test]
-    fn a_password_is_hidden_where_the_network_is_open_and_the_server_can() {
-        let who = Credentials::new("joe", "x");
-        let old = Capabilities::default();
-        assert_eq!(ways(&who, &facts(&old, false, false)), [Way::Words]);
-        assert_eq!(ways(&who, &facts(&old, false, true)), [Way::Apop("<1@a>".into()), Way::Words]);
-        assert_eq!(ways(&who, &facts(&old, true, true)), [Way::Words]);
-        let able = Capabilities {
-            told: true,
-            sasl: vec!["PLAIN".into(), "CRAM-MD5".into()],
-            ..Capabilities::default()
-        };
-        assert_eq!(ways(&who, &facts(&able, true, true)), [Way::Auth(Method::Plain)]);
-        assert_eq!(
-            ways(&who, &facts(&able, false, true)),
-            [Way::Auth(Method::CramMd5), Way::Auth(Method::Plain)]
-        );
-    }
-
-    #[test]
-    fn a_master_user_logs_in_as_the_product_wants_it() {
-        let able = Capabilities::default();
-        let mut who = Credentials::new("joe", "x");
-        let master = Master { name: "adm".into(), style: MasterStyle::Auto };
-        who.wishes = Wishes { master: Some(master), ..Wishes::default() };
-        let open = facts(&able, true, false);
-        assert_eq!(names(&who, &open).unwrap(), ("adm".into(), Some("joe".into())));
-        let dovecot = Facts { greeting: "Dovecot ready.", ..facts(&able, true, false) };
-        assert_eq!(names(&who, &dovecot).unwrap(), ("joe*adm".into(), None));
+        assert_eq!(digest(text), "c4c9334bac560ecc979e58001b3e22fb");
     }
 }

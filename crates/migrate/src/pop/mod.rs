@@ -116,7 +116,10 @@ impl PopMove {
             let before = work.report.copied;
             match Box::pin(self.round(&mut work)).await {
                 Ok(()) => break Ok(()),
-                Err(error @ MoveError::Lost { .. }) => {
+                // Once it worked, a server that is not there is one that comes back.
+                Err(error @ (MoveError::Lost { .. } | MoveError::Connect { .. }))
+                    if work.listed || matches!(error, MoveError::Lost { .. }) =>
+                {
                     if work.report.copied > before {
                         (failed, wait) = (0, FIRST_WAIT);
                     }
@@ -257,7 +260,7 @@ impl PopMove {
                 old.quit().await;
             }
             let error = match self.give_once(work, listed, name, letter).await {
-                Err(error @ MoveError::Lost { .. }) => error,
+                Err(error @ (MoveError::Lost { .. } | MoveError::Connect { .. })) => error,
                 other => return other,
             };
             work.target = None;

@@ -10,10 +10,10 @@ use crate::connection::{Connection, ReadHalf, WriteHalf};
 use crate::endpoint::Endpoint;
 use crate::error::{MoveError, Result, Side};
 use crate::login::Credentials;
-use crate::protection::{self, Step};
+use crate::protection::{self, Facts, Step};
 
 use super::letter::Letter;
-use super::login;
+use super::login::Before;
 
 const SIDE: Side = Side::Source;
 /// What a message may be longer than announced beside twice that, octets: sizes are told loosely,
@@ -24,12 +24,12 @@ const SLACK: u64 = 1024 * 1024;
 pub(crate) struct Source {
     read: ReadHalf,
     write: WriteHalf,
-    machine: Session,
+    pub(super) machine: Session,
     input: BytesMut,
-    able: Capabilities,
+    pub(super) able: Capabilities,
 }
 
-fn lost(reason: impl Into<String>) -> MoveError {
+pub(super) fn lost(reason: impl Into<String>) -> MoveError {
     MoveError::Lost { side: SIDE, reason: reason.into() }
 }
 
@@ -41,7 +41,7 @@ impl Source {
     /// Connects and logs in.
     pub(crate) async fn open(
         endpoint: &Endpoint,
-        who: &Credentials,
+        login: &Credentials,
         timeout: Duration,
     ) -> Result<Self> {
         let cannot = |reason: String| MoveError::Connect {
@@ -58,11 +58,8 @@ impl Source {
                 _ => return Err(cannot("it does not greet like a POP server".into())),
             };
         let mut able = capabilities(&mut connection, &mut machine, timeout).await?;
-        let facts = protection::Facts {
-            encrypted: connection.is_tls(),
-            offers: able.stls,
-            preauthenticated: false,
-        };
+        let facts =
+            Facts { encrypted: connection.is_tls(), offers: able.stls, preauthenticated: false };
         match protection::next_step(SIDE, endpoint, facts) {
             Step::Go => {}
             Step::Refuse(reason) => return Err(cannot(reason)),
@@ -71,11 +68,10 @@ impl Source {
                 match before_split(&mut connection, &mut machine, timeout).await? {
                     Event::StartTls => {}
                     Event::Refused { refusal, .. } => {
-                        return Err(cannot(format!("STLS: {refusal}")));
+                        return Err(cannot(format!("it refuses STLS: {refusal}")));
                     }
                     _ => return Err(cannot("STLS is not answered as it should be".into())),
                 }
-                // Nobody may speak between this answer and the handshake.
                 if machine.next().is_some() {
                     let why = "something was put in between STLS and the handshake; somebody on \
                                the way tampers with the connection";
@@ -86,11 +82,10 @@ impl Source {
                 able = capabilities(&mut connection, &mut machine, timeout).await?;
             }
         }
-        let secure = connection.is_tls();
+        let before = Before { endpoint, channel: connection.channel(), greeting, timestamp };
         let (read, write) = connection.split(SIDE, timeout);
-        let mut source = Self { read, write, machine, input: BytesMut::new(), able: able.clone() };
-        let facts = login::Facts { able: &able, timestamp, secure, greeting: &greeting };
-        Box::pin(login::log_in(&mut source, endpoint, who, &facts)).await?;
+        let mut source = Self { read, write, machine, input: BytesMut::new(), able };
+        source.log_in(login, &before).await?;
         // What a server can do may differ after the login (RFC 2449 section 5).
         if source.able.told
             && let Event::Capabilities(able) = source.ask(&Command::Capa).await?
@@ -183,13 +178,13 @@ impl Source {
         self.flush().await
     }
 
-    async fn flush(&mut self) -> Result<()> {
+    pub(super) async fn flush(&mut self) -> Result<()> {
         let out = std::mem::take(self.machine.output());
         self.write.write(&out).await?;
         self.write.flush().await
     }
 
-    async fn event(&mut self) -> Result<Event> {
+    pub(super) async fn event(&mut self) -> Result<Event> {
         loop {
             match self.machine.next() {
                 Some(Event::Broken(why)) => return Err(lost(format!("it speaks no POP: {why}"))),
@@ -201,6 +196,11 @@ impl Source {
             self.input.clear();
         }
     }
+}
+
+/// A login that may succeed in a moment: the lock of a session before, a server under load.
+pub(super) fn later(refusal: &Refusal) -> MoveError {
+    lost(format!("the login has to wait: {refusal}"))
 }
 
 async fn send(connection: &mut Connection, machine: &mut Session, command: &Command) -> Result<()> {

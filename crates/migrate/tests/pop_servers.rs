@@ -16,10 +16,15 @@ use angarium_migrate::pop::{PopMove, PopReport, Recipient, Way};
 use angarium_migrate::progress::{LiveCounts, Show};
 use angarium_smtp::address::Mailbox;
 
+/// A unique id and the octets of a message.
+type Held = (String, Vec<u8>);
+/// Sender, recipient, octets.
+type Letter = (String, String, Vec<u8>);
+
 /// A POP server that does as it is told.
 #[derive(Clone, Default)]
 struct Pop {
-    messages: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    messages: Arc<Mutex<Vec<Held>>>,
     /// CAPA, UIDL and PIPELINING are known.
     modern: bool,
     /// The first session breaks off in the middle of this message.
@@ -136,8 +141,7 @@ struct Smtp {
     refuses: Option<(&'static str, &'static str)>,
     /// Says 421 instead of taking the message after so many on a connection.
     tires_after: Option<usize>,
-    /// Sender, recipient, octets.
-    taken: Arc<Mutex<Vec<(String, String, Vec<u8>)>>>,
+    taken: Arc<Mutex<Vec<Letter>>>,
     connections: Arc<Mutex<usize>>,
 }
 
@@ -339,7 +343,7 @@ fn mig_03_only_what_was_taken_is_deleted() {
     let directory = tempfile::tempdir().unwrap();
     let journal = directory.path().join("journal");
     let pop = Pop::with(&[PLAIN, EIGHT, BINARY]);
-    let smtp = Smtp { refuses: Some(("two", "552 5.3.4 too large")), ..Smtp::default() };
+    let smtp = Smtp { refuses: Some(("Subject: two", "552 5.3.4 too large")), ..Smtp::default() };
     let (from, to) = (pop.start(), smtp.start());
     let (report, ended) = run(from, to, &journal, |mover| mover.delete = true);
     assert!(ended.is_none(), "{ended:?}");
