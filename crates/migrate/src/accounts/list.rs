@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(made(head, line), ["jim", " p ", "jim@second.example", "n"]);
         assert_eq!(made(head, "\tjim\t \tp"), ["jim", "p", "jim", "p"]);
         assert_eq!(row(head, "x\t \ty\tz").unwrap(), None);
-        assert_eq!(made("\"Name\"\tPassword", "\"a\"\"b\"\t\"p")[0..1], ["a\"b"]);
+        assert_eq!(made("\"Name\"\tPassword", "\"a\"\"b\"\t\"p\"")[0..1], ["a\"b"]);
     }
 
     #[test]

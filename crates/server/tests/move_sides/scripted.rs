@@ -417,7 +417,7 @@ impl Connection {
                 continue;
             }
             if self.trick == Trick::UnaskedBodies {
-                self.say(&format!("* 9 FETCH (UID 99 BODY[] {{7}}\r\nunasked)"))?;
+                self.say("* 9 FETCH (UID 99 BODY[] {7}\r\nunasked)")?;
             }
             if header_only {
                 let head = text.split("\r\n\r\n").next().unwrap_or_default();
