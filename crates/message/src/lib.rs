@@ -15,6 +15,7 @@ pub mod encoded_word;
 pub mod header;
 mod html;
 pub mod identifier;
+pub mod items;
 pub mod mailbox_files;
 pub mod received;
 pub mod report;

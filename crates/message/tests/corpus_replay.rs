@@ -8,9 +8,14 @@ mod feeds;
 use std::path::Path;
 
 fn replay(feed: impl Fn(&[u8])) {
+    let count = replay_of(&["data", "corpus"], feed);
+    assert!(count >= 16, "only {count} inputs");
+}
+
+fn replay_of(folders: &[&str], feed: impl Fn(&[u8])) -> usize {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let mut count = 0;
-    for folder in ["data", "corpus"] {
+    for folder in folders {
         for file in std::fs::read_dir(root.join(folder)).expect("the folder") {
             let path = file.expect("an input").path();
             if path.is_dir() {
@@ -26,7 +31,7 @@ fn replay(feed: impl Fn(&[u8])) {
             count += 1;
         }
     }
-    assert!(count >= 16, "only {count} inputs");
+    count
 }
 
 #[test]
@@ -47,4 +52,10 @@ fn fields() {
 #[test]
 fn mailbox_files() {
     replay(feeds::mailbox_file);
+}
+
+#[test]
+fn calendars_and_contacts() {
+    assert!(replay_of(&["corpus/items"], feeds::items) >= 4);
+    replay(feeds::items);
 }

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "a fuzzer uses one of them")]
 
+use angarium_message::items;
 use angarium_message::mailbox_files::{Dialect, Mbox, Quoter, View};
 use angarium_message::structure::{Part, StructureScanner};
 use angarium_message::summary::{Scanner, Summary, SummaryView};
@@ -55,6 +56,17 @@ pub(crate) fn fields(message: &[u8]) {
         let _ = date::parse(field.value);
         let _ = encoded_word::decode_text(field.value);
     }
+}
+
+/// A file of calendars or contacts: what is read of it is written and read again as the same.
+pub(crate) fn items(bytes: &[u8]) {
+    let bytes = &bytes[..bytes.len().min(LONGEST)];
+    for item in items::read(bytes).items {
+        let again = items::read(item.body.as_bytes());
+        assert_eq!(again.items.len(), 1, "{}", item.body);
+        assert_eq!((&again.items[0].uid, &again.items[0].body), (&item.uid, &item.body));
+    }
+    let _ = items::stored(bytes);
 }
 
 /// A mailbox file, whatever it is: its messages follow each other and lie inside it, and what is read

@@ -1,0 +1,7 @@
+//! Fuzzes `import_file` of the feeds of `objects` (see `crates/objects/tests/feeds`).
+#![no_main]
+
+#[path = "../../crates/objects/tests/feeds/mod.rs"]
+mod feeds;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| feeds::import_file(bytes));
