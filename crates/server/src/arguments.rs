@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::commands::config::ConfigAction;
 use crate::commands::dkim::DkimAction;
 use crate::commands::dns::{DnsArguments, ReportAction};
-use crate::commands::import::{AccountList, AliasesFile, PasswdFile};
+use crate::commands::import::{AliasesFile, ImportArguments, PasswdFile};
 use clap::{Args, Parser, Subcommand};
 
 /// An open mail server: domains, accounts, mail in and out, and every old server moved in.
@@ -67,12 +67,14 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: AliasAction,
     },
-    /// Make many accounts from a tab-delimited file whose first line names the fields.
+    /// Make many accounts from a tab-delimited file whose first line names the fields, or bring in
+    /// files of another server.
+    #[command(subcommand_precedence_over_arg = true, subcommand_negates_reqs = true)]
     Import {
         #[command(flatten)]
         base: Base,
         #[command(flatten)]
-        arguments: AccountList,
+        arguments: Box<ImportArguments>,
     },
     /// Make accounts of the users of a Unix system, with their password hashes.
     ImportPasswd {

@@ -23,6 +23,17 @@ pub(super) struct How {
 }
 
 pub(super) fn run(base: &Base, path: &Path, how: &How) -> io::Result<u8> {
+    let mut server = Administrator::reach(&directory(base)?)?;
+    bring(&mut server, base, path, how)
+}
+
+/// Has the files of a path read into an account, and shows what came of it.
+pub(super) fn bring(
+    server: &mut Administrator,
+    base: &Base,
+    path: &Path,
+    how: &How,
+) -> io::Result<u8> {
     // The server may run in another directory than this command.
     let path = std::path::absolute(path)?;
     let mut order = Dictionary::new();
@@ -32,7 +43,6 @@ pub(super) fn run(base: &Base, path: &Path, how: &How) -> io::Result<u8> {
     for (key, on) in [("dryrun", how.dry_run), ("keepuids", how.keep_uids)] {
         order.insert(key.into(), if on { "YES" } else { "NO" }.into());
     }
-    let mut server = Administrator::reach(&directory(base)?)?;
     let mut last = Instant::now();
     let shown = !base.json && io::stderr().is_terminal();
     let answer = server.import_files(order, &mut |line| {

@@ -56,7 +56,7 @@ fn execute(command: Command) -> io::Result<u8> {
             objects::password(&base, &account, password_file.as_deref())
         }
         Command::Alias { base, action } => objects::alias(&base, action),
-        Command::Import { base, arguments } => import::accounts(&base, &arguments),
+        Command::Import { base, arguments } => import::run(&base, &arguments),
         Command::ImportPasswd { base, arguments } => import::passwd(&base, &arguments),
         Command::ImportAliases { base, arguments } => import::aliases(&base, &arguments),
         Command::Passwords { base, domain } => passwords::run(&base, domain.as_deref()),

@@ -1,11 +1,12 @@
 //! Mailbox files copied into an account: text mailboxes of every dialect, Maildir++ and MH trees,
-//! the old server's account directories. Runs in the process that has the store open; what is asked
+//! the old server's account directories; and files of calendars and contacts. Runs in the process that has the store open; what is asked
 //! for and what came of it are dictionaries, as everything on the administration socket.
 //!
 //! A second run adds nothing: each message is known by its content, how often that occurs in its
 //! mailbox, and a journal of what was imported before, so that mail a user has removed since does
 //! not come back.
 
+mod items;
 mod journal;
 mod reading;
 mod target;
@@ -34,6 +35,8 @@ pub(crate) struct Order {
     pub(crate) dry_run: bool,
     /// Keep UIDs and UIDVALIDITY where they are free.
     pub(crate) keep_uids: bool,
+    /// The path is a file of a calendar or of contacts.
+    pub(crate) items: bool,
 }
 
 impl Order {
@@ -59,6 +62,7 @@ impl Order {
             dialect,
             dry_run: yes("dryrun"),
             keep_uids: yes("keepuids"),
+            items: yes("items"),
         })
     }
 }
@@ -71,6 +75,9 @@ pub(crate) async fn run(
     journals: PathBuf,
     progress: &mut dyn Progress,
 ) -> Result<Dictionary, String> {
+    if order.items {
+        return Box::pin(items::run(accounts, order)).await;
+    }
     let (path, named) = (order.path.clone(), order.mailbox.clone());
     let found = tokio::task::spawn_blocking(move || walk::walk(&path, named.as_deref()));
     let found = found.await.map_err(|e| e.to_string())??;

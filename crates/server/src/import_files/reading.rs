@@ -85,7 +85,7 @@ pub(super) fn read(found: &Found, dialect: Dialect, events: Sender<Event>) -> io
 }
 
 /// Opens a file of a mailbox: a link is not followed, a pipe not waited for.
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits();
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(i32::try_from(flags).unwrap_or_default());

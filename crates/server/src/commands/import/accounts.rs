@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
+use std::path::Path;
 
 use angarium_accounts::{Dictionary, Value};
 use angarium_objects::import::account_list::Header;
@@ -24,9 +25,10 @@ const OCTETS: usize = 128 * 1024;
 /// Names remembered to tell those that come twice: 16 octets each.
 const REMEMBERED: usize = 4_000_000;
 
-pub(in crate::commands) fn run(base: &Base, list: &AccountList) -> io::Result<u8> {
-    let mut lines = Lines::open(&list.file)?;
-    let named = |text: &str| io::Error::other(format!("{}: {text}", list.file.display()));
+pub(super) fn run(base: &Base, list: &AccountList) -> io::Result<u8> {
+    let file = list.file.as_deref().unwrap_or(Path::new(""));
+    let mut lines = Lines::open(file)?;
+    let named = |text: &str| io::Error::other(format!("{}: {text}", file.display()));
     let first = loop {
         match lines.next()? {
             None => return Err(named("empty")),
@@ -223,8 +225,13 @@ impl Feeder {
     }
 
     /// Hands over the rest and shows the numbers.
-    pub(super) fn end(mut self) -> io::Result<u8> {
+    pub(super) fn end(self) -> io::Result<u8> {
+        Ok(self.finish()?.0)
+    }
+
+    /// As `end`; the way to the server is left for what comes after.
+    pub(super) fn finish(mut self) -> io::Result<(u8, Administrator)> {
         self.flush()?;
-        Ok(self.report.end())
+        Ok((self.report.end(), self.server))
     }
 }

@@ -28,7 +28,7 @@ const DEPTH: usize = 5;
 const ASKED: usize = 500;
 
 /// What became of a step.
-enum Done {
+pub(super) enum Done {
     /// As planned.
     Yes,
     /// It failed after all.
@@ -38,32 +38,72 @@ enum Done {
 pub(in crate::commands) fn run(base: &Base, file: &AliasesFile) -> io::Result<u8> {
     let (entries, mut faults, remark) = read(&file.file)?;
     let mut server = Administrator::reach(&directory(base)?)?;
+    let how = How {
+        domain: file.common.domain.as_deref(),
+        check_only: file.common.check_only,
+        programs: file.programs,
+        root: Some(&file.root),
+        promised: BTreeMap::new(),
+    };
+    let (steps, outcomes) = bring(&mut server, &entries, how)?;
+    faults.sort_by_key(|(line, _)| *line);
+    Ok(show(base, file.common.check_only, &steps, &outcomes, &faults, remark))
+}
+
+/// How entries are brought in.
+pub(super) struct How<'a> {
+    /// The domain; the main one where none is named.
+    pub(super) domain: Option<&'a str>,
+    /// Decide, change nothing.
+    pub(super) check_only: bool,
+    /// Programs become records of the Router.
+    pub(super) programs: bool,
+    /// Where files that are included lie; without it none is read.
+    pub(super) root: Option<&'a Path>,
+    /// Names that will stand for something by the time the entries are made.
+    pub(super) promised: BTreeMap<String, Known>,
+}
+
+/// Decides what becomes of each entry and does it.
+pub(super) fn bring(
+    server: &mut Administrator,
+    entries: &[Entry],
+    how: How<'_>,
+) -> io::Result<(Vec<Step>, Vec<Done>)> {
     let mut situation =
-        Situation { programs: file.programs, ..asked_of_domain(&mut server, file)? };
-    let mut includes = Includes { root: &file.root, read: BTreeMap::new() };
+        Situation { programs: how.programs, ..asked_of_domain(server, how.domain)? };
+    if let Some(root) = how.root {
+        situation.included = included(root, entries);
+    }
+    situation.known = known(server, &situation, entries)?;
+    for (name, promised) in how.promised {
+        situation.known.entry(name).or_insert(promised);
+    }
+    let steps = plan(entries, &situation);
+    let mut outcomes: Vec<Done> = steps.iter().map(|_| Done::Yes).collect();
+    if !how.check_only {
+        let domain = situation.domains.first().cloned().unwrap_or_default();
+        let mut maker = Maker { server, domain, steps: &steps, outcomes: &mut outcomes };
+        maker.aliases()?;
+        maker.objects()?;
+        maker.records()?;
+    }
+    Ok((steps, outcomes))
+}
+
+/// The files that entries include, and what they lead to.
+fn included(root: &Path, entries: &[Entry]) -> BTreeMap<String, Result<Vec<Target>, String>> {
+    let mut includes = Includes { root, read: BTreeMap::new() };
     for target in entries.iter().flat_map(|entry| &entry.targets) {
         if let Target::Include(path) = target {
             includes.read(path, 0);
         }
     }
-    situation.included = includes.read;
-    situation.known = known(&mut server, &situation, &entries)?;
-    let steps = plan(&entries, &situation);
-    let mut outcomes: Vec<Done> = steps.iter().map(|_| Done::Yes).collect();
-    if !file.common.check_only {
-        let domain = situation.domains.first().cloned().unwrap_or_default();
-        let mut maker =
-            Maker { server: &mut server, domain, steps: &steps, outcomes: &mut outcomes };
-        maker.aliases()?;
-        maker.objects()?;
-        maker.records()?;
-    }
-    faults.sort_by_key(|(line, _)| *line);
-    Ok(show(base, file, &steps, &outcomes, &faults, remark))
+    includes.read
 }
 
 /// Lines that make no sense: number and what is wrong.
-type Faults = Vec<(u64, String)>;
+pub(super) type Faults = Vec<(u64, String)>;
 
 fn read(path: &Path) -> io::Result<(Vec<Entry>, Faults, Option<&'static str>)> {
     let mut lines = Lines::open(path)?;
@@ -162,14 +202,14 @@ fn lines_of(place: &Path) -> Result<Vec<Target>, String> {
 }
 
 /// The object a command answers; its refusal as an error of the whole import.
-fn answer(server: &mut Administrator, line: &str) -> io::Result<Option<Value>> {
+pub(super) fn answer(server: &mut Administrator, line: &str) -> io::Result<Option<Value>> {
     match server.execute(line)? {
         Answer::Done(value) => Ok(value),
         Answer::Failed(code, text) => Err(io::Error::other(format!("{text} ({code})"))),
     }
 }
 
-fn texts(value: Option<&Value>) -> Vec<String> {
+pub(super) fn texts(value: Option<&Value>) -> Vec<String> {
     let all = value.and_then(Value::as_array).unwrap_or_default();
     all.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
@@ -179,8 +219,8 @@ fn array(all: &[String]) -> Value {
 }
 
 /// The domain's names and the Router's records.
-fn asked_of_domain(server: &mut Administrator, file: &AliasesFile) -> io::Result<Situation> {
-    let own = match &file.common.domain {
+fn asked_of_domain(server: &mut Administrator, domain: Option<&str>) -> io::Result<Situation> {
+    let own = match domain {
         Some(domain) => domain.to_lowercase(),
         None => {
             let main = answer(server, "MainDomainName")?;
@@ -336,9 +376,9 @@ fn words(action: &Action) -> (&'static str, String) {
     }
 }
 
-fn show(
+pub(super) fn show(
     base: &Base,
-    file: &AliasesFile,
+    check_only: bool,
     steps: &[Step],
     outcomes: &[Done],
     faults: &Faults,
@@ -378,11 +418,11 @@ fn show(
             "forwarders": count("forwarder"), "groups": count("group"),
             "records": count("router"), "there": count("there"), "not_made": not,
             "remarks": remark.into_iter().collect::<Vec<_>>(),
-            "check_only": file.common.check_only });
+            "check_only": check_only });
         put(&all.to_string());
     } else {
         remark.into_iter().for_each(put);
-        let word = if file.common.check_only { "can be made" } else { "made" };
+        let word = if check_only { "can be made" } else { "made" };
         put(&format!(
             "{} aliases, {} forwarders, {} groups, {} records {word}, {} there already, {not} not made",
             count("alias"),

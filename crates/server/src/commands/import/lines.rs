@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
 
+use angarium_message::decode;
 use angarium_objects::import::MAX_LINE;
 use angarium_objects::import::encoding::{Detector, Encoding};
 
@@ -18,6 +19,8 @@ const RETURN: u16 = 13;
 pub(super) struct Lines {
     reader: BufReader<File>,
     encoding: Encoding,
+    /// The charset that the file is said to be in; a mark of UTF-16 counts more.
+    charset: Option<String>,
     /// About how many lines the file has.
     pub(super) expected: u64,
     number: u64,
@@ -30,6 +33,14 @@ pub(super) type Line = (u64, Option<String>);
 impl Lines {
     /// Opens a file and finds out how it is encoded, by reading it through once.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
+        Self::open_in(path, None)
+    }
+
+    /// Opens a file that somebody says is in this charset, where it is not UTF-16 by its mark.
+    pub(super) fn open_in(path: &Path, charset: Option<&str>) -> io::Result<Self> {
+        if let Some(label) = charset.filter(|label| !decode::knows_charset(label.as_bytes())) {
+            return Err(io::Error::other(format!("the charset {label} is not known")));
+        }
         let named =
             |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         // Looked at before it is opened: opening a pipe would wait for its other end.
@@ -48,9 +59,11 @@ impl Lines {
             }
         }
         file.rewind().map_err(named)?;
+        let encoding = detector.encoding();
         Ok(Self {
             reader: BufReader::with_capacity(PIECE, file),
-            encoding: detector.encoding(),
+            encoding,
+            charset: charset.filter(|_| encoding.unit() == 1).map(str::to_owned),
             expected: detector.lines(),
             number: 0,
             after_return: false,
@@ -59,7 +72,7 @@ impl Lines {
 
     /// What is to be said of the file's encoding.
     pub(super) fn remark(&self) -> Option<&'static str> {
-        self.encoding.remark()
+        if self.charset.is_some() { None } else { self.encoding.remark() }
     }
 
     /// One unit of the encoding; `None` at the end. Half a unit at the end is no unit.
@@ -71,6 +84,12 @@ impl Lines {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn text(&self, line: &[u8]) -> String {
+        let Some(label) = &self.charset else { return self.encoding.text(line) };
+        let text = decode::charset(Some(label.as_bytes()), line);
+        text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned()
     }
 
     /// The next line; `None` at the end.
@@ -100,7 +119,7 @@ impl Lines {
             return Ok(None);
         }
         self.number += 1;
-        Ok(Some((self.number, (!long).then(|| self.encoding.text(&line)))))
+        Ok(Some((self.number, (!long).then(|| self.text(&line)))))
     }
 }
 
@@ -138,6 +157,17 @@ mod tests {
         assert_eq!(lines(&text), some(&["Name", "J\u{f6}\u{10d}"]));
         // Half a character at the end of the file.
         assert_eq!(lines(b"\xfe\xff\0a\0\n\0b\0"), some(&["a", "b"]));
+    }
+
+    // ABU-67
+    #[test]
+    fn abu_67_a_file_is_read_in_the_charset_that_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("list");
+        std::fs::write(&path, b"M\x9fller\r").unwrap();
+        let mut lines = Lines::open_in(&path, Some("macintosh")).unwrap();
+        assert_eq!(lines.next().unwrap(), Some((1, Some("M\u{fc}ller".to_owned()))));
+        assert!(Lines::open_in(&path, Some("klingon")).is_err());
     }
 
     #[test]

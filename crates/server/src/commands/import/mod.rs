@@ -1,20 +1,92 @@
 //! Bringing users in from files of other servers: an account list, `passwd` and `shadow`, the
-//! `aliases` of sendmail. Reads files and shows what became of each line; what is made, and whether
+//! `aliases` of sendmail, LDIF, tables and registries of other products, calendars, contacts and PST
+//! files. Reads files and shows what became of each line; what is made, and whether
 //! it may be, the commands of the CLI decide.
 
 mod accounts;
 mod aliases;
+mod foreign;
+mod items;
 mod lines;
+mod list_files;
 mod passwd;
+mod pst;
 mod report;
+mod sources;
+mod subscribers;
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
-pub(super) use accounts::run as accounts;
 pub(super) use aliases::run as aliases;
 pub(super) use passwd::run as passwd;
+
+use std::io;
+
+use crate::arguments::Base;
+use foreign::ForeignFile;
+use items::{ItemFile, ItemList};
+use pst::PstFile;
+use sources::Product;
+use subscribers::SubscriberFile;
+
+/// `angarium import`: an account list, or a file of a kind that is named.
+pub(super) fn run(base: &Base, arguments: &ImportArguments) -> io::Result<u8> {
+    let foreign = |product, file| foreign::run(base, product, file);
+    match &arguments.from {
+        None => accounts::run(base, &arguments.list),
+        Some(ImportFrom::Ldif(file)) => foreign(Product::Ldif, file),
+        Some(ImportFrom::PostOffice(file)) => foreign(Product::PostOffice, file),
+        Some(ImportFrom::Imail(file)) => foreign(Product::Imail, file),
+        Some(ImportFrom::Sims(file)) => foreign(Product::Sims, file),
+        Some(ImportFrom::Exchange(file)) => foreign(Product::Exchange, file),
+        Some(ImportFrom::Table(file)) => foreign(Product::Table, file),
+        Some(ImportFrom::Subscribers(file)) => subscribers::run(base, file),
+        Some(ImportFrom::Calendar(file)) => items::run(base, file),
+        Some(ImportFrom::Contacts(file)) => items::run(base, file),
+        Some(ImportFrom::Calendars(list)) => items::run_list(base, list),
+        Some(ImportFrom::Pst(file)) => pst::run(base, file),
+    }
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArguments {
+    #[command(flatten)]
+    pub(crate) list: AccountList,
+    #[command(subcommand)]
+    pub(crate) from: Option<ImportFrom>,
+}
+
+/// Files of other servers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportFrom {
+    /// People, groups and forwarders of a directory as LDIF: Netscape and iPlanet Messaging,
+    /// OpenLDAP, qmail-ldap, Active Directory.
+    Ldif(ForeignFile),
+    /// Accounts and mailing lists of Post.Office: a table or a listing of labels and values.
+    PostOffice(ForeignFile),
+    /// Accounts and aliases of IMail: its exported registry, or a table.
+    Imail(ForeignFile),
+    /// Accounts of SIMS or CommuniGate for MacOS: the table of their loader or extractor.
+    #[command(visible_alias = "communigate-macos")]
+    Sims(ForeignFile),
+    /// Mailboxes, contacts and groups of Exchange: LDIF, csvde, or Export-Csv of its shell.
+    Exchange(ForeignFile),
+    /// Accounts of any table whose first line names the columns.
+    Table(ForeignFile),
+    /// A mailing list of another server as a group: one address a line.
+    Subscribers(SubscriberFile),
+    /// Events and tasks of an iCalendar or vCalendar file into an account.
+    Calendar(ItemFile),
+    /// Contacts of a vCard file into an account.
+    Contacts(ItemFile),
+    /// Calendar and contact files of many users, by a list of account, mailbox and file.
+    Calendars(ItemList),
+    /// A personal store of Outlook into an account, read by the program readpst.
+    Pst(PstFile),
+}
 
 /// What every import is asked.
 #[derive(Clone, Debug, Args)]
@@ -23,15 +95,16 @@ pub(crate) struct Common {
     #[arg(long, value_name = "NAME")]
     pub(crate) domain: Option<String>,
     /// Look at every line and tell what would become of it; change nothing.
-    #[arg(long, visible_alias = "dry-run")]
+    #[arg(long, visible_aliases = ["dry-run", "plan"])]
     pub(crate) check_only: bool,
 }
 
-/// Arguments of `import`.
+/// Arguments of `import` for an account list.
 #[derive(Debug, Args)]
 pub(crate) struct AccountList {
     /// The file: fields Name, Password or UnixPassword, RealName, Aliases, Mailboxes, settings.
-    pub(crate) file: PathBuf,
+    #[arg(required = true)]
+    pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) common: Common,
     /// Stop at the first line that fails.

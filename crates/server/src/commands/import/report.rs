@@ -19,6 +19,8 @@ pub(super) enum Outcome {
     Made,
     Fits,
     There,
+    /// It stands in a list that is written.
+    Written,
     /// Not wanted, for this reason.
     LeftOut(String),
     /// Code and reason.
@@ -36,6 +38,7 @@ impl Outcome {
             Self::Made => "made",
             Self::Fits => "can be made",
             Self::There => "there already",
+            Self::Written => "written",
             Self::LeftOut(_) => "left out",
             Self::Failed(..) => "failed",
         }
@@ -47,6 +50,8 @@ pub(super) struct Report {
     json: bool,
     each: bool,
     check_only: bool,
+    /// The rows stand in a list now, not in the server.
+    written: bool,
     made: u64,
     there: u64,
     left_out: u64,
@@ -71,6 +76,7 @@ impl Report {
             json: base.json,
             each: telling.each || base.json,
             check_only,
+            written: false,
             made: 0,
             there: 0,
             left_out: 0,
@@ -87,8 +93,9 @@ impl Report {
 
     /// What became of a row.
     pub(super) fn row(&mut self, line: u64, name: &str, outcome: &Outcome, warnings: &[String]) {
+        self.written |= *outcome == Outcome::Written;
         match outcome {
-            Outcome::Made | Outcome::Fits => self.made += 1,
+            Outcome::Made | Outcome::Fits | Outcome::Written => self.made += 1,
             Outcome::There => self.there += 1,
             Outcome::LeftOut(_) => self.left_out += 1,
             Outcome::Failed(..) => self.failed += 1,
@@ -140,7 +147,11 @@ impl Report {
             for remark in &self.remarks {
                 put(remark);
             }
-            let word = if self.check_only { "can be made" } else { "made" };
+            let word = match (self.check_only, self.written) {
+                (true, _) => "can be made",
+                (_, true) => "written",
+                _ => "made",
+            };
             let mut text = format!("{} accounts {word}", self.made);
             if self.there > 0 {
                 text.push_str(&format!(", {} there already", self.there));
