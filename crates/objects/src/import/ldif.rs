@@ -13,6 +13,9 @@ use super::shown;
 /// (photographs) are left out and noted.
 pub const MAX_VALUE: usize = 1 << 20;
 
+/// Attributes that no mail server needs and that are often damaged.
+const PICTURES: &[&str] = &["audio", "jpegphoto", "photo", "thumbnailphoto", "usercertificate"];
+
 /// Padding may be missing, as some programs leave it out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -184,6 +187,10 @@ impl Ldif {
             // Photographs, certificates, identifiers: no text, and nothing that a mail server needs.
             Value::Binary => {}
             Value::Elsewhere => record.entry.lose(base, "it stands in another file, not followed"),
+            // Nobody stays out for a broken picture.
+            Value::Wrong if PICTURES.iter().any(|name| base.eq_ignore_ascii_case(name)) => {
+                record.entry.lose(base, "this is no base64");
+            }
             Value::Wrong => self.wrong(number, &format!("{}: this is no base64", shown(base))),
         }
     }

@@ -60,6 +60,8 @@ fn abu_67_a_broken_record_tells_its_line_and_leaves_the_next_whole() {
         assert!(at == line && told.contains(why), "{broken:?}: {at} {told}");
         assert_eq!(all[1].as_ref().unwrap().entry.dn, "uid=good", "{broken:?}");
     }
+    let picture = read("dn: uid=a\njpegPhoto:: ***\nuid: a\n");
+    assert_eq!(picture[0].as_ref().unwrap().entry.lost, ["jpegPhoto: this is no base64"]);
     // A line that is too long loses its value alone, and so does one folded without end.
     let mut ldif = Ldif::default();
     for (number, line) in

@@ -2,8 +2,10 @@
 //! calendars into a temporary directory, from where they are imported as any other files. What
 //! readpst does is bounded in time and room; its output is looked at as a stranger's.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::io;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -235,13 +237,51 @@ impl Found {
                 if let Some(above) = place.parent() {
                     std::fs::create_dir_all(above)?;
                 }
-                std::fs::rename(&path, &place)?;
+                settled(BufReader::new(File::open(&path)?), File::create_new(&place)?)?;
+                std::fs::remove_file(&path)?;
                 self.mail = true;
             } else if name == "contacts" || name == "calendar" || name == "journal" {
                 self.items.push(path);
             }
         }
         Ok(())
+    }
+}
+
+/// What readpst writes before the number of a boundary, a new one at every run.
+const BOUNDARY: &[u8] = b"LibPST-iamunique-";
+/// Most boundaries of one mailbox that are remembered.
+const BOUNDARIES: usize = 2_000_000;
+/// Octets of a line looked at as one.
+const LINE: u64 = 64 * 1024;
+
+/// Copies a mailbox, the numbers of boundaries counted from one: the same store gives the same
+/// messages again, so that a second run finds them.
+fn settled(mut from: impl BufRead, to: impl Write) -> io::Result<()> {
+    let mut to = BufWriter::new(to);
+    let mut numbers: HashMap<Vec<u8>, usize> = HashMap::new();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if from.by_ref().take(LINE).read_until(b'\n', &mut line)? == 0 {
+            return to.flush();
+        }
+        let mut rest = line.as_slice();
+        while let Some(at) = rest.windows(BOUNDARY.len()).position(|some| some == BOUNDARY) {
+            let (before, behind) = rest.split_at(at + BOUNDARY.len());
+            let digits = behind.iter().take_while(|b| b.is_ascii_digit()).count();
+            let (number, after) = behind.split_at(digits);
+            to.write_all(before)?;
+            let next = numbers.len() + 1;
+            if next <= BOUNDARIES || numbers.contains_key(number) {
+                let number = *numbers.entry(number.to_vec()).or_insert(next);
+                write!(to, "{number}")?;
+            } else {
+                to.write_all(number)?;
+            }
+            rest = after;
+        }
+        to.write_all(rest)?;
     }
 }
 
@@ -264,6 +304,22 @@ fn place(tree: &Path, levels: &[String]) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // MIG-63
+    #[test]
+    fn mig_63_boundaries_are_the_same_at_every_run() {
+        let of = |a: &str, b: &str| {
+            let text = format!(
+                "x LibPST-iamunique-{a}_-_-\n--LibPST-iamunique-{b}_ LibPST-iamunique-{a}\nend"
+            );
+            let mut out = Vec::new();
+            settled(text.as_bytes(), &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let wanted = "x LibPST-iamunique-1_-_-\n--LibPST-iamunique-2_ LibPST-iamunique-1\nend";
+        assert_eq!(of("77", "4711"), wanted);
+        assert_eq!(of("1804289383", "9"), wanted);
+    }
 
     // MIG-63
     #[test]
