@@ -519,7 +519,10 @@ impl Work<'_> {
 }
 
 /// UIDVALIDITY, UIDNEXT and MESSAGES of the target; 0, 1 and 1 if it does not tell.
-pub(crate) async fn target_state(target: &mut Session, planned: &Planned) -> Result<(u32, u32, u64)> {
+pub(crate) async fn target_state(
+    target: &mut Session,
+    planned: &Planned,
+) -> Result<(u32, u32, u64)> {
     let told = target.status(&planned.target_wire, "UIDVALIDITY UIDNEXT MESSAGES").await?;
     let item = |name: &str| told.iter().find(|(n, _)| n == name).map(|(_, value)| *value);
     let small = |name: &str| item(name).and_then(|value| u32::try_from(value).ok());
