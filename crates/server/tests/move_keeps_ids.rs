@@ -119,7 +119,7 @@ fn fill(dovecot: &Dovecot) {
     for (mailbox, count) in COUNTS {
         let _ = imap.command(&format!("CREATE \"{mailbox}\""));
         let all: Vec<Vec<u8>> = (1..=count).map(|n| message(mailbox, n)).collect();
-        let flags = |n: usize| if n % 3 == 0 { "\\Seen $Label1" } else { "" };
+        let flags = |n: usize| if n.is_multiple_of(3) { "\\Seen $Label1" } else { "" };
         let date = |n: usize| format!("{:02}-Nov-2022 12:00:00 +0100", n % 28 + 1);
         let each =
             all.iter().enumerate().map(|(n, m)| (flags(n).to_owned(), date(n), m.as_slice()));

@@ -89,11 +89,11 @@ impl Pair {
         report
     }
 
-    fn old(&self) -> Imap {
+    fn at_old(&self) -> Imap {
         self.old.imap("old")
     }
 
-    fn new(&self) -> Imap {
+    fn at_new(&self) -> Imap {
         self.new.imap("new")
     }
 }
@@ -153,7 +153,7 @@ fn store(imap: &mut Imap, mailbox: &str, what: &[&str]) {
 #[test]
 fn mig_42_a_second_run_copies_what_is_new_and_carries_flags_over_without_undoing_others() {
     let Some(pair) = Pair::start() else { return };
-    let mut old = pair.old();
+    let mut old = pair.at_old();
     old.ok("CREATE Work");
     append(&mut old, "INBOX", &letters(1..9));
     append(&mut old, "Work", &letters(100..104));
@@ -168,7 +168,7 @@ fn mig_42_a_second_run_copies_what_is_new_and_carries_flags_over_without_undoing
     store(&mut old, "INBOX", &["1 +FLAGS (\\Seen)", "6 -FLAGS ($urgent)", "7 +FLAGS (\\Deleted)"]);
     append(&mut old, "INBOX", &letters(9..10));
     // The new server's user flags 2 and takes \Seen from 4.
-    let mut new = pair.new();
+    let mut new = pair.at_new();
     store(&mut new, "INBOX", &["2 +FLAGS (\\Flagged)", "4 -FLAGS (\\Seen)"]);
 
     let report = pair.good(&["--dryRun"]);
@@ -204,7 +204,7 @@ fn mig_42_a_second_run_copies_what_is_new_and_carries_flags_over_without_undoing
 fn mig_42_without_its_journal_a_run_finds_every_odd_message_and_equal_copies_keep_their_number() {
     let Some(pair) = Pair::start() else { return };
     fill(&pair.old, "old", 700, 5);
-    let mut old = pair.old();
+    let mut old = pair.at_old();
     let odd: [&[u8]; 7] = [
         b"no header at all, and no end of it",
         b"\r\nonly a body\r\n",
@@ -231,7 +231,7 @@ fn mig_42_without_its_journal_a_run_finds_every_odd_message_and_equal_copies_kee
 
     // One of three equal ones and one of two twins are lost: just those come again, even without
     // any journal.
-    let mut new = pair.new();
+    let mut new = pair.at_new();
     new.ok("SELECT INBOX");
     for search in ["HEADER Subject 1 TEXT \"The letter number 1.\"", "TEXT \"no: two\""] {
         let found = new.ok(&format!("UID SEARCH {search}"));
@@ -249,7 +249,7 @@ fn mig_42_without_its_journal_a_run_finds_every_odd_message_and_equal_copies_kee
 #[test]
 fn mig_42_a_mailbox_numbered_anew_or_renamed_is_not_copied_twice() {
     let Some(pair) = Pair::start() else { return };
-    let mut old = pair.old();
+    let mut old = pair.at_old();
     for name in ["A", "B"] {
         old.ok(&format!("CREATE {name}"));
         append(&mut old, name, &letters(1..31));
@@ -267,7 +267,7 @@ fn mig_42_a_mailbox_numbered_anew_or_renamed_is_not_copied_twice() {
     old.ok("CLOSE");
     old.ok("DELETE Gone");
     store(&mut old, "A", &["20 +FLAGS (\\Flagged)"]);
-    let mut new = pair.new();
+    let mut new = pair.at_new();
     store(&mut new, "A", &["5 -FLAGS (\\Seen)"]);
     let report = pair.good(&[]);
     assert_eq!((sum(&report, "copied"), sum(&report, "flags_changed")), (0, 1), "{report:#}");
@@ -296,10 +296,10 @@ fn mig_42_a_mailbox_numbered_anew_or_renamed_is_not_copied_twice() {
 #[test]
 fn mig_42_what_vanished_is_deleted_only_on_request_and_never_most_of_a_mailbox() {
     let Some(pair) = Pair::start() else { return };
-    let mut old = pair.old();
+    let mut old = pair.at_old();
     append(&mut old, "INBOX", &letters(1..81));
     pair.good(&[]);
-    let mut new = pair.new();
+    let mut new = pair.at_new();
     // One that came to the new server by itself, and one that its user marked as deleted.
     append(&mut new, "INBOX", &letters(500..501));
     store(&mut new, "INBOX", &["80 +FLAGS (\\Deleted)"]);
@@ -348,7 +348,7 @@ fn mig_42_what_vanished_is_deleted_only_on_request_and_never_most_of_a_mailbox()
 #[test]
 fn mig_42_only_messages_of_the_days_asked_for_and_a_run_of_other_options_is_not_finished() {
     let Some(pair) = Pair::start() else { return };
-    let mut old = pair.old();
+    let mut old = pair.at_old();
     for (n, date) in [(1, "01-Jan-2020"), (2, "01-Jan-2021"), (3, "01-Jan-2022")] {
         let date = format!("{date} 12:00:00 +0000");
         let text = letter(n);
@@ -392,7 +392,7 @@ fn ended(child: &mut Child) -> Option<i32> {
 fn until(pair: &Pair, mailbox: &str, right: impl Fn(&BTreeMap<String, Vec<String>>) -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
     loop {
-        let mut new = pair.new();
+        let mut new = pair.at_new();
         let (_, opened) = new.command(&format!("EXAMINE \"{mailbox}\""));
         let there =
             if opened.starts_with("OK") { contents(&mut new, mailbox) } else { BTreeMap::new() };
@@ -407,7 +407,7 @@ fn until(pair: &Pair, mailbox: &str, right: impl Fn(&BTreeMap<String, Vec<String
 #[test]
 fn a_run_that_follows_copies_as_mail_comes_and_survives_a_restart_of_the_new_server() {
     let Some(mut pair) = Pair::start() else { return };
-    let mut old = pair.old();
+    let mut old = pair.at_old();
     append(&mut old, "INBOX", &letters(1..4));
     let (mut child, out) = pair.following();
     until(&pair, "INBOX", |there| there.len() == 3);
