@@ -389,6 +389,11 @@ impl WriteHalf {
         Ok(())
     }
 
+    /// Says that nothing more comes.
+    pub(crate) async fn shut(&mut self) {
+        let _ = tokio::time::timeout(self.timeout, self.stream.shutdown()).await;
+    }
+
     /// Pushes out what TLS may hold back.
     ///
     /// # Errors

@@ -390,6 +390,19 @@ impl Session {
         self.expunged.clear();
     }
 
+    /// Ends the connection without a word and waits, but not for ever, until the server has closed
+    /// it too: then what it had been sent before is done, and who looks next sees all of it.
+    pub(crate) async fn end(mut self, most: Duration) {
+        self.write.shut().await;
+        let mut rest = bytes::BytesMut::new();
+        let closed = async {
+            while self.read.read(&mut rest).await.is_ok() {
+                rest.clear();
+            }
+        };
+        let _ = tokio::time::timeout(most, closed).await;
+    }
+
     /// Says goodbye; what the server answers does not matter any more.
     pub async fn log_out(mut self) {
         let tag = self.next_tag();

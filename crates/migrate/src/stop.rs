@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -50,6 +51,9 @@ pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
+/// Some programs, such as timeout(1), say a signal twice in one breath: that is one word.
+const ONE_BREATH: Duration = Duration::from_millis(300);
+
 /// Turns SIGINT and SIGTERM into the word; a second signal ends the process at once. Where the
 /// system does not let signals be waited for, they end the process as ever.
 pub fn on_signals(stop: &Stop) {
@@ -61,10 +65,14 @@ pub fn on_signals(stop: &Stop) {
     };
     let stop = stop.clone();
     tokio::spawn(async move {
+        let mut first: Option<Instant> = None;
         loop {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+            }
+            if first.get_or_insert_with(Instant::now).elapsed() < ONE_BREATH && interrupted() {
+                continue;
             }
             if INTERRUPTED.swap(true, Ordering::SeqCst) {
                 eprintln!("interrupted; the same command goes on where this one stopped");

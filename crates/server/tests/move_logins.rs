@@ -221,7 +221,8 @@ fn a_pop_server_takes_the_same_methods_and_master_users() {
     let old = format!("127.0.0.1:{}", dovecot.pop);
     let new = host.at.to_string();
     for (flags, password, logged) in [
-        (&[][..], PASSWORD, "method=CRAM-MD5"),
+        (&[][..], PASSWORD, "method=SCRAM-SHA-256"),
+        (&["--auth1", "CRAM-MD5"][..], PASSWORD, "method=CRAM-MD5"),
         (&["--auth1", "SCRAM-SHA-256"][..], PASSWORD, "method=SCRAM-SHA-256"),
         (&["--auth1", "LOGIN"][..], PASSWORD, "method=PLAIN"),
         (&["--starttls1"][..], PASSWORD, "TLS"),

@@ -342,7 +342,7 @@ fn a_base_written_by_version_3_opens_with_everything_in_it() {
     let base = TempDir::new().unwrap();
     copy(&data.join("base-v3"), base.path());
     let version = || std::fs::read_to_string(base.path().join("VERSION")).unwrap();
-    assert!(version().contains("format 4\nshards 2\n"));
+    assert!(version().contains("format 3\nshards 2\n"));
     let expected = std::fs::read_to_string(data.join("base-v3.txt")).unwrap();
     for _ in 0..2 {
         let picture = picture_of(base.path());

@@ -7,9 +7,9 @@
 //! unless the administrator said so.
 
 pub mod arrivals;
+pub mod authenticator;
 pub mod book;
 pub mod copying;
-pub mod helper;
 pub mod limits;
 pub mod line;
 pub mod probe;

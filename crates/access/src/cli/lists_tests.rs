@@ -119,9 +119,9 @@ async fn subscribers_are_told_in_the_forms_of_the_field() {
                     "List news subscribe confirm x@b.dom",
                     "501 subscribers are not asked to confirm by mail; leave CONFIRM out",
                 ),
-                ("ListSubscribers news", "200 (\"ann@b.dom\",\"c@b.dom\",\"d@b.dom\")"),
-                ("ListSubscribers news FILTER ANN", "200 (\"ann@b.dom\")"),
-                ("ListSubscribers news FILTER b.dom 2", "200 (\"ann@b.dom\",\"c@b.dom\")"),
+                ("ListSubscribers news", "200 (ann@b.dom,c@b.dom,d@b.dom)"),
+                ("ListSubscribers news FILTER ANN", "200 (ann@b.dom)"),
+                ("ListSubscribers news FILTER b.dom 2", "200 (ann@b.dom,c@b.dom)"),
                 ("SetPostingMode news FOR ann@b.dom PROHIBITED", "200 OK"),
                 ("SetPostingMode news FOR c@b.dom 3", "200 OK"),
                 ("SetPostingMode news FOR x@b.dom 3", "501 x@b.dom is not subscribed"),
@@ -135,5 +135,5 @@ async fn subscribers_are_told_in_the_forms_of_the_field() {
     }
     let rows = world.run(&console, "ReadSubscribers news FILTER c@").await;
     assert!(rows.starts_with("200 (#3,({"), "{rows}");
-    assert!(rows.contains("Sub=\"c@b.dom\";") && rows.contains("mode=null;"), "{rows}");
+    assert!(rows.contains("Sub=c@b.dom;") && rows.contains("mode=null;"), "{rows}");
 }

@@ -65,8 +65,12 @@ impl Accounts {
             JoinSet::new();
         let mut names = HashSet::new();
         for (at, mut row) in rows.into_iter().enumerate() {
+            // Without the domain, which may be left out of one of two equal names.
+            let local = |name: &String| {
+                name.split_once('@').map_or(name.as_str(), |(local, _)| local).to_lowercase()
+            };
             let taken: Vec<String> =
-                std::iter::once(&row.name).chain(&row.aliases).map(|n| n.to_lowercase()).collect();
+                std::iter::once(&row.name).chain(&row.aliases).map(local).collect();
             // Only together can the order of two rows get lost.
             if taken.iter().any(|name| names.contains(name)) {
                 finish(&mut under_way, &mut all).await;

@@ -1,5 +1,5 @@
 //! XKEEPIDS: numbers that another server gave first and that a mailbox or a message is to keep (an
-//! extension of our own for administrators; `docs/decisions/0019-numbers-of-the-old-server.md`).
+//! extension of our own for administrators; `docs/decisions/0016-numbers-of-the-old-server.md`).
 
 /// Name of the command, of the capability and of what APPEND takes (RFC 4466 `append-ext`).
 pub const KEEP_IDS: &str = "XKEEPIDS";

@@ -16,6 +16,7 @@ pub(crate) mod throttle;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
@@ -151,6 +152,9 @@ impl Crew {
     }
 }
 
+/// How long a server may take to do what it was sent before a connection was given up.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// Lanes worth having for so many mailboxes.
 pub(crate) fn lanes_for(connections: usize, mailboxes: usize) -> usize {
     connections.min(mailboxes).max(1)
@@ -263,8 +267,11 @@ async fn mailbox(crew: &Crew, job: usize, mut pair: Pair) -> Result<Option<Pair>
         if progress.here() != before {
             losses = 0;
         }
-        // What STATUS said before is old now.
+        // What STATUS said before is old now. What is on its way to the target arrives before
+        // anybody looks there for it.
         ready = Ready::default();
+        let (_, target) = pair;
+        Box::pin(target.end(LAST_WORDS)).await;
         match again(crew, lost, &mut losses).await? {
             Some(open) => pair = open,
             None => {

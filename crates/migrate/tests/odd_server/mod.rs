@@ -205,6 +205,8 @@ impl Talk<'_> {
                     ))?;
                 }
                 "FETCH" => self.list(tag, rest)?,
+                "UID" if rest.starts_with("SEARCH UID ") => self.search(tag, rest)?,
+                "UID" if rest.contains("RFC822.SIZE") => self.listed_by_uid(tag, rest)?,
                 "UID" => {
                     if !self.fetch(tag, rest)? {
                         return Ok(());
@@ -251,6 +253,36 @@ impl Talk<'_> {
         for (n, message) in numbers(set).into_iter().zip(self.open()) {
             out.push_str(&format!(
                 "* {n} FETCH (UID {n} FLAGS ({}) INTERNALDATE \"{}\" RFC822.SIZE {})\r\n",
+                message.flags,
+                message.date,
+                message.bytes.len()
+            ));
+        }
+        self.say(&format!("{out}{tag} OK\r\n"))
+    }
+
+    /// UID SEARCH UID n:* and n:m.
+    fn search(&mut self, tag: &str, rest: &str) -> std::io::Result<()> {
+        let set = rest.rsplit(' ').next().unwrap_or_default();
+        let (low, high) = set.split_once(':').unwrap_or((set, set));
+        let low: usize = low.parse().unwrap();
+        let high = high.parse().unwrap_or(usize::MAX);
+        let found: Vec<String> = (1..=self.open().len())
+            .filter(|uid| (low..=high).contains(uid))
+            .map(|uid| uid.to_string())
+            .collect();
+        self.say(&format!("* SEARCH {}\r\n{tag} OK\r\n", found.join(" ")))
+    }
+
+    /// UID FETCH of what a listing has.
+    fn listed_by_uid(&mut self, tag: &str, rest: &str) -> std::io::Result<()> {
+        let set = numbers(rest.split(' ').nth(1).unwrap_or_default());
+        let all = self.open();
+        let mut out = String::new();
+        for uid in set {
+            let Some(message) = all.get(uid as usize - 1) else { continue };
+            out.push_str(&format!(
+                "* {uid} FETCH (UID {uid} FLAGS ({}) INTERNALDATE \"{}\" RFC822.SIZE {})\r\n",
                 message.flags,
                 message.date,
                 message.bytes.len()

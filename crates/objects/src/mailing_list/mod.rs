@@ -64,6 +64,7 @@ pub fn address(text: &str) -> Option<String> {
     let plain = |c: char| !c.is_control() && !c.is_whitespace() && !"<>()[],;:\\\"".contains(c);
     let good = !local.is_empty()
         && text.len() <= MAX_ADDRESS
+        && !local.contains('@')
         && local.chars().all(plain)
         && domain.contains(|c: char| c.is_alphanumeric())
         && domain.chars().all(plain)

@@ -52,6 +52,10 @@ impl OldDovecot {
         if is_root {
             Command::new("chmod").args(["755", root.to_str().unwrap()]).status().unwrap();
         }
+        // Homes are made by whoever the mail belongs to.
+        if let Some((user, group)) = owner {
+            std::os::unix::fs::chown(&home, Some(user), Some(group)).unwrap();
+        }
         let lines: String =
             users.iter().map(|(name, password)| format!("{name}:{{PLAIN}}{password}\n")).collect();
         std::fs::write(root.join("users"), lines).unwrap();

@@ -1,7 +1,7 @@
 //! `angarium takeover`: users come from an old server one by one. Preparing a domain for it, rehearsing
 //! it, watching who has arrived, and the switch.
 
-mod helper;
+mod authenticator;
 mod prepare;
 mod rehearse;
 mod shadow;
@@ -79,7 +79,7 @@ pub(super) fn run(base: &Base, action: &TakeoverAction) -> io::Result<u8> {
         TakeoverAction::Rehearse(arguments) => rehearse::run(base, arguments),
         TakeoverAction::Switch(arguments) => switch::run(base, arguments),
         TakeoverAction::Shadow { action } => shadow::run(base, action),
-        TakeoverAction::Helper { configuration } => helper::run(configuration),
+        TakeoverAction::Helper { configuration } => authenticator::run(configuration),
     }
 }
 

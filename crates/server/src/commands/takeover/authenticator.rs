@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use angarium_take_over::helper::{Configuration, serve};
+use angarium_take_over::authenticator::{Configuration, serve};
 
 use crate::commands::REFUSED;
 use crate::commands::output::tell;

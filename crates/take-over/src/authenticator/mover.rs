@@ -4,14 +4,19 @@
 use std::process::Stdio;
 
 use angarium_objects::settings::{OldProtocol, OldServer, OldTls};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
 use super::Configuration;
 use crate::line::{Due, due};
 
-/// Copies; the exit code of the mover.
+/// Most octets read of what the mover says of troubles.
+const MAX_SAID: u64 = 64 * 1024;
+/// Most characters of its last line that are passed on.
+const MAX_SHOWN: usize = 300;
+
+/// Copies; the exit code of the mover and, where that is not 0, its last words.
 ///
 /// # Errors
 /// Why it cannot be run, for the log.
@@ -21,7 +26,7 @@ pub(super) async fn copy(
     name: &str,
     domain: &str,
     password: &str,
-) -> Result<i32, String> {
+) -> Result<(i32, String), String> {
     if old.protocol == OldProtocol::Pop {
         return Err("mail is copied by IMAP alone: use Mail=List and MoveAccounts".to_owned());
     }
@@ -43,13 +48,22 @@ pub(super) async fn copy(
         .args([&with.target, &format!("{name}@{domain}"), "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
-        .stderr(Stdio::null());
+        .stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|e| format!("{program}: {e}"))?;
     if let Some(mut input) = child.stdin.take() {
         let lines = Zeroizing::new(format!("{password}\n{password}\n"));
         // One that ends at once says so by its exit code.
         let _ = input.write_all(lines.as_bytes()).await;
     }
+    let mut said = Vec::new();
+    if let Some(mut troubles) = child.stderr.take() {
+        let _ = (&mut troubles).take(MAX_SAID).read_to_end(&mut said).await;
+        // Whoever says more must not wait for us.
+        let _ = tokio::io::copy(&mut troubles, &mut tokio::io::sink()).await;
+    }
     let status = child.wait().await.map_err(|e| e.to_string())?;
-    Ok(status.code().unwrap_or(-1))
+    let said = String::from_utf8_lossy(&said);
+    let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let last = last.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect();
+    Ok((status.code().unwrap_or(-1), last))
 }

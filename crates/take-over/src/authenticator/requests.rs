@@ -224,8 +224,10 @@ impl Work {
                     let Ok(_slot) = slots.acquire_owned().await else { return };
                     let ended = Box::pin(mover::copy(&with, &old, &name, &domain, &password)).await;
                     let text = match ended {
-                        Ok(0) => format!("* {full}: the mail is copied"),
-                        Ok(code) => format!("* {full}: the mover ended with {code}"),
+                        Ok((0, _)) => format!("* {full}: the mail is copied"),
+                        Ok((code, said)) => {
+                            format!("* {full}: the mover ended with {code}: {said}")
+                        }
                         Err(why) => format!("* {full}: the mail is not copied: {why}"),
                     };
                     let _ = say.send(text).await;
