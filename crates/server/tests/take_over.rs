@@ -363,6 +363,17 @@ fn mig_50_fifty_users_move_over_a_day_while_mail_arrives_at_both_servers() {
     assert!(book.join("user00.json").exists() && pages.is_empty(), "{pages:?}");
 }
 
+/// Lines of the logs about the copies of the shipped authenticator.
+fn log_lines(base: &Path) -> String {
+    let Ok(all) = std::fs::read_dir(base.join("SystemLogs")) else { return String::new() };
+    all.flatten()
+        .filter_map(|file| std::fs::read_to_string(file.path()).ok())
+        .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+        .filter(|line| line.contains("the mail is") || line.contains("the mover"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
 // MIG-50, MIG-53, SYS-22
 #[test]
 fn mig_53_a_rehearsal_and_the_shipped_helper_with_a_real_old_server() {
@@ -407,7 +418,7 @@ fn mig_53_a_rehearsal_and_the_shipped_helper_with_a_real_old_server() {
         if found == ["first", "helped"] {
             break;
         }
-        assert!(Instant::now() < end, "{found:?}");
+        assert!(Instant::now() < end, "{found:?}: {}", log_lines(&house.base));
         std::thread::sleep(Duration::from_millis(200));
         imap = here(&house, 1).0;
     }

@@ -152,6 +152,14 @@ impl Lines {
         if line.iter().any(|octet| matches!(octet, b'\r' | b'\n' | 0)) {
             return Err("that cannot be said to the old server".to_owned());
         }
+        self.text(line).await
+    }
+
+    /// Says several lines of our own making, such as a test message.
+    ///
+    /// # Errors
+    /// *Later*: the connection is lost.
+    pub async fn text(&mut self, line: &[u8]) -> Result<(), Trouble> {
         let mut whole = Vec::with_capacity(line.len().saturating_add(2));
         whole.extend_from_slice(line);
         whole.extend_from_slice(b"\r\n");

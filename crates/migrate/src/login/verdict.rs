@@ -30,6 +30,8 @@ pub(crate) fn judge(status: Status, code: Option<&Code>, text: &str, method: Met
     match word {
         "UNAVAILABLE" | "LIMIT" | "INUSE" | "THROTTLED" | "OVERLOADED" | "SYS/TEMP"
         | "LOGIN-DELAY" | "IN-USE" => return Verdict::Later,
+        // A method that shows no password needs no privacy: it is the method that is not wanted.
+        "PRIVACYREQUIRED" if method.needs_stored_form() => return Verdict::NextMethod,
         "PRIVACYREQUIRED" => return Verdict::WantsTls,
         "AUTHORIZATIONFAILED" => return Verdict::MayNot,
         "CANNOT" => return Verdict::NextMethod,
@@ -117,6 +119,9 @@ mod tests {
     #[test]
     fn answers_of_the_field_are_understood() {
         let login = Method::Login;
+        let privacy = "a secure login method is required";
+        assert_eq!(no("PRIVACYREQUIRED", privacy, Method::Plain), Verdict::WantsTls);
+        assert_eq!(no("PRIVACYREQUIRED", privacy, Method::ScramSha256), Verdict::NextMethod);
         assert_eq!(no("AUTHENTICATIONFAILED", "Authentication failed.", login), Verdict::Wrong);
         assert_eq!(no("", "Login failed: authentication failure", login), Verdict::Wrong);
         assert_eq!(

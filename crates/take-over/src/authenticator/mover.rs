@@ -13,7 +13,7 @@ use crate::line::{Due, due};
 
 /// Most octets read of what the mover says of troubles.
 const MAX_SAID: u64 = 64 * 1024;
-/// Most characters of its last line that are passed on.
+/// Most characters of its last two lines that are passed on.
 const MAX_SHOWN: usize = 300;
 
 /// Copies; the exit code of the mover and, where that is not 0, its last words.
@@ -63,7 +63,10 @@ pub(super) async fn copy(
     }
     let status = child.wait().await.map_err(|e| e.to_string())?;
     let said = String::from_utf8_lossy(&said);
-    let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let last = last.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect();
+    // The trouble itself, and what can be done about it.
+    let mut last: Vec<&str> =
+        said.lines().rev().map(str::trim).filter(|line| !line.is_empty()).take(2).collect();
+    last.reverse();
+    let last = last.join("; ").chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect();
     Ok((status.code().unwrap_or(-1), last))
 }

@@ -128,7 +128,7 @@ fn here(at: OldAddress, protocol: OldProtocol) -> OldServer {
 
 async fn smtp(lines: &mut Lines, say: Option<&str>, wanted: &str) -> Result<(), String> {
     if let Some(text) = say {
-        lines.say(text.as_bytes()).await?;
+        lines.text(text.as_bytes()).await?;
     }
     loop {
         let line = lines.line().await?;
