@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use house::{DOMAIN, House, Imap, PASSWORD, installed};
 
@@ -36,23 +35,8 @@ impl Dovecot {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         let (imap, pop) = (house::ports::free_port(), house::ports::free_port());
-        let home = root.join("home");
-        std::fs::create_dir(&home).unwrap();
-        let root_user = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
-        let (internal, login, mail) = if root_user {
-            ("dovecot".to_owned(), "dovenull".to_owned(), "nobody".to_owned())
-        } else {
-            let me = Command::new("id").arg("-un").output().unwrap().stdout;
-            let me = String::from_utf8(me).unwrap().trim().to_owned();
-            (me.clone(), me.clone(), me)
-        };
-        let group = Command::new("id").args(["-gn", &mail]).output().unwrap().stdout;
-        let group = String::from_utf8(group).unwrap().trim().to_owned();
-        if root_user {
-            let owner = format!("{mail}:{group}");
-            Command::new("chown").args([&owner, home.to_str().unwrap()]).status().unwrap();
-            Command::new("chmod").args(["755", root.to_str().unwrap()]).status().unwrap();
-        }
+        let house::dovecot_start::Users { internal, login, mail, group } =
+            house::dovecot_start::users_with_homes(root);
         let at = root.display();
         let text = format!(
             "base_dir = {at}/run\nstate_dir = {at}/state\nlog_path = {at}/log\n\
@@ -70,24 +54,7 @@ impl Dovecot {
              service pop3-login {{\n chroot =\n inet_listener pop3 {{\n port = {pop}\n }}\n\
               inet_listener pop3s {{\n port = 0\n }}\n}}\n"
         );
-        let conf = root.join("dovecot.conf");
-        std::fs::write(&conf, text).unwrap();
-        let program =
-            if Path::new("/usr/sbin/dovecot").exists() { "/usr/sbin/dovecot" } else { "dovecot" };
-        let child = Command::new(program)
-            .args(["-F", "-c", conf.to_str().unwrap()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let end = Instant::now() + Duration::from_secs(20);
-        for port in [imap, pop] {
-            while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-                assert!(Instant::now() < end, "Dovecot does not start: see its log");
-                std::thread::sleep(Duration::from_millis(50));
-            }
-        }
+        let child = house::dovecot_start::started(root, &text, &[imap, pop]);
         Some(Self { directory, imap, pop, child })
     }
 }

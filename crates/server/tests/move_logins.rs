@@ -7,7 +7,6 @@ mod house;
 #[path = "move_sides/scripted.rs"]
 mod scripted;
 
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -41,24 +40,8 @@ impl Dovecot {
         let issued = authority.issue(NAME);
         let (plain, implicit) = (house::ports::free_port(), house::ports::free_port());
         let pop = house::ports::free_port();
-        let id = |what: &str| {
-            let out = Command::new("id").arg(what).output().unwrap().stdout;
-            String::from_utf8(out).unwrap().trim().to_owned()
-        };
-        let (internal, login, mail) = if id("-u") == "0" {
-            ("dovecot".to_owned(), "dovenull".to_owned(), "nobody".to_owned())
-        } else {
-            (id("-un"), id("-un"), id("-un"))
-        };
-        let group = Command::new("id").args(["-gn", &mail]).output().unwrap().stdout;
-        let group = String::from_utf8(group).unwrap().trim().to_owned();
-        std::fs::create_dir(root.join("home")).unwrap();
-        if id("-u") == "0" {
-            let owner = format!("{mail}:{group}");
-            let home = root.join("home");
-            Command::new("chown").args([&owner, home.to_str().unwrap()]).status().unwrap();
-            Command::new("chmod").args(["755", root.to_str().unwrap()]).status().unwrap();
-        }
+        let house::dovecot_start::Users { internal, login, mail, group } =
+            house::dovecot_start::users_with_homes(root);
         let at = root.display();
         std::fs::write(root.join("masters"), format!("admin:{{PLAIN}}{MASTER}\n")).unwrap();
         let text = format!(
@@ -82,22 +65,7 @@ impl Dovecot {
             issued.certificate.display(),
             issued.key.display(),
         );
-        let conf = root.join("dovecot.conf");
-        std::fs::write(&conf, text).unwrap();
-        let program =
-            if Path::new("/usr/sbin/dovecot").exists() { "/usr/sbin/dovecot" } else { "dovecot" };
-        let child = Command::new(program)
-            .args(["-F", "-c", conf.to_str().unwrap()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let end = Instant::now() + Duration::from_secs(20);
-        while std::net::TcpStream::connect(("127.0.0.1", plain)).is_err() {
-            assert!(Instant::now() < end, "Dovecot does not start: see its log");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let child = house::dovecot_start::started(root, &text, &[plain]);
         Self { directory, authority, plain, implicit, pop, child }
     }
 

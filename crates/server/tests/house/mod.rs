@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up should fail")]
 
 pub(crate) mod certificates;
+pub(crate) mod dovecot_start;
 pub(crate) mod foreign;
 pub(crate) mod hostile;
 pub(crate) mod https;

@@ -4,9 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up should fail")]
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command};
 
 use angarium_xtask::corpus;
 
@@ -30,24 +28,8 @@ impl Dovecot {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         let port = super::ports::free_port();
-        let home = root.join("home");
-        std::fs::create_dir(&home).unwrap();
-        // As root Dovecot needs other users to run as; mail belongs to one that is no system user.
-        let root_user = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
-        let (internal, login, mail) = if root_user {
-            ("dovecot".to_owned(), "dovenull".to_owned(), "nobody".to_owned())
-        } else {
-            let me = Command::new("id").arg("-un").output().unwrap().stdout;
-            let me = String::from_utf8(me).unwrap().trim().to_owned();
-            (me.clone(), me.clone(), me)
-        };
-        let group = Command::new("id").args(["-gn", &mail]).output().unwrap().stdout;
-        let group = String::from_utf8(group).unwrap().trim().to_owned();
-        if root_user {
-            let owner = format!("{mail}:{group}");
-            Command::new("chown").args([&owner, home.to_str().unwrap()]).status().unwrap();
-            Command::new("chmod").args(["755", root.to_str().unwrap()]).status().unwrap();
-        }
+        let super::dovecot_start::Users { internal, login, mail, group } =
+            super::dovecot_start::users_with_homes(root);
         let at = root.display();
         let text = format!(
             "base_dir = {at}/run\nstate_dir = {at}/state\nlog_path = {at}/log\n\
@@ -62,22 +44,7 @@ impl Dovecot {
              service imap-login {{\n chroot =\n inet_listener imap {{\n port = {port}\n }}\n\
               inet_listener imaps {{\n port = 0\n }}\n}}\n{more}"
         );
-        let conf = root.join("dovecot.conf");
-        std::fs::write(&conf, text).unwrap();
-        let program =
-            if Path::new("/usr/sbin/dovecot").exists() { "/usr/sbin/dovecot" } else { "dovecot" };
-        let child = Command::new(program)
-            .args(["-F", "-c", conf.to_str().unwrap()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let end = Instant::now() + Duration::from_secs(20);
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < end, "Dovecot does not start: see its log");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let child = super::dovecot_start::started(root, &text, &[port]);
         Self { directory, port, child }
     }
 
