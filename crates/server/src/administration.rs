@@ -4,12 +4,14 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use angarium_access::cli::{Cli, ServerControl, SessionEnder};
 use angarium_access::imap::{ImapContext, ImapOptions};
 use angarium_access::sessions::SessionTable;
 use angarium_accounts::{Accounts, Dictionary, Value};
 use angarium_objects::text::{self, Layout};
+use angarium_store_embedded::Embedded;
 use angarium_transfer::Protection;
 use angarium_transfer::dns::{Dns, DnsOptions};
 
@@ -42,6 +44,12 @@ impl ServerControl for NoServer {
     fn refresh(&self) {}
 }
 
+/// How long a subcommand waits for one who has the store and does not answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it tries the socket meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// The protection's rules, where no server remembers anything of addresses.
 fn protection_here(accounts: &Arc<Accounts>) -> Arc<Protection> {
     let protection = Protection::new(accounts.clone());
@@ -52,26 +60,38 @@ fn protection_here(accounts: &Arc<Accounts>) -> Arc<Protection> {
 }
 
 impl Administrator {
-    /// Reaches the running server of this base directory, or opens its store.
+    /// Reaches the running server of this base directory, or opens its store. Who has the store
+    /// and does not answer yet is waited for: a server that starts, another subcommand.
     pub(crate) fn reach(base: &BaseDirectory) -> io::Result<Self> {
-        if let Ok(stream) = UnixStream::connect(base.socket()) {
-            let read = BufReader::new(stream.try_clone()?);
-            return Ok(Self::Running { write: stream, read });
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Ok(stream) = UnixStream::connect(base.socket()) {
+                let read = BufReader::new(stream.try_clone()?);
+                return Ok(Self::Running { write: stream, read });
+            }
+            if !base.store().join("VERSION").exists() {
+                return Err(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    format!(
+                        "there is no base directory at {}; start the server once with: angarium serve",
+                        base.root().display()
+                    ),
+                ));
+            }
+            let mut options = angarium_store_embedded::Options::new(base.store());
+            options.patience = LOOK;
+            match angarium_store_embedded::open(options) {
+                Ok(embedded) => return Self::here(base, Arc::new(embedded)),
+                Err(e) if e.is_temporary() && Instant::now() < end => {}
+                Err(e) => {
+                    return Err(io::Error::other(format!("{}: {e}", base.root().display())));
+                }
+            }
         }
-        if !base.store().join("VERSION").exists() {
-            return Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                format!(
-                    "there is no base directory at {}; start the server once with: angarium serve",
-                    base.root().display()
-                ),
-            ));
-        }
-        let options = angarium_store_embedded::Options::new(base.store());
-        let embedded = Arc::new(
-            angarium_store_embedded::open(options)
-                .map_err(|e| io::Error::other(format!("{}: {e}", base.root().display())))?,
-        );
+    }
+
+    /// The administration of a store that no server has.
+    fn here(base: &BaseDirectory, embedded: Arc<Embedded>) -> io::Result<Self> {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let store = embedded.store();

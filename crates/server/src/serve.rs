@@ -43,6 +43,9 @@ impl ServerControl for Control {
     }
 }
 
+/// How long a start waits for a subcommand that has the store open.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Runs the server until it is told to stop.
 pub(crate) fn run(arguments: &Serve) -> io::Result<()> {
     let base = BaseDirectory::choose(arguments.base.as_deref())?;
@@ -50,8 +53,10 @@ pub(crate) fn run(arguments: &Serve) -> io::Result<()> {
         io::Error::new(e.kind(), format!("cannot make {}: {e}", base.root().display()))
     })?;
     raise_descriptors();
+    let mut options = angarium_store_embedded::Options::new(base.store());
+    options.patience = PATIENCE;
     let embedded = Arc::new(
-        angarium_store_embedded::open(angarium_store_embedded::Options::new(base.store()))
+        angarium_store_embedded::open(options)
             .map_err(|e| io::Error::other(format!("{}: {e}", base.root().display())))?,
     );
     let (_log, levels) = logs::start(&base.logs(), arguments.log_level)?;
@@ -133,10 +138,11 @@ async fn live(
     let (imap, numbers) = (services.imap_context(), services.numbers("IMAP"));
     let (bind, offset) = (arguments.bind, arguments.port_offset);
     let mut listeners = Listeners::new(services, base, levels, bind, offset);
+    // Before the ports: who sees a port answer finds the subcommands served, too.
+    let admin = socket::open(&base.socket())?;
     listeners.apply(true).await?;
     let open = listeners.open();
     accounts.set_own_addresses(own_addresses::all(open.iter().map(|l| l.address.ip())));
-    let admin = socket::open(&base.socket())?;
     unheard(say(base, &main_domain, &first, open));
     let journals = base.imports();
     let accounts_here = accounts.clone();

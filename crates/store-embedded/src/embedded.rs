@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::mpsc as blocking;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use angarium_store::timetable::{Entry, Standing};
 use angarium_store::{AccountId, BodyId, Feed, Result, Store, StoreError};
@@ -50,6 +51,8 @@ pub struct Options {
     pub shards: u32,
     /// Octets after which a new segment is begun.
     pub segment_size: u64,
+    /// How long to wait for another process that has the base open; zero by default.
+    pub patience: Duration,
     #[doc(hidden)]
     pub files: Arc<dyn Files>,
 }
@@ -62,6 +65,7 @@ impl Options {
             base: base.into(),
             shards: 4,
             segment_size: SEGMENT_SIZE,
+            patience: Duration::ZERO,
             files: Arc::new(SystemFiles),
         }
     }
@@ -181,13 +185,13 @@ pub struct Embedded {
 /// journal. Blocks while it does.
 ///
 /// # Errors
-/// `Invalid` if the base is in use by another process or was written by a newer version;
-/// `Unavailable` if it cannot be read or written; `Damaged` if it is not a base.
+/// `Invalid` if the base was written by a newer version; `Unavailable` if another process has it
+/// for longer than `patience`, or it cannot be read or written; `Damaged` if it is not a base.
 pub fn open(options: Options) -> Result<Embedded> {
     schema::check_library()?;
     let io = |error: std::io::Error| unavailable(&error);
     private_directory(&options.base).map_err(io)?;
-    let lock = lock::take(&options.base)?;
+    let lock = lock::take_within(&options.base, options.patience)?;
     let shards = version::open(&options.base, options.shards, &*options.files)?;
     let spool = Spool::open(options.base.join("spool"))?;
     let mut recovered = Vec::new();

@@ -4,6 +4,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use angarium_store::{Result, StoreError};
 
@@ -12,6 +13,20 @@ use crate::writer::unavailable;
 /// Held while the base is open.
 pub(crate) struct BaseLock {
     _file: File,
+}
+
+/// How often one who waits looks again.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Takes the lock as soon as it is free, or says after `patience` who has it.
+pub(crate) fn take_within(base: &Path, patience: Duration) -> Result<BaseLock> {
+    let end = Instant::now() + patience;
+    loop {
+        match take(base) {
+            Err(e) if e.is_temporary() && Instant::now() < end => std::thread::sleep(LOOK),
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Takes the lock or says who has it.
@@ -32,7 +47,7 @@ pub(crate) fn take(base: &Path) -> Result<BaseLock> {
             let _ = file.read_to_string(&mut holder);
             let holder = holder.trim();
             let who = if holder.is_empty() { "another process" } else { holder };
-            return Err(StoreError::Invalid(format!(
+            return Err(StoreError::Unavailable(format!(
                 "the base directory {} is in use by {who}",
                 base.display()
             )));

@@ -200,14 +200,30 @@ fn a_damaged_body_is_told_when_it_is_read() {
 }
 
 #[test]
+fn who_has_patience_gets_the_base_when_the_other_has_ended() {
+    let base = TempDir::new().unwrap();
+    let first = opened(base.path());
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| {
+            let mut options = Options::new(base.path());
+            options.patience = std::time::Duration::from_secs(60);
+            open(options).map(|embedded| embedded.close())
+        });
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        first.close();
+        second.join().unwrap().unwrap();
+    });
+}
+
+#[test]
 fn a_second_process_on_the_same_base_is_refused_with_its_reason() {
     let base = TempDir::new().unwrap();
     let embedded = opened(base.path());
-    let Err(StoreError::Invalid(why)) = open(Options::new(base.path())) else {
+    let Err(StoreError::Unavailable(why)) = open(Options::new(base.path())) else {
         panic!("opened twice");
     };
     assert!(why.contains("is in use by process"), "{why}");
-    assert!(matches!(check(base.path()), Err(StoreError::Invalid(_))));
+    assert!(matches!(check(base.path()), Err(StoreError::Unavailable(_))));
     embedded.close();
     opened(base.path()).close();
 }
