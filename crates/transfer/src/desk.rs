@@ -166,10 +166,11 @@ impl Desk {
         self.accounts.store().queue.message(id).await?.ok_or(DeskError::NoMessage)
     }
 
-    /// Sends an SMTP queue now. Answers what waits in it.
+    /// Sends a queue now: one as it is shown, `LOCAL(joe@example.com)`, or all of a name. Answers
+    /// what waits in them.
     pub async fn release_queue(&self, queue: &str) -> Release {
         match &self.running {
-            Some(transfer) => transfer.release(queue).await,
+            Some(transfer) => transfer.release_named(queue).await,
             None => Release::default(),
         }
     }

@@ -209,6 +209,12 @@ impl Transfer {
         self.dequeuer.release(&smtp_queue(queue)).await
     }
 
+    /// Sends now what an administrator names: a queue as it is shown, `LOCAL(joe@example.com)`, or
+    /// all queues of a name, whatever their module.
+    pub async fn release_named(&self, name: &str) -> Release {
+        self.dequeuer.release_named(name).await
+    }
+
     /// Sends the SMTP queues of a domain and of all domains below it now (`ETRN @domain`).
     pub async fn release_below(&self, domain: &str) -> Release {
         self.dequeuer.release_below(domain).await

@@ -178,14 +178,25 @@ impl World {
     }
 
     async fn queue_to(&self, from: &str, queue: &str, recipients: usize) -> QueueId {
+        self.enqueue(from, ("SMTP", queue), recipients, 0).await
+    }
+
+    /// The same for any module, and due so many seconds from now.
+    async fn enqueue(
+        &self,
+        from: &str,
+        (module, queue): (&str, &str),
+        recipients: usize,
+        wait: i64,
+    ) -> QueueId {
         let now = self.house.clock.0.load(Ordering::SeqCst);
         let recipient = |n: usize| QueuedRecipient {
-            address: format!("r{n}@{queue}"),
-            module: "SMTP".into(),
+            address: if module == "SMTP" { format!("r{n}@{queue}") } else { queue.to_owned() },
+            module: module.into(),
             queue: queue.into(),
             facts: Dictionary::new(),
             state: RecipientState::Waiting {
-                not_before: now,
+                not_before: now + wait,
                 attempts: 0,
                 last_error: String::new(),
             },
@@ -407,6 +418,23 @@ async fn a_queue_is_taken_over_another_connection_and_a_cut_loses_nothing() {
     assert_eq!((taken.messages, taken.cut_off), (waiting, false));
     w.emptied().await;
     assert_eq!(w.transfer.take_queue("held.example", &*other).await.messages, 0);
+}
+
+#[tokio::test]
+async fn an_administrator_releases_the_queue_of_an_account_as_that_of_a_host() {
+    let w = World::new().await;
+    let desk = w.transfer.desk();
+    let bob = ("LOCAL", "bob@main.example");
+    for name in ["bob@main.example", "LOCAL(bob@main.example)", "Bob@Main.Example"] {
+        w.enqueue("carol@other.example", bob, 1, 3_600).await;
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        assert_eq!(w.count().await, 1, "{name}");
+        assert_eq!(desk.release_queue("nobody@main.example").await.messages, 0);
+        assert_eq!(desk.release_queue("SMTP(bob@main.example)").await.messages, 0);
+        assert_eq!(desk.release_queue(name).await.messages, 1, "{name}");
+        w.emptied().await;
+    }
+    assert_eq!(w.house.inbox("bob@main.example").await.len(), 3);
 }
 
 #[tokio::test]

@@ -39,10 +39,9 @@ impl DeliverError {
 
 impl From<StoreError> for DeliverError {
     fn from(error: StoreError) -> Self {
-        if error.is_temporary() {
-            Self::Later(error.to_string())
-        } else {
-            Self::Never(error.to_string())
+        match error {
+            StoreError::Unavailable(why) => Self::Later(why),
+            other => Self::Never(other.to_string()),
         }
     }
 }

@@ -26,6 +26,13 @@ pub struct Release {
     pub messages: u64,
 }
 
+impl Release {
+    fn add(&mut self, one: Self) {
+        self.queues += one.queues;
+        self.messages += one.messages;
+    }
+}
+
 /// What went over another connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
@@ -39,6 +46,31 @@ impl Dequeuer {
     /// Sends a queue now, whatever it waits for, also if it is held.
     pub(crate) async fn release(&self, name: &QueueName) -> Release {
         self.work.release(name).await
+    }
+
+    /// Releases the queue that is written as it is shown, `MODULE(queue)`, or else the SMTP queue
+    /// of this name and what other modules have under it.
+    pub(crate) async fn release_named(&self, text: &str) -> Release {
+        let text = text.trim();
+        let shown = text.strip_suffix(')').and_then(|rest| rest.split_once('('));
+        if let Some((module, queue)) = shown {
+            let name = QueueName::new(&module.to_ascii_uppercase(), queue);
+            return self.release(&name).await;
+        }
+        let smtp = QueueName::new(SMTP, &text.to_ascii_lowercase());
+        let mut all = self.release(&smtp).await;
+        let mut after = None;
+        loop {
+            let page = self.work.accounts.store().queue.queues(after.as_ref(), PAGE).await;
+            let Ok(page) = page else { return all };
+            let Some(last) = page.last() else { return all };
+            after = Some(last.name.clone());
+            for facts in page {
+                if facts.name.queue.eq_ignore_ascii_case(text) && facts.name != smtp {
+                    all.add(self.release(&facts.name).await);
+                }
+            }
+        }
     }
 
     /// Releases the SMTP queues of a domain and of all domains below it.
@@ -58,9 +90,7 @@ impl Dequeuer {
                 }
                 let queue = facts.name.queue.to_ascii_lowercase();
                 if queue == domain || queue.ends_with(&below) {
-                    let one = self.release(&facts.name).await;
-                    all.queues += one.queues;
-                    all.messages += one.messages;
+                    all.add(self.release(&facts.name).await);
                 }
             }
         }
