@@ -32,10 +32,10 @@ pub use angarium_objects::value::{Dictionary, Value};
 pub use angarium_store::{
     AccountId, AccountKind, AccountRecord, Annotations, Appended, AttributesPatch, Bodies, BodyId,
     BodyWriter, Change, ChangeListener, Changes, Copied, Digest, DomainObject, DomainRecord,
-    FlagBits, FlagChange, FlagOutcome, FlagUpdate, Flags, FuzzyText, HeadLength, InternalDate,
-    Keyword, MailboxId, MailboxRecord, MessageBody, MessageEntry, ModSeq, NewMailbox, NewMessage,
-    NumbersPatch, ObjectPage, Origin, PopId, QueueId, SettingsKey, Sifted, Snapshot, StagedBody,
-    Store, StoreError, Top, Uid, UidValidity, Versioned,
+    FileRecord, FileUsage, FlagBits, FlagChange, FlagOutcome, FlagUpdate, Flags, FuzzyText,
+    HeadLength, InternalDate, Keyword, MailboxId, MailboxRecord, MessageBody, MessageEntry, ModSeq,
+    NewMailbox, NewMessage, NumbersPatch, ObjectPage, Origin, PopId, QueueId, SettingsKey, Sifted,
+    Snapshot, StagedBody, Store, StoreError, Top, Uid, UidValidity, Versioned,
 };
 pub use consult::{Consulted, UnknownConsultant};
 pub use directory::Domain;
@@ -48,9 +48,10 @@ pub use login::{
 };
 pub use mail_to_all::MailToAll;
 pub use operations::{
-    ConfigurationChange, ConfigurationPage, ConfigurationParts, ConfigurationStep, How, Imported,
-    Kept, MAX_ROWS, NewAccount, ObjectKinds, ObjectListing, OperationError, PROTECTION_MODULE,
-    PasswordForms, RouteAccount, RouteReport, SettingsOf, Whose, kind_extension, kind_from_word,
+    ConfigurationChange, ConfigurationPage, ConfigurationParts, ConfigurationStep, FilesOf, How,
+    Imported, Kept, MAX_ROWS, NewAccount, ObjectKinds, ObjectListing, OperationError,
+    PROTECTION_MODULE, PasswordForms, Removal, RouteAccount, RouteReport, SHUTS_OUT, SettingsOf,
+    Whose, WriteAt, kind_extension, kind_from_word,
 };
 pub use options::{Clock, Options, SystemClock};
 pub use route::{RelayPermission, RouteKind, RouteOutcome};

@@ -55,6 +55,8 @@ pub const CAN_ACCESS_LISTS: &str = "CanAccessLists";
 pub const CAN_POST_ALERTS: &str = "CanPostAlerts";
 /// Domain right: all mailboxes of the domain's accounts.
 pub const CAN_ACCESS_MAILBOXES: &str = "CanAccessMailboxes";
+/// Domain right: the file storage of the domain's accounts.
+pub const CAN_ACCESS_WEB_SITES: &str = "CanAccessWebSites";
 /// Domain right: log in as another user, account access lists.
 pub const CAN_IMPERSONATE: &str = "CanImpersonate";
 /// Domain right: sessions for users.
@@ -67,6 +69,9 @@ pub const WEB_USER_SETTINGS: &str = "WebUserSettings";
 pub const CAN_MODIFY_RPOP: &str = "CanModifyRPOP";
 /// Domain right: the storage limit (also IMAP SETQUOTA).
 pub const MAX_ACCOUNT_SIZE: &str = "MaxAccountSize";
+
+/// Domain right: the copies of the domain's accounts in a directory.
+pub const CENTRAL_DIRECTORY: &str = "CentralDirectory";
 
 /// Most codes one account may hold.
 pub const MAX_RIGHTS: usize = 256;

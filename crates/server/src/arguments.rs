@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::commands::app_passwords::AppPasswordAction;
 use crate::commands::config::ConfigAction;
 use crate::commands::dkim::DkimAction;
 use crate::commands::dns::{DnsArguments, ReportAction};
@@ -59,6 +60,13 @@ pub(crate) enum Command {
         /// File whose first line is the password.
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
+    },
+    /// Application passwords of an account: one for each program, taken away alone.
+    AppPassword {
+        #[command(flatten)]
+        base: Base,
+        #[command(subcommand)]
+        action: AppPasswordAction,
     },
     /// Other names of an account.
     Alias {

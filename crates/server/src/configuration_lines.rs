@@ -1,12 +1,13 @@
 //! The lines of the administration socket about settings as a whole: `CONFIGURATION EXPORT after
-//! (parts)`, `CONFIGURATION COMPARE (stanzas)`, `CONFIGURATION APPLY (stanzas)` and
-//! `SETTINGS scope`. Objects travel as the text of their stanzas.
+//! (parts)`, `CONFIGURATION COMPARE (stanzas)`, `CONFIGURATION APPLY (stanzas)`,
+//! `CONFIGURATION REMOVE ((kind,name),…) (words)` and `SETTINGS scope`. Objects travel as the text of their stanzas.
 
 use std::sync::Arc;
 
+use angarium_access::cli::Cli;
 use angarium_accounts::{
-    Accounts, Actor, ConfigurationParts, ConfigurationStep, Dictionary, OperationError, SettingsOf,
-    Value,
+    Accounts, Actor, ConfigurationChange, ConfigurationParts, ConfigurationStep, Dictionary,
+    OperationError, Removal, SettingsOf, Value,
 };
 use angarium_objects::configuration::{Difference, Gatherer, Stanza, stanza_text};
 use angarium_objects::settings::{Described, Effect, Who};
@@ -24,7 +25,8 @@ fn data(value: &Value) -> String {
 }
 
 /// Executes what follows `CONFIGURATION`.
-pub(crate) async fn configuration(accounts: &Arc<Accounts>, line: &[u8]) -> String {
+pub(crate) async fn configuration(cli: &Cli, line: &[u8]) -> String {
+    let accounts = cli.accounts();
     let Ok(mut reader) = Reader::new(line, Layout::File) else {
         return "500 the line is too long".into();
     };
@@ -34,9 +36,13 @@ pub(crate) async fn configuration(accounts: &Arc<Accounts>, line: &[u8]) -> Stri
             Ok(Value::Array(parts)) => export(accounts, &after, &parts).await,
             _ => "500 the parts are an array of words".into(),
         },
-        ("COMPARE", Ok(Value::Array(all)), true) => apply(accounts, all, true).await,
-        ("APPLY", Ok(Value::Array(all)), true) => apply(accounts, all, false).await,
-        _ => "500 EXPORT, COMPARE or APPLY with its parameters is expected".into(),
+        ("COMPARE", Ok(Value::Array(all)), true) => apply(cli, all, true).await,
+        ("APPLY", Ok(Value::Array(all)), true) => apply(cli, all, false).await,
+        ("REMOVE", Ok(Value::Array(all)), false) => match reader.parameter() {
+            Ok(Value::Array(words)) => remove(cli, all, &words).await,
+            _ => "500 how is an array of words".into(),
+        },
+        _ => "500 EXPORT, COMPARE, APPLY or REMOVE with its parameters is expected".into(),
     }
 }
 
@@ -78,14 +84,70 @@ fn stanza(text: &Value) -> Result<Stanza, OperationError> {
     Err(wrong("the object is not complete".into()))
 }
 
+/// What became of one object, as a dictionary. Sessions that it shuts out are ended.
+fn answer_of(cli: &Cli, done: Result<ConfigurationChange, OperationError>) -> Value {
+    let mut answer = Dictionary::new();
+    match done {
+        Ok(change) => {
+            for account in change.shut_out {
+                cli.end_sessions(account);
+            }
+            let step = match change.step {
+                ConfigurationStep::Same => "Same",
+                ConfigurationStep::Made => "Made",
+                ConfigurationStep::Changed => "Changed",
+                ConfigurationStep::Removed => "Removed",
+            };
+            let lines = change.differences.iter().flat_map(Difference::lines);
+            answer.insert("Step".into(), Value::from(step));
+            answer.insert("Lines".into(), Value::Array(lines.map(Value::String).collect()));
+        }
+        Err(error) => {
+            answer.insert("Code".into(), Value::Number(i64::from(error.code())));
+            answer.insert("Refused".into(), Value::String(error.text()));
+        }
+    }
+    Value::Dictionary(answer)
+}
+
+/// Removes objects of one kind, or says with `Dry` what would go.
+async fn remove(cli: &Cli, all: Vec<Value>, words: &[Value]) -> String {
+    if all.len() > AT_ONCE {
+        return format!("500 at most {AT_ONCE} objects are taken at a time");
+    }
+    let said = |word: &str| {
+        words.iter().filter_map(Value::as_str).any(|said| said.eq_ignore_ascii_case(word))
+    };
+    let how = Removal { dry: said("Dry"), with_mail: said("WithMail"), emptied: said("Emptied") };
+    let mut answers = Vec::with_capacity(all.len());
+    for object in all {
+        let parts: Vec<&str> =
+            object.as_array().unwrap_or_default().iter().filter_map(Value::as_str).collect();
+        let done = match parts[..] {
+            [kind, name] => {
+                let console = Actor::console();
+                Box::pin(cli.accounts().remove_configuration(&console, (kind, name), how)).await
+            }
+            _ => Err(OperationError::Syntax("(kind,name) is expected".into())),
+        };
+        // Nobody is shut out by what is only said.
+        let done = done.map(|change| match how.dry {
+            true => ConfigurationChange { shut_out: Vec::new(), ..change },
+            false => change,
+        });
+        answers.push(answer_of(cli, done));
+    }
+    data(&Value::Array(answers))
+}
+
 /// Applies or compares objects at the same time; the answers are in their order.
-async fn apply(accounts: &Arc<Accounts>, all: Vec<Value>, dry: bool) -> String {
+async fn apply(cli: &Cli, all: Vec<Value>, dry: bool) -> String {
     if all.len() > AT_ONCE {
         return format!("500 at most {AT_ONCE} objects are taken at a time");
     }
     let mut running = Vec::with_capacity(all.len());
     for text in all {
-        let accounts = Arc::clone(accounts);
+        let accounts = Arc::clone(cli.accounts());
         running.push(tokio::spawn(async move {
             let (console, stanza) = (Actor::console(), stanza(&text)?);
             Box::pin(accounts.apply_configuration(&console, stanza, dry)).await
@@ -94,24 +156,7 @@ async fn apply(accounts: &Arc<Accounts>, all: Vec<Value>, dry: bool) -> String {
     let mut answers = Vec::with_capacity(running.len());
     for one in running {
         let done = one.await.unwrap_or_else(|error| Err(OperationError::Later(error.to_string())));
-        let mut answer = Dictionary::new();
-        match done {
-            Ok(change) => {
-                let step = match change.step {
-                    ConfigurationStep::Same => "Same",
-                    ConfigurationStep::Made => "Made",
-                    ConfigurationStep::Changed => "Changed",
-                };
-                let lines = change.differences.iter().flat_map(Difference::lines);
-                answer.insert("Step".into(), Value::from(step));
-                answer.insert("Lines".into(), Value::Array(lines.map(Value::String).collect()));
-            }
-            Err(error) => {
-                answer.insert("Code".into(), Value::Number(i64::from(error.code())));
-                answer.insert("Refused".into(), Value::String(error.text()));
-            }
-        }
-        answers.push(Value::Dictionary(answer));
+        answers.push(answer_of(cli, done));
     }
     data(&Value::Array(answers))
 }

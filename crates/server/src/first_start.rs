@@ -78,7 +78,8 @@ pub(crate) fn first_line(path: &Path) -> io::Result<String> {
     Ok(line)
 }
 
-fn random_password() -> io::Result<String> {
+/// A password nobody has to think of, in groups of five letters.
+pub(crate) fn random_password() -> io::Result<String> {
     let mut bytes = [0_u8; LENGTH];
     rand::fill(&mut bytes).map_err(|_| io::Error::other("no randomness"))?;
     let letters = bytes.iter().filter_map(|b| LETTERS.get(usize::from(*b) % LETTERS.len()));

@@ -245,7 +245,7 @@ impl Administration {
             return crate::queue_lines::execute(self.cli.desk(), rest).await;
         }
         if word.eq_ignore_ascii_case(b"CONFIGURATION") {
-            return Box::pin(configuration_lines::configuration(&self.accounts, rest)).await;
+            return Box::pin(configuration_lines::configuration(&self.cli, rest)).await;
         }
         if word.eq_ignore_ascii_case(b"SETTINGS") {
             return configuration_lines::settings(&self.accounts, rest).await;

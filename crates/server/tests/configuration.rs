@@ -57,6 +57,7 @@ fn furnish(house: &House) {
         "SetAccountAliases ann@two.example (anna)".to_owned(),
         "SetAccountRights ann@two.example (Domain,BasicSettings)".to_owned(),
         format!("CreateAccount off@two.example {{Password=\"{PASSWORD}\";AccessModes=(POP);}}"),
+        "WriteStorageFile ann@two.example FILE private/plan.txt DATA [cGxhbg==]".to_owned(),
         "CreateGroup team@two.example {Members=(ann,x@isp.example);}".to_owned(),
         "CreateForwarder fwd@two.example TO x@isp.example".to_owned(),
         "SetRouterTable \"; ours\\e<info> = own\\e\"".to_owned(),
@@ -158,7 +159,12 @@ fn a_backup_and_an_applied_configuration_give_the_same_answers_to_the_same_login
         .output()
         .unwrap();
     assert_eq!(again.status.code(), Some(1), "a base that is there is not overwritten");
-    assert_eq!(answers(&House::at(&base)), wanted);
+    let house = House::at(&base);
+    assert_eq!(answers(&house), wanted);
+    let read = "ReadStorageFile ann@two.example FILE private/plan.txt";
+    let (_, out) = house.angarium(&["cli", read]);
+    assert!(out.starts_with("[cGxhbg==]\n"), "files are in a backup: {out}");
+    drop(house);
 
     // A second server, from the text.
     let second = House::build();
@@ -239,6 +245,124 @@ fn a_configuration_is_text_that_a_person_can_keep_and_edit() {
     std::fs::write(file, "account ann@two.example {\n Settings = {\n").unwrap();
     let (code, _) = house.angarium(&["config", "apply", "--yes", file]);
     assert_eq!(code, 2);
+}
+
+#[test]
+fn what_a_whole_configuration_does_not_name_goes_only_when_told() {
+    let house = House::build();
+    furnish(&house);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("whole.conf");
+    let file = file.to_str().unwrap();
+    assert_eq!(house.angarium(&["config", "export", file]).0, 0);
+    for line in [
+        "CreateAccount stray@two.example".to_owned(),
+        "CreateAccount filed@two.example".to_owned(),
+        "WriteStorageFile filed@two.example FILE f DATA [eA==]".to_owned(),
+        "CreateForwarder stray-f@two.example TO x@isp.example".to_owned(),
+        "CreateGroup stray-g@two.example".to_owned(),
+        "CreateList stray-l@two.example FOR ann".to_owned(),
+        "CreateDomain empty.example".to_owned(),
+        "CreateDomain lived.example".to_owned(),
+        format!("CreateAccount mailed@lived.example {{Password=\"{PASSWORD}\";}}"),
+        "UpdateModule POP {LogLevel=5;}".to_owned(),
+    ] {
+        cli(&house, &line);
+    }
+    let mut imap = Imap::login(house.port(143), "mailed@lived.example", PASSWORD);
+    let letter =
+        (String::new(), "01-Jan-2020 00:00:00 +0000".to_owned(), &b"Subject: x\r\n\r\n"[..]);
+    imap.append_all("INBOX", std::iter::once(letter));
+
+    let (code, out) = house.angarium(&["config", "diff", file]);
+    assert_eq!(code, 4, "{out}");
+    assert!(out.contains("? account stray@two.example is not in the file\n"), "{out}");
+    let (code, out) = house.angarium(&["config", "apply", "--yes", file]);
+    assert_eq!(code, 0, "{out}");
+    assert!(out.contains("0 made, 0 changed"), "nothing goes by itself: {out}");
+    let (code, shown) = house.angarium(&["config", "diff", "--remove", file]);
+    assert_eq!(code, 1, "{shown}");
+    for line in [
+        "- list stray-l@two.example\n",
+        "- group stray-g@two.example\n",
+        "- forwarder stray-f@two.example\n",
+        "- account stray@two.example\n",
+        "! account filed@two.example stays: it holds 0 messages and 1 files (--with-mail) (501)\n",
+        "! account mailed@lived.example stays: it holds 1 messages and 0 files (--with-mail) (501)\n",
+        "- domain empty.example\n",
+        "! domain lived.example stays: an account stays in it\n",
+        "- module POP\n",
+        "0 to be made, 0 to be changed, 6 to be removed, ",
+    ] {
+        assert!(shown.contains(line), "{line}\n{shown}");
+    }
+    let (code, again) = house.angarium(&["config", "diff", "--remove", file]);
+    assert_eq!((code, &again), (1, &shown), "showing changes nothing");
+    let (code, out) = house.angarium(&["config", "apply", "--yes", "--remove", file]);
+    assert_eq!(code, 1, "{out}");
+    assert!(out.contains("removed account stray@two.example\n"), "{out}");
+    assert!(out.contains("6 removed"), "{out}");
+    imap.ok("NOOP");
+    let (code, out) =
+        house.angarium(&["config", "apply", "--yes", "--remove", "--with-mail", file]);
+    assert_eq!(code, 0, "{out}");
+    assert!(out.contains("3 removed"), "{out}");
+    let (code, out) = house.angarium(&["config", "diff", file]);
+    assert_eq!(code, 0, "{out}");
+    let (_, out) = house.angarium(&["cli", "ListDomains"]);
+    assert!(!out.contains("lived.example") && !out.contains("empty.example"), "{out}");
+    // A part names nothing else on purpose.
+    let part = directory.path().join("part.conf");
+    std::fs::write(&part, "group team@two.example {\n Members = (ann);\n}\n").unwrap();
+    let (code, _) =
+        house.angarium(&["config", "apply", "--yes", "--remove", part.to_str().unwrap()]);
+    assert_eq!(code, 2);
+    assert!(house.angarium(&["cli", "ListAccounts two.example"]).1.contains("ann"));
+}
+
+/// True when a session was told to end, false when it still answers.
+fn was_ended(imap: &mut Imap) -> bool {
+    imap.send(b"x NOOP\r\n");
+    loop {
+        let line = imap.line();
+        if line.starts_with(b"* BYE") {
+            return true;
+        }
+        if line.starts_with(b"x ") {
+            return false;
+        }
+    }
+}
+
+#[test]
+fn an_applied_configuration_ends_the_sessions_it_shuts_out() {
+    let house = House::build();
+    furnish(&house);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("part.conf");
+    let apply = |part: &str| {
+        std::fs::write(&file, part).unwrap();
+        let (code, out) = house.angarium(&["config", "apply", "--yes", file.to_str().unwrap()]);
+        assert_eq!(code, 0, "{out}");
+    };
+    let ann = |settings: &str| {
+        format!("account ann@two.example {{\n Aliases = (anna);\n Settings = {{{settings}}};\n}}\n")
+    };
+    let enter = |password: &str| Imap::login(house.port(143), "ann@two.example", password);
+    let mut imap = enter(PASSWORD);
+    apply(&ann("RealName = Ann;"));
+    assert!(!was_ended(&mut imap), "a name lets nobody out");
+    apply(&ann("RealName = Ann; Password = another-one;"));
+    assert!(was_ended(&mut imap), "the password is another one");
+    let mut imap = enter("another-one");
+    apply(&ann("RealName = Ann; Password = another-one;"));
+    assert!(!was_ended(&mut imap), "the same password again");
+    apply(&ann("RealName = Ann; AccessModes = (POP);"));
+    assert!(was_ended(&mut imap), "IMAP is no more among the services");
+    apply(&ann("RealName = Ann;"));
+    let mut imap = enter("another-one");
+    apply("domain two.example {\n Aliases = (zwei.example);\n Settings = {Suspended = YES;};\n}\n");
+    assert!(was_ended(&mut imap), "the domain is suspended");
 }
 
 #[test]

@@ -8,9 +8,9 @@ use angarium_store::{BodyId, FlagBits, Result, StoreError};
 use rusqlite::Connection;
 
 use crate::files::SystemFiles;
-use crate::index::mail_rows;
 use crate::index::references::home;
 use crate::index::{all, misfit, schema, sql};
+use crate::index::{file_rows, mail_rows};
 use crate::journal::Position;
 use crate::journal::scan::{Damage, Scan, scan};
 use crate::journal::segment::SEGMENT_HEADER;
@@ -269,7 +269,7 @@ fn check_references(
     report: &mut CheckReport,
 ) -> Result<()> {
     let mut counted: HashMap<u64, u64> = HashMap::new();
-    for body in mail_rows::bodies(db)? {
+    for body in mail_rows::bodies(db)?.into_iter().chain(file_rows::bodies(db)?) {
         *counted.entry(body.0).or_default() += 1;
     }
     for text in ["SELECT body FROM queue", "SELECT body FROM holds"] {

@@ -13,6 +13,7 @@ use angarium_store::timetable::{Entry, Standing};
 use angarium_store::{AccountId, BodyId, Feed, Result, Store, StoreError};
 use tokio::sync::mpsc;
 
+use crate::account_files::EmbeddedFiles;
 use crate::bodies::size_and_summary;
 use crate::bodies::{EmbeddedBodies, Spool};
 use crate::decide::mailboxes::purge_account;
@@ -351,6 +352,7 @@ impl Embedded {
     pub fn store(&self) -> Store {
         Store {
             mailboxes: Arc::new(EmbeddedMailboxes(self.inner.clone())),
+            files: Arc::new(EmbeddedFiles(self.inner.clone())),
             directory: Arc::new(EmbeddedDirectory(self.inner.clone())),
             queue: Arc::new(EmbeddedQueue(self.inner.clone())),
             bodies: Arc::new(EmbeddedBodies(self.inner.clone())),
@@ -488,7 +490,8 @@ fn strays(directory: &rusqlite::Connection, mail: &[u64]) -> Result<Vec<(Account
 }
 
 fn is_empty(db: &rusqlite::Connection, account: AccountId) -> Result<bool> {
-    let text = "SELECT coalesce(sum(messages), 0) FROM mailboxes WHERE account=?1";
+    let text = "SELECT coalesce((SELECT sum(messages) FROM mailboxes WHERE account=?1), 0)
+                + (SELECT count(*) FROM account_files WHERE account=?1)";
     Ok(one(db, text, [account.0], |row| row.get::<_, u64>(0))?.unwrap_or(0) == 0)
 }
 

@@ -16,6 +16,7 @@
 //!
 //! Must never know the Router, accounts' rules, or a protocol.
 
+mod account_files;
 mod backup;
 mod bodies;
 mod check;

@@ -20,7 +20,7 @@ use crate::index::{mail_rows, one};
 /// Handle of the family.
 pub(crate) struct EmbeddedMailboxes(pub(crate) Arc<Inner>);
 
-fn check_account(db: &Connection, account: AccountId) -> Result<()> {
+pub(crate) fn check_account(db: &Connection, account: AccountId) -> Result<()> {
     one(db, "SELECT 1 FROM mail_accounts WHERE id=?1", [account.0], |_| Ok(()))?
         .ok_or(StoreError::NotFound("account"))
 }

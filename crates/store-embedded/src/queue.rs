@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use angarium_store::timetable::Lease;
 use angarium_store::{
-    BodyId, DomainObject, LeasedWork, MessageBody, NewQueued, Queue, QueueFacts, QueueId,
+    BodyId, DomainObject, LeasedWork, MessageBody, NewQueued, Origin, Queue, QueueFacts, QueueId,
     QueueName, QueuedMessage, RecipientStep, Result, StoreError,
 };
 use async_trait::async_trait;
@@ -175,13 +175,13 @@ fn fresh_entry(new: &Accepted) -> Option<QueuedMessage> {
     })
 }
 
-#[async_trait]
-impl Queue for EmbeddedQueue {
-    fn next_id(&self) -> QueueId {
-        self.0.next_queue_id()
-    }
-
-    async fn enqueue(&self, new: NewQueued) -> Result<(QueueId, BodyId)> {
+impl EmbeddedQueue {
+    /// Queues a message; `None` if its delivery has done so before.
+    async fn accept(
+        &self,
+        new: NewQueued,
+        origin: Option<Origin>,
+    ) -> Result<Option<(QueueId, BodyId)>> {
         decisions::check(&new)?;
         let id = match new.id {
             Some(id) if self.0.schedule.shard_of(id).is_some() => {
@@ -193,7 +193,12 @@ impl Queue for EmbeddedQueue {
             }
             None => self.0.next_queue_id(),
         };
-        let shard = self.0.shard(self.0.shard_for(&new, id).await)?;
+        let number = match origin {
+            // Always the same, so that a repetition is noticed.
+            Some(origin) => (origin.queue.0 % self.0.shards.len() as u64) as u32,
+            None => self.0.shard_for(&new, id).await,
+        };
+        let shard = self.0.shard(number)?;
         let mut source = prepare(new.body, new.summary)?;
         let guards = self.0.hold_foreign(shard.number, &mut [&mut source]).await?;
         let accepted = Accepted {
@@ -208,20 +213,42 @@ impl Queue for EmbeddedQueue {
         let fresh = Arc::clone(&self.0.fresh);
         let enqueue = move |batch: &mut Batch<'_>| {
             let keep = fresh_entry(&accepted);
-            let body = decisions::enqueue(batch, accepted)?;
+            let Some(body) = decisions::enqueue(batch, accepted, origin)? else {
+                return Ok(None);
+            };
             // Before the commit, so that whoever is told of the entry finds it; without the
             // commit nobody is.
             if let Some(message) = keep {
                 fresh.put(QueuedMessage { body, ..message });
             }
-            Ok(body)
+            Ok(Some(body))
         };
         let body = shard.submit(enqueue).await;
-        if body.is_err() {
+        if !matches!(body, Ok(Some(_))) {
             self.0.fresh.take(id);
         }
         drop(guards);
-        Ok((id, body?))
+        Ok(body?.map(|body| (id, body)))
+    }
+}
+
+#[async_trait]
+impl Queue for EmbeddedQueue {
+    fn next_id(&self) -> QueueId {
+        self.0.next_queue_id()
+    }
+
+    async fn enqueue(&self, new: NewQueued) -> Result<(QueueId, BodyId)> {
+        // Nobody has queued it before.
+        self.accept(new, None).await?.ok_or(StoreError::Exists("queue entry"))
+    }
+
+    async fn enqueue_once(
+        &self,
+        new: NewQueued,
+        origin: Origin,
+    ) -> Result<Option<(QueueId, BodyId)>> {
+        self.accept(new, Some(origin)).await
     }
 
     async fn lease(&self, now: i64, limit: usize, seconds: i64) -> Result<Vec<LeasedWork>> {

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! angarium-base
-//! format 4
+//! format 5
 //! shards 4
 //! created-by angarium 0.1.0
 //! ```
@@ -15,6 +15,7 @@
 //! | 2 | annotations of mailboxes: record kind 17, a trailing part of a mailbox's attributes; what is recent alone: record kind 18 |
 //! | 3 | recipients of queued mail that are held: step 5; queued mail with a priority: record kind 19, a trailing part of the packed entry |
 //! | 4 | numbers of another server: record kinds 20 to 22, trailing parts of a mailbox's attributes and of a message; mailing lists: kind 5 of an object |
+//! | 5 | files of accounts: record kind 23, table 18 of a checkpoint; deliveries that queue a message: record kind 24 |
 
 use std::io::Write;
 use std::path::Path;
@@ -25,7 +26,7 @@ use crate::files::Files;
 use crate::writer::unavailable;
 
 /// The format this version writes.
-pub(crate) const FORMAT: u32 = 4;
+pub(crate) const FORMAT: u32 = 5;
 /// Most shards of a base.
 pub(crate) const MAX_SHARDS: u32 = 64;
 const NAME: &str = "VERSION";
@@ -78,13 +79,13 @@ pub(crate) fn read(base: &Path) -> Result<Option<(u32, u32)>> {
     }
 }
 
-/// The forward steps from an older format; true when the file must be written anew. Up to 4
+/// The forward steps from an older format; true when the file must be written anew. Up to 5
 /// nothing stored changes: what a format adds is written as it comes up, and an older version,
 /// which would lose it, refuses the base from now on.
 fn bring_forward(format: u32) -> Result<bool> {
     match format {
         FORMAT => Ok(false),
-        1..=3 => Ok(true),
+        1..=4 => Ok(true),
         newer if newer > FORMAT => Err(StoreError::Invalid(format!(
             "the base directory has format {newer}, this version knows up to {FORMAT}: \
              a newer Angarium wrote it"

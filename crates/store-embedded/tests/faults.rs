@@ -12,7 +12,7 @@ use std::sync::Arc;
 use angarium_store::{StoreError, suite};
 use angarium_store_embedded::testing::{Fault, FaultyFiles};
 use angarium_store_embedded::{Embedded, Options, check, open};
-use house::{House, queued, sized, small};
+use house::{House, file, queued, sized, small};
 use tempfile::TempDir;
 
 fn faulty(base: &Path, files: &FaultyFiles) -> Result<Embedded, StoreError> {
@@ -30,6 +30,7 @@ fn faulty(base: &Path, files: &FaultyFiles) -> Result<Embedded, StoreError> {
 struct Acknowledged {
     appended: Vec<String>,
     queued: Vec<String>,
+    files: Vec<String>,
     refused: Vec<String>,
 }
 
@@ -53,6 +54,14 @@ async fn work(store: &angarium_store::Store, house: &House, name: &str, seen: &m
                 seen.refused.push(text);
             }
         }
+        let text = format!("{name} file {n}");
+        match store.files.write_file(account, file(&format!("{name}-{n}"), text.as_bytes())).await {
+            Ok(_) => seen.files.push(text),
+            Err(error) => {
+                assert!(error.is_temporary(), "{error}");
+                seen.refused.push(text);
+            }
+        }
         let text = format!("{name} queue {n}");
         match store.queue.enqueue(queued(&text, &["user0@house.example"])).await {
             Ok(_) => seen.queued.push(text),
@@ -64,8 +73,8 @@ async fn work(store: &angarium_store::Store, house: &House, name: &str, seen: &m
     }
 }
 
-/// The texts of the inbox and of the queue.
-async fn texts(store: &angarium_store::Store, house: &House) -> (Vec<String>, Vec<String>) {
+/// The texts of the inbox, of the queue and of the files.
+async fn texts(store: &angarium_store::Store, house: &House) -> [Vec<String>; 3] {
     let (account, inbox) = house.inbox(store, 0).await;
     let text = async |body| {
         let bytes = store.bodies.read(body).await.unwrap();
@@ -79,7 +88,11 @@ async fn texts(store: &angarium_store::Store, house: &House) -> (Vec<String>, Ve
     for id in store.queue.list(angarium_store::QueueId(0), 1000).await.unwrap() {
         queue.push(text(store.queue.message(id).await.unwrap().unwrap().body).await);
     }
-    (mail, queue)
+    let mut files = Vec::new();
+    for found in store.files.list_files(account, "").await.unwrap() {
+        files.push(text(found.pieces.unwrap()[0]).await);
+    }
+    [mail, queue, files]
 }
 
 fn one_fault(after: u64, times: u64, fault: Fault) -> u64 {
@@ -98,9 +111,12 @@ fn one_fault(after: u64, times: u64, fault: Fault) -> u64 {
         let refused = seen.refused.len();
         work(&store, &house, "after", &mut seen).await;
         assert_eq!(seen.refused.len(), refused, "it goes on when space returns");
-        let (mail, queue) = texts(&store, &house).await;
+        let [mail, queue, files] = texts(&store, &house).await;
         assert_eq!(mail, seen.appended, "{fault:?} {after}");
         assert_eq!(queue, seen.queued, "{fault:?} {after}");
+        // Listed by name.
+        seen.files.sort_unstable();
+        assert_eq!(files, seen.files, "{fault:?} {after}");
         (seen, failed)
     });
     drop(store);
@@ -110,9 +126,10 @@ fn one_fault(after: u64, times: u64, fault: Fault) -> u64 {
     let store = embedded.store();
     suite::run(async {
         let house = House::find(&store).await;
-        let (mail, queue) = texts(&store, &house).await;
+        let [mail, queue, files] = texts(&store, &house).await;
         assert_eq!(mail, seen.appended, "after reopening: {fault:?} {after}");
         assert_eq!(queue, seen.queued, "after reopening: {fault:?} {after}");
+        assert_eq!(files, seen.files, "after reopening: {fault:?} {after}");
     });
     drop(store);
     embedded.close();

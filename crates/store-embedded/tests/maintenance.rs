@@ -233,7 +233,7 @@ fn a_newer_format_is_refused_with_its_reason() {
     let base = TempDir::new().unwrap();
     opened(base.path()).close();
     let version = base.path().join("VERSION");
-    let text = std::fs::read_to_string(&version).unwrap().replace("format 4", "format 99");
+    let text = std::fs::read_to_string(&version).unwrap().replace("format 5", "format 99");
     std::fs::write(&version, text).unwrap();
     let Err(StoreError::Invalid(why)) = open(Options::new(base.path())) else {
         panic!("a newer format was opened");
@@ -326,7 +326,7 @@ fn a_base_written_by_version_1_opens_with_everything_in_it() {
     rebuild_index(base.path()).unwrap();
     assert_eq!(picture_of(base.path()).lines(), expected);
     // Version 1 would lose what is written from now on: it refuses the base.
-    assert!(version().contains("format 4\nshards 2\n"));
+    assert!(version().contains("format 5\nshards 2\n"));
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn a_base_written_by_version_2_opens_with_everything_in_it() {
         rebuild_index(base.path()).unwrap();
     }
     // So does version 2.
-    assert!(version().contains("format 4\nshards 2\n"));
+    assert!(version().contains("format 5\nshards 2\n"));
 }
 
 #[test]
@@ -369,7 +369,7 @@ fn a_base_written_by_version_3_opens_with_everything_in_it() {
         assert!(check(base.path()).unwrap().is_clean());
         rebuild_index(base.path()).unwrap();
     }
-    assert!(version().contains("format 4\nshards 2\n"));
+    assert!(version().contains("format 5\nshards 2\n"));
 }
 
 #[test]
@@ -395,7 +395,7 @@ fn a_base_written_by_version_4_opens_with_everything_in_it() {
         assert!(check(base.path()).unwrap().is_clean());
         rebuild_index(base.path()).unwrap();
     }
-    assert!(version().contains("format 4\nshards 2\n"));
+    assert!(version().contains("format 5\nshards 2\n"));
 }
 
 /// Older versions kept rows only of the recipients of an entry that had gone on.

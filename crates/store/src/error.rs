@@ -21,6 +21,9 @@ pub enum StoreError {
     /// *Never* as asked: the caller's version is not the current one; read again and repeat.
     #[error("the object has changed in the meantime")]
     VersionConflict,
+    /// *Never* as asked: there would be more of these than there may be.
+    #[error("there is no room for more {0}")]
+    NoRoom(&'static str),
     /// *Never*: the request breaks a rule of the contract, said in the text.
     #[error("refused by the store: {0}")]
     Invalid(String),

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::Store;
+use crate::account_files::{AccountFiles, FileRecord, FileRoom, FileUsage, FileWrite};
 use crate::bodies::{Bodies, BodyWriter, HeadLength, StagedBody, Top};
 use crate::directory::{
     AccountRecord, Directory, DomainObject, DomainRecord, ObjectCounts, ObjectPage, SettingsKey,
@@ -45,6 +46,8 @@ pub enum Family {
     Bodies,
     /// [`Search`].
     Search,
+    /// [`AccountFiles`].
+    AccountFiles,
 }
 
 /// What happens to a call.
@@ -68,7 +71,7 @@ pub struct Plan {
 struct PlanState {
     rules: Vec<Rule>,
     /// Calls seen, by [`Family`].
-    calls: [u64; 5],
+    calls: [u64; 6],
     struck: u64,
 }
 
@@ -167,6 +170,7 @@ pub fn wrap(store: Store, plan: Plan) -> Store {
     let faulty = Arc::new(Faulty { store, plan });
     Store {
         mailboxes: Arc::clone(&faulty) as _,
+        files: Arc::clone(&faulty) as _,
         directory: Arc::clone(&faulty) as _,
         queue: Arc::clone(&faulty) as _,
         bodies: Arc::clone(&faulty) as _,
@@ -219,6 +223,15 @@ family! { Mailboxes, mailboxes, {},
     usage(account: AccountId) -> (u64, u64);
 }
 
+family! { AccountFiles, files, {},
+    file(account: AccountId, path: &str) -> Option<FileRecord>;
+    list_files(account: AccountId, directory: &str) -> Vec<FileRecord>;
+    file_usage(account: AccountId, directory: &str) -> FileUsage;
+    write_file(account: AccountId, write: FileWrite) -> FileRecord;
+    rename_file(account: AccountId, from: &str, to: &str, now: i64, room: FileRoom) -> ();
+    remove_file(account: AccountId, path: &str) -> ();
+}
+
 family! { Directory, directory, {},
     settings(key: &SettingsKey) -> Versioned<Dictionary>;
     set_settings(key: &SettingsKey, value: Dictionary, expected: Option<u64>) -> u64;
@@ -251,6 +264,7 @@ family! { Queue, queue, {
         }
     },
     enqueue(message: NewQueued) -> (QueueId, BodyId);
+    enqueue_once(message: NewQueued, origin: Origin) -> Option<(QueueId, BodyId)>;
     lease(now: i64, limit: usize, seconds: i64) -> Vec<LeasedWork>;
     lease_module(module: &str, now: i64, limit: usize, seconds: i64) -> Vec<LeasedWork>;
     lease_one(id: QueueId, now: i64, seconds: i64) -> Option<LeasedWork>;

@@ -1,12 +1,13 @@
 //! The storage contract: what the rest of the house may ask of a store, at the level of mail.
 //!
-//! Five families of promises ([`Mailboxes`], [`Directory`], [`Queue`], [`Bodies`], [`Search`]) and
-//! one change feed ([`feed`]). Each edition (memory, embedded, cluster) keeps every promise of
+//! Six families of promises ([`Mailboxes`], [`AccountFiles`], [`Directory`], [`Queue`], [`Bodies`],
+//! [`Search`]) and one change feed ([`feed`]). Each edition (memory, embedded, cluster) keeps every promise of
 //! [`suite`], one test a promise. An operation is whole or not at all, and when it answers
 //! `Ok` it is durable (the memory edition excepted).
 //!
 //! This crate must never know a protocol, SQL or S3.
 
+pub mod account_files;
 pub mod annotations;
 pub mod bodies;
 pub mod directory;
@@ -26,6 +27,7 @@ pub mod timetable;
 
 use std::sync::Arc;
 
+pub use account_files::{AccountFiles, Expected, FileRecord, FileRoom, FileUsage, FileWrite};
 pub use annotations::{AnnotationBound, AnnotationChanges, Annotations};
 pub use bodies::{Bodies, BodyWriter, HeadLength, MessageBody, StagedBody, Top};
 pub use directory::{
@@ -48,11 +50,13 @@ pub use queue::{
 };
 pub use search::{FuzzyText, Search, Sifted};
 
-/// One opened store: the five families of one edition, chosen once at start.
+/// One opened store: the six families of one edition, chosen once at start.
 #[derive(Clone)]
 pub struct Store {
     /// Mailboxes and their messages.
     pub mailboxes: Arc<dyn Mailboxes>,
+    /// The files that accounts keep beside their mail.
+    pub files: Arc<dyn AccountFiles>,
     /// Domains, accounts and everything else an administrator can name, with settings.
     pub directory: Arc<dyn Directory>,
     /// Mail on its way.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use crate::bodies::MessageBody;
 use crate::error::Result;
 use crate::ids::{BodyId, QueueId};
+use crate::message::Origin;
 use angarium_objects::value::Dictionary;
 
 /// The due time of a recipient that waits until somebody says otherwise.
@@ -223,6 +224,14 @@ pub trait Queue: Send + Sync {
     /// already, so that an enqueue that may have been cut off can be repeated; `Invalid` without
     /// recipients or with too many.
     async fn enqueue(&self, message: NewQueued) -> Result<(QueueId, BodyId)>;
+    /// As [`Queue::enqueue`] for a message that a delivery makes (that of a mailing list, say): the
+    /// message is queued and the delivery remembered, both or none. `None` if this delivery has
+    /// queued its message before and is not forgotten; that is as long as its own entry is queued.
+    async fn enqueue_once(
+        &self,
+        message: NewQueued,
+        origin: Origin,
+    ) -> Result<Option<(QueueId, BodyId)>>;
     /// Leases up to `limit` messages with recipients that are due at `now` in queues that are not
     /// parked, until `now + seconds`. Queues take turns, a message each; within one, higher
     /// priority goes first, then what was due earlier.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use angarium_accounts::{Accounts, Actor, MessageBody, NewMessage, QueueId, RouteOutcome};
 use angarium_message::header;
 use angarium_message::summary::Summary;
-use angarium_store::{NewQueued, RecipientState};
+use angarium_store::{NewQueued, Origin, RecipientState};
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -91,6 +91,8 @@ pub struct Submit {
     pub actor: Option<Arc<Actor>>,
     /// What else was said of it; source and account are filled in.
     pub facts: MessageFacts,
+    /// The delivery that makes this message; such a one is taken once only.
+    pub origin: Option<Origin>,
 }
 
 impl Submit {
@@ -104,6 +106,7 @@ impl Submit {
             source,
             actor: None,
             facts: MessageFacts::default(),
+            origin: None,
         }
     }
 }
@@ -118,6 +121,9 @@ pub enum SubmitError {
     /// *Later*: the store or the directory is not available.
     #[error("not available now: {0}")]
     Later(String),
+    /// *Never*: the delivery that makes this message has done so before.
+    #[error("submitted before")]
+    Repeated,
     /// *Never*: no recipients, or the store's rules forbid it.
     #[error("{0}")]
     Never(String),
@@ -222,13 +228,19 @@ impl Submitter {
             accepted: self.accounts.now(),
             priority: facts.priority,
         };
-        let (id, _) = self.accounts.store().queue.enqueue(new).await.map_err(|error| {
+        let queue = &self.accounts.store().queue;
+        let queued = match submit.origin {
+            Some(origin) => queue.enqueue_once(new, origin).await,
+            None => queue.enqueue(new).await.map(Some),
+        };
+        let queued = queued.map_err(|error| {
             if error.is_temporary() {
                 SubmitError::Later(error.to_string())
             } else {
                 SubmitError::Never(error.to_string())
             }
         })?;
+        let (id, _) = queued.ok_or(SubmitError::Repeated)?;
         if let Some(actor) = &submit.actor {
             self.accounts.count_sent(actor, size);
         }

@@ -4,8 +4,12 @@
 
 mod house;
 
+use std::sync::atomic::Ordering;
+
 use angarium_accounts::mailing_list::{Operation, Posting};
 use angarium_accounts::{Actor, Dictionary};
+use angarium_store::faulty::{Family, Fault};
+use angarium_store::{MessageBody, NewQueued, Origin, QueueId, QueuedRecipient, RecipientState};
 use house::House;
 
 const LIST: &str = "news@main.example";
@@ -108,4 +112,68 @@ async fn requests_failures_and_automatic_mail_go_to_the_owner() {
     client.hello().await;
     client.say("MAIL FROM:<x@far.example>", "250").await;
     client.say("RCPT TO:<nolist-off@main.example>", "550").await;
+}
+
+#[tokio::test]
+async fn a_posting_is_distributed_once_though_its_note_is_lost() {
+    let house = house().await;
+    // What notes that the posting is done fails: as when the server ends right before it.
+    for (nth, fault) in [(2, Fault::Fail), (1, Fault::CutOff)] {
+        let subject = format!("Subject: {nth}\r\n\r\nbody\r\n");
+        let mut client = house.client().await;
+        client.hello().await;
+        let before = house.inbox("bob@main.example").await.len();
+        // The enqueue of the posting, and of the copies; then settling fails for a while.
+        house.plan.strike(Some(Family::Queue), nth + 3, 6, fault);
+        client.mail("bob@main.example", &[LIST], &subject).await;
+        for _ in 0..20 {
+            house.clock.0.fetch_add(700, Ordering::SeqCst);
+            house.transfer.wake();
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        house.plan.calm();
+        house.clock.0.fetch_add(4000, Ordering::SeqCst);
+        house.transfer.wake();
+        house.settled().await;
+        assert_eq!(house.inbox("bob@main.example").await.len(), before + 1, "{fault:?}");
+        assert_eq!(house.inbox("carol@other.example").await.len(), before + 1, "{fault:?}");
+    }
+    assert!(house.plan.struck() > 0);
+}
+
+/// The same, told apart from all else: the module is asked twice about one posting.
+#[tokio::test]
+async fn a_posting_that_comes_to_its_list_again_reaches_nobody_again() {
+    let house = house().await;
+    let queue = &house.store.queue;
+    post(&house, "bob@main.example", LIST, "Subject: one\r\n\r\nbody\r\n").await;
+    assert_eq!(house.inbox("carol@other.example").await.len(), 1);
+    // The posting had the first number; its first recipient made the copies.
+    let origin = |queue| Origin { queue: QueueId(queue), recipient: 0 };
+    let mut made = 0;
+    for id in 1..=queue.next_id().0 {
+        let again = queue.enqueue_once(empty(), origin(id)).await.unwrap();
+        made += u64::from(again.is_none());
+    }
+    assert_eq!(made, 1);
+}
+
+/// A message to nobody who is tried.
+fn empty() -> NewQueued {
+    NewQueued {
+        id: None,
+        return_path: String::new(),
+        facts: Dictionary::new(),
+        body: MessageBody::Bytes(Default::default()),
+        summary: Default::default(),
+        recipients: vec![QueuedRecipient {
+            address: "x@far.example".to_owned(),
+            module: "NONE".to_owned(),
+            queue: String::new(),
+            facts: Dictionary::new(),
+            state: RecipientState::Done,
+        }],
+        accepted: 0,
+        priority: 0,
+    }
 }

@@ -25,6 +25,13 @@ pub(super) async fn run(
             accounts.set_remote_pop(actor, &account, records).await?;
             return Ok(None);
         }
+        "REMOVEACCOUNTSUBSET" => {
+            arguments.expect("SUBSET")?;
+            let subset = arguments.text("a name of a set")?;
+            arguments.end()?;
+            accounts.remove_account_subset(actor, &account, &subset).await?;
+            return Ok(None);
+        }
         _ => {}
     }
     let auth = arguments.option("AUTH")?;

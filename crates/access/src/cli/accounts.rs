@@ -1,6 +1,8 @@
 //! Commands on accounts (`reference/cli.md` section 6).
 
-use angarium_accounts::{Actor, Dictionary, NewAccount, OperationError, Value, kind_from_word};
+use angarium_accounts::{
+    Actor, Dictionary, NewAccount, OperationError, SHUTS_OUT, Value, kind_from_word,
+};
 
 use angarium_objects::rights::DOMAIN;
 
@@ -38,8 +40,7 @@ pub(super) async fn run(
         "UPDATEACCOUNTSETTINGS" | "SETACCOUNTSETTINGS" => {
             let settings = arguments.dictionary("a settings dictionary")?;
             arguments.end()?;
-            let keys = ["Password", "AppPasswords", "AccessModes", "UseAppPassword"];
-            let shuts_out = keys.iter().any(|key| settings.contains_key(*key));
+            let shuts_out = SHUTS_OUT.iter().any(|key| settings.contains_key(*key));
             if name == "SETACCOUNTSETTINGS" {
                 accounts.set_account_settings(actor, &account, settings).await?;
             } else {

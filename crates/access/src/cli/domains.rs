@@ -25,6 +25,12 @@ pub(super) async fn run(
             arguments.end()?;
             Ok(Some(strings(cli.accounts.managed_domains(actor, &domain).await?)))
         }
+        "INSERTDIRECTORYRECORDS" | "DELETEDIRECTORYRECORDS" => {
+            let domain = arguments.optional_domain();
+            arguments.end()?;
+            cli.accounts.renew_directory_records(actor, &domain).await?;
+            Ok(None)
+        }
         "SUSPENDDOMAIN" | "RESUMEDOMAIN" => {
             let domain = arguments.text("a domain name")?;
             arguments.end()?;

@@ -31,12 +31,15 @@ mod server;
 mod sessions;
 mod signing;
 mod statistics;
+mod storage_files;
+#[cfg(test)]
+mod storage_files_tests;
 mod table;
 mod whose;
 
 use std::sync::Arc;
 
-use angarium_accounts::{Accounts, Actor, OperationError, Value};
+use angarium_accounts::{AccountId, Accounts, Actor, OperationError, Value};
 use angarium_objects::text;
 use angarium_transfer::{Desk, Protection};
 
@@ -136,6 +139,11 @@ impl Cli {
         }
     }
 
+    /// Ends all sessions of an account: a password or service they came in by may be gone.
+    pub fn end_sessions(&self, account: AccountId) {
+        self.ender.end(account);
+    }
+
     /// The accounts that commands work on.
     #[must_use]
     pub fn accounts(&self) -> &Arc<Accounts> {
@@ -218,6 +226,7 @@ impl Cli {
             Family::AccountParts => Box::pin(account_parts::run(self, actor, name, left)).await,
             Family::Kept => Box::pin(kept::run(self, actor, name, left)).await,
             Family::Lists => Box::pin(lists::run(self, actor, name, left)).await,
+            Family::StorageFiles => Box::pin(storage_files::run(self, actor, name, left)).await,
             Family::Statistics => Box::pin(statistics::run(self, actor, name, left)).await,
         }
     }

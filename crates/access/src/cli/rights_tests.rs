@@ -25,6 +25,7 @@ const SA: Need = Server(&["Users"]);
 const SETTINGS: Need = Server(&["Settings"]);
 const MONITOR: Need = Server(&["Monitor"]);
 const MAILBOXES: Need = Domain("CanAccessMailboxes");
+const SITES: Need = Domain("CanAccessWebSites");
 const PREFERENCES: Need = Domain("WebUserSettings");
 
 /// All rights a domain administrator can have here.
@@ -39,6 +40,8 @@ const DOMAIN_CODES: &[&str] = &[
     "CanAccessLists",
     "CanPostAlerts",
     "CanAccessMailboxes",
+    "CanAccessWebSites",
+    "CentralDirectory",
     "CanImpersonate",
     "CanCreateWebUserSessions",
     "CanModifyRPOP",
@@ -132,6 +135,15 @@ const LINES: &[(&str, Need, bool)] = &[
     ("SETACCOUNTPREFS bob@one.dom {}", PREFERENCES, false),
     ("KILLACCOUNTSESSIONS bob@one.dom", Domain(""), false),
     ("GETACCOUNTACL bob@one.dom", Domain("CanImpersonate"), true),
+    ("REMOVEACCOUNTSUBSET bob@one.dom SUBSET RepliedAddresses", Domain("BasicSettings"), true),
+    ("INSERTDIRECTORYRECORDS one.dom", Domain("CentralDirectory"), false),
+    ("DELETEDIRECTORYRECORDS one.dom", Domain("CentralDirectory"), false),
+    ("LISTSTORAGEFILES bob@one.dom", SITES, true),
+    ("GETSTORAGEFILEINFO bob@one.dom", SITES, true),
+    ("READSTORAGEFILE bob@one.dom FILE f", SITES, true),
+    ("WRITESTORAGEFILE bob@one.dom FILE g DATA [eA==]", SITES, true),
+    ("RENAMESTORAGEFILE bob@one.dom FILE f INTO h", SITES, true),
+    ("DELETESTORAGEFILE bob@one.dom FILE f", SITES, true),
     ("SETACCOUNTACL bob@one.dom {joe=lr;}", Domain("CanImpersonate"), true),
     ("GETACCOUNTACLRIGHTS bob@one.dom AUTH bob@one.dom", Domain("CanImpersonate"), true),
     ("GETACCOUNTLOCATION bob@one.dom", SA, false),
@@ -274,6 +286,7 @@ async fn world() -> World {
             "CREATEDOMAIN two.dom",
             "CreateAccount bob@one.dom",
             "CreateMailbox bob@one.dom MAILBOX box",
+            "WriteStorageFile bob@one.dom FILE f DATA [eA==]",
             "CreateAccount joe@one.dom",
             "CreateAccount adm@one.dom",
             "CreateAccount far@two.dom",

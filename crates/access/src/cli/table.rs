@@ -21,6 +21,7 @@ pub(crate) enum Family {
     Kept,
     Lists,
     Statistics,
+    StorageFiles,
 }
 
 /// What a command word is.
@@ -229,6 +230,7 @@ const HERE: &[(&str, Family)] = &[
     ("SETSERVERACCOUNTPREFS", Family::Preferences),
     ("GETACCOUNTRPOPS", Family::AccountParts),
     ("SETACCOUNTRPOPS", Family::AccountParts),
+    ("REMOVEACCOUNTSUBSET", Family::AccountParts),
     ("GETACCOUNTACL", Family::AccountParts),
     ("SETACCOUNTACL", Family::AccountParts),
     ("GETACCOUNTACLRIGHTS", Family::AccountParts),
@@ -263,9 +265,17 @@ const HERE: &[(&str, Family)] = &[
     ("RESETDOMAINSTAT", Family::Statistics),
     ("GETSTATELEMENT", Family::Statistics),
     ("GETNEXTSTATNAME", Family::Statistics),
+    ("LISTSTORAGEFILES", Family::StorageFiles),
+    ("GETSTORAGEFILEINFO", Family::StorageFiles),
+    ("READSTORAGEFILE", Family::StorageFiles),
+    ("WRITESTORAGEFILE", Family::StorageFiles),
+    ("RENAMESTORAGEFILE", Family::StorageFiles),
+    ("DELETESTORAGEFILE", Family::StorageFiles),
     ("LISTMODULES", Family::Server),
     ("WRITELOG", Family::Server),
     ("REFRESHOSDATA", Family::Server),
+    ("INSERTDIRECTORYRECORDS", Family::Domains),
+    ("DELETEDIRECTORYRECORDS", Family::Domains),
 ];
 
 /// Older names and what they are called now, sorted.

@@ -43,7 +43,7 @@ pub struct Limits {
 
 /// A size setting: a number of octets, with an optional `K`, `M`, `G` or `T`; anything else
 /// (`unlimited`, `-1`) is no limit.
-fn size_limit(value: Option<&Value>) -> Option<u64> {
+pub(crate) fn size_limit(value: Option<&Value>) -> Option<u64> {
     let value = value?;
     if let Some(number) = value.as_number() {
         return u64::try_from(number).ok();

@@ -39,6 +39,7 @@ pub(crate) use alias::fault as alias_fault;
 pub use annotations::{Annotated, AnnotationError, Entries};
 pub use delivery::DeliverError;
 pub use error::MailError;
+pub(crate) use facts::size_limit;
 pub use facts::{Limits, Owner};
 pub use fetch::{Reader, batches};
 pub use intake::Intake;

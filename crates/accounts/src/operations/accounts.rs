@@ -160,7 +160,7 @@ impl Accounts {
 
     /// Renaming and deleting take the account's own name, not an alias, and never the Main
     /// Domain's `postmaster`.
-    async fn by_own_name(
+    pub(super) async fn by_own_name(
         &self,
         authority: &Authority,
         record: &AccountRecord,

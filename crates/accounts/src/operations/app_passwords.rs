@@ -1,8 +1,7 @@
 //! Operations on application passwords: making one, taking it away, listing them with their last
 //! use. It must never know how a login uses them.
 
-use angarium_objects::rights::BASIC_SETTINGS;
-use angarium_objects::spelling::{self, Services};
+use angarium_objects::spelling::Services;
 use angarium_objects::value::{Dictionary, Value};
 use aws_lc_rs::rand;
 use base64::Engine as _;
@@ -41,16 +40,8 @@ impl Accounts {
         password: Secret,
         services: Option<Vec<String>>,
     ) -> Result<(), OperationError> {
-        let authority = self.authority(actor).await?;
-        let record = self.named_account(&authority, account).await?;
-        let target = self.actor_of(&record).await?;
-        let own = record.id == authority.account && !actor.is_limited();
-        let may = self.may_in_domain(&authority, &record.domain, BASIC_SETTINGS).await?;
-        let may = may && authority.outranks(&target.rights);
-        allowed(may || own)?;
-        let settings = self.effective_settings(record.id).await?;
-        let chooses = settings.get("PWDAllowed").and_then(spelling::boolean).unwrap_or(false);
-        allowed(may || chooses)?;
+        let of = self.password_of(actor, account).await?;
+        allowed(of.may || of.says("PWDAllowed"))?;
         let tag = tag.trim();
         if tag.is_empty() || tag.len() > MAX_TAG || tag.chars().any(char::is_control) {
             return Err(syntax("a tag has 1 to 64 bytes"));
@@ -60,7 +51,7 @@ impl Accounts {
         } else {
             Some(self.app_password_entry(&password, services).await?)
         };
-        self.edit_account(record.id, |record| {
+        self.edit_account(of.record.id, |record| {
             let before = record.settings.get(SETTING).and_then(Value::as_dictionary);
             let mut all: Dictionary = before.cloned().unwrap_or_default();
             match &entry {

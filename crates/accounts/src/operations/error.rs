@@ -149,6 +149,9 @@ impl From<StoreError> for OperationError {
             StoreError::VersionConflict => {
                 Self::Later("the object was changed at the same moment".to_owned())
             }
+            StoreError::NoRoom(what) => {
+                Self::LimitExceeded(format!("there is no room for more {what}"))
+            }
             StoreError::Invalid(why) => Self::General(why),
             other => Self::Internal(other.to_string()),
         }

@@ -4,6 +4,7 @@
 //! `@domain` belongs to the actor's domain; the account `*` is the actor's own account
 //! (`reference/cli.md` section 3).
 
+mod account_subsets;
 mod account_type;
 mod accounts;
 mod app_passwords;
@@ -29,6 +30,7 @@ mod rules;
 mod server;
 mod signing_keys;
 mod special_accounts;
+mod storage_files;
 pub(crate) mod suspension;
 mod whose;
 
@@ -37,7 +39,8 @@ use angarium_store::AccountKind;
 
 pub(crate) use configuration::OTHER_SEALING;
 pub use configuration::{
-    ConfigurationChange, ConfigurationPage, ConfigurationParts, ConfigurationStep,
+    ConfigurationChange, ConfigurationPage, ConfigurationParts, ConfigurationStep, Removal,
+    SHUTS_OUT,
 };
 pub use describing::SettingsOf;
 pub use edit::How;
@@ -47,6 +50,7 @@ pub use import::{Imported, MAX_ROWS};
 pub use kept::Kept;
 pub use password_forms::PasswordForms;
 pub use protection::PROTECTION_MODULE;
+pub use storage_files::{FilesOf, MAX_FILE_READ, WriteAt};
 pub use whose::Whose;
 
 /// An account to be made.

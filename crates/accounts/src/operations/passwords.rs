@@ -1,18 +1,56 @@
 //! Operations on passwords: storing new ones in the account's form, comparing, the rules for
 //! those that users choose themselves.
 
+use std::sync::Arc;
+
 use angarium_objects::password::{HASH_MARK, REVERSIBLE_MARK};
 use angarium_objects::rights::BASIC_SETTINGS;
 use angarium_objects::spelling;
 use angarium_objects::value::{Dictionary, Value};
-use angarium_store::AccountId;
+use angarium_store::{AccountId, AccountRecord};
 
 use super::OperationError;
 use super::authority::allowed;
 use crate::login::hash;
 use crate::{Accounts, Actor, Secret};
 
+/// An account whose password, or one of whose passwords, somebody wants to change, and what that
+/// somebody may.
+pub(super) struct PasswordOf {
+    pub(super) record: Arc<AccountRecord>,
+    pub(super) settings: Arc<Dictionary>,
+    /// The actor administers accounts of its domain.
+    pub(super) administers: bool,
+    /// And has no less rights than the account.
+    pub(super) may: bool,
+}
+
+impl PasswordOf {
+    /// A switch among the settings.
+    pub(super) fn says(&self, key: &str) -> bool {
+        self.settings.get(key).and_then(spelling::boolean).unwrap_or(false)
+    }
+}
+
 impl Accounts {
+    /// The account whose password is to be changed, for its owner and for administrators who do
+    /// not get at more rights that way.
+    pub(super) async fn password_of(
+        &self,
+        actor: &Actor,
+        account: &str,
+    ) -> Result<PasswordOf, OperationError> {
+        let authority = self.authority(actor).await?;
+        let record = self.named_account(&authority, account).await?;
+        let target = self.actor_of(&record).await?;
+        let own = record.id == authority.account && !actor.is_limited();
+        let administers = self.may_in_domain(&authority, &record.domain, BASIC_SETTINGS).await?;
+        let may = administers && authority.outranks(&target.rights);
+        allowed(may || own)?;
+        let settings = self.effective_settings(record.id).await?;
+        Ok(PasswordOf { record, settings, administers, may })
+    }
+
     /// Gives an account a new password; an empty one means that the internal password never
     /// matches. `check` applies the rules for users (`PWDAllowed`, `PasswordLength`), which the
     /// owner cannot leave out.
@@ -26,19 +64,10 @@ impl Accounts {
         password: Secret,
         check: bool,
     ) -> Result<(), OperationError> {
-        let authority = self.authority(actor).await?;
-        let record = self.named_account(&authority, account).await?;
-        let target = self.actor_of(&record).await?;
-        let own = record.id == authority.account && !actor.is_limited();
-        let may = self.may_in_domain(&authority, &record.domain, BASIC_SETTINGS).await?;
-        allowed((may && authority.outranks(&target.rights)) || own)?;
-        let settings = self.effective_settings(record.id).await?;
-        if check || !may {
-            let flag = |key: &str| settings.get(key).and_then(spelling::boolean).unwrap_or(false);
-            if !flag("PWDAllowed") {
-                return Err(OperationError::AccessDenied);
-            }
-            let least = settings.get("PasswordLength").and_then(Value::as_number).unwrap_or(0);
+        let of = self.password_of(actor, account).await?;
+        if check || !of.administers {
+            allowed(of.says("PWDAllowed"))?;
+            let least = of.settings.get("PasswordLength").and_then(Value::as_number).unwrap_or(0);
             let length =
                 password.expose_str().map_or(password.expose().len(), |t| t.chars().count());
             if i64::try_from(length).unwrap_or(i64::MAX) < least.max(1) {
@@ -46,8 +75,8 @@ impl Accounts {
                 return Err(OperationError::General(text));
             }
         }
-        let stored = self.new_stored(&settings, &password).await?;
-        self.write_password(record.id, &stored).await
+        let stored = self.new_stored(&of.settings, &password).await?;
+        self.write_password(of.record.id, &stored).await
     }
 
     async fn write_password(&self, id: AccountId, stored: &str) -> Result<(), OperationError> {

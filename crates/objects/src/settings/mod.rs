@@ -42,8 +42,8 @@ pub use old_server::{
 };
 pub use origin::{Described, Origin, described, described_account};
 pub use parts::{
-    ACCOUNT_ACL, ACCOUNT_PARTS, DOMAIN_PARTS, PREFERENCES, REMOTE_POP, RULES, SERVER_PARTS,
-    SUSPENDED,
+    ACCOUNT_ACL, ACCOUNT_PARTS, DATASET, DOMAIN_PARTS, PREFERENCES, REMOTE_POP, RULES,
+    SERVER_PARTS, SUSPENDED,
 };
 pub use pipe::PIPE_SETTINGS;
 pub use protection::{PROTECTION_LISTS, PROTECTION_SETTINGS};

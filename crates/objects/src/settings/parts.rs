@@ -14,6 +14,8 @@ pub const ACCOUNT_ACL: &str = "ACL";
 pub const PREFERENCES: &str = "Prefs";
 /// Accounts elsewhere whose mail is fetched.
 pub const REMOTE_POP: &str = "RPOP";
+/// What is remembered for the account in named sets.
+pub const DATASET: &str = "Dataset";
 /// Mail Rules.
 pub const RULES: &str = "Rules";
 /// Whether a domain is suspended.
@@ -26,6 +28,12 @@ pub const ACCOUNT_PARTS: &[Setting] = &[
         Kind::Dictionary,
         Effect::Kept,
         "Access rights of others to the account as a whole; command SETACCOUNTACL.",
+    ),
+    part(
+        DATASET,
+        Kind::Dictionary,
+        Effect::Kept,
+        "Sets of what is remembered for the account; command REMOVEACCOUNTSUBSET.",
     ),
     part(
         PREFERENCES,

@@ -5,11 +5,12 @@
 mod apply;
 mod export;
 mod files;
+mod strays;
 
 use std::io;
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use super::directory;
 use crate::arguments::Base;
@@ -31,16 +32,32 @@ pub(crate) enum ConfigAction {
     Diff {
         /// The file.
         file: PathBuf,
+        #[command(flatten)]
+        removing: Removing,
     },
-    /// Make this server as a file says: what differs is shown first. Nothing is removed but what
-    /// an object in the file does not have any more.
+    /// Make this server as a file says: what differs is shown first. Of an object in the file
+    /// what stands there is the whole; objects that it does not name stay, unless --remove is given.
     Apply {
         /// The file.
         file: PathBuf,
         /// Do it without asking.
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        removing: Removing,
     },
+}
+
+/// What becomes of objects that a whole configuration does not name.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Removing {
+    /// Remove objects that the file, a whole configuration, does not name; but no account that
+    /// holds mail or files.
+    #[arg(long)]
+    remove: bool,
+    /// Remove such accounts too, with their mail and files.
+    #[arg(long, requires = "remove")]
+    with_mail: bool,
 }
 
 pub(super) fn run(base: &Base, action: ConfigAction) -> io::Result<u8> {
@@ -50,7 +67,9 @@ pub(super) fn run(base: &Base, action: ConfigAction) -> io::Result<u8> {
             let parts = export::Parts { passwords: with_passwords, keys: with_keys };
             export::run(base, &directory, file.as_deref(), parts)
         }
-        ConfigAction::Diff { file } => apply::diff(base, &directory, &file),
-        ConfigAction::Apply { file, yes } => apply::run(base, &directory, &file, yes),
+        ConfigAction::Diff { file, removing } => apply::diff(base, &directory, &file, removing),
+        ConfigAction::Apply { file, yes, removing } => {
+            apply::run(base, &directory, &file, yes, removing)
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What each command of `angarium` does, and the exit codes.
 
+pub(crate) mod app_passwords;
 mod backup;
 pub(crate) mod config;
 pub(crate) mod dkim;
@@ -56,6 +57,7 @@ fn execute(command: Command) -> io::Result<u8> {
         Command::Password { base, account, password_file } => {
             objects::password(&base, &account, password_file.as_deref())
         }
+        Command::AppPassword { base, action } => app_passwords::run(&base, action),
         Command::Alias { base, action } => objects::alias(&base, action),
         Command::Import { base, arguments } => import::run(&base, &arguments),
         Command::ImportPasswd { base, arguments } => import::passwd(&base, &arguments),

@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 use FindBin;
+use MIME::Base64 qw(encode_base64 decode_base64);
 use lib $FindBin::Bin;
 use AdminSession;
 
@@ -222,6 +223,40 @@ done('SetMailboxAliases', 'u02@one.example', { Jobs => '~u01/Job' });
 gives({ Jobs => '~u01/Job' }, 'GetMailboxAliases', 'u02@one.example');
 gives([ 'INBOX', 'Drafts' ], 'GetMailboxSubscription', 'u11@one.example');
 exists done('ListMailboxes', 'u11@one.example')->{'Team/Plans'} or die "the template's mailboxes\n";
+
+# Files, under the newer names and the older ones; a large one goes in pieces, as lines have an end.
+gives({}, 'ListStorageFiles', 'u01@one.example');
+done('WriteStorageFile', 'u01@one.example', 'FILE', \'index.html', 'DATA', '[PGh0bWw+]');
+done('WriteStorageFile', 'u01@one.example', 'FILE', \'private/');
+done('PutWebFile', 'u01@one.example', 'FILE', \'private/a b.txt', 'DATA', '[b25l]');
+refused(501, qr/already exists/, 'WriteStorageFile', 'u01@one.example', 'FILE', \'index.html', 'NEW', 'DATA', '[eA==]');
+refused(501, qr/never leads up/, 'WriteStorageFile', 'u01@one.example', 'FILE', \'../x', 'DATA', '[eA==]');
+my $piece = 'x' x 600_000;
+my $coded = '[' . encode_base64($piece, '') . ']';
+for my $n (1 .. 4) {
+    done('WriteStorageFile', 'u01@one.example', 'FILE', 'large', 'END', 'DATA', $coded);
+}
+done('WriteStorageFile', 'u01@one.example', 'FILE', 'large', 'OFFSET', 1_048_575, 'DATA', '[eXk=]');
+my $read = done('ReadStorageFile', 'u01@one.example', 'FILE', 'large', 'OFFSET', 1_048_574, 'SIZE', 4);
+decode_base64($read->[0]) eq 'xyyx' && $read->[1] =~ /^#T/ && $read->[2] == 2_400_000 or die text($read) . "\n";
+my $whole = '';
+while (length $whole < 2_400_000) {
+    $whole .= decode_base64(done('GetWebFile', 'u01@one.example', 'FILE', 'large', 'OFFSET', length $whole, 'SIZE', 700_000)->[0]);
+}
+$whole eq ('x' x 1_048_575) . 'yy' . ('x' x 1_351_423) or die "the large file\n";
+my $files = done('ListStorageFiles', 'u01@one.example');
+join('|', sort keys %$files) eq 'index.html|large|private' && $files->{'index.html'}{STFileSize} == 6
+    && text($files->{private}) eq '()' or die text($files) . "\n";
+gives([ 2_400_009, 3 ], 'GetStorageFileInfo', 'u01@one.example');
+gives([ 3, 1 ], 'GetWebFilesInfo', 'u01@one.example', 'PATH', \'private/');
+done('UpdateAccountSettings', 'u01@one.example', { MaxWebSize => '3M' });
+refused(540, qr/MaxWebSize/, 'WriteStorageFile', 'u01@one.example', 'FILE', 'more', 'DATA', "[" . encode_base64('y' x 750_000, '') . ']');
+done('RenameStorageFile', 'u01@one.example', 'FILE', 'private', 'INTO', \'public/old');
+gives({ 'a b.txt' => done('ListStorageFiles', 'u01@one.example', 'PATH', \'public/old')->{'a b.txt'} }, 'ListWebFiles', 'u01@one.example', 'PATH', \'public/old/');
+refused(501, qr/not empty/, 'DeleteStorageFile', 'u01@one.example', 'FILE', \'public/');
+done('DeleteStorageFile', 'u01@one.example', 'FILE', 'large');
+done('RemoveAccountSubset', 'u01@one.example', 'SUBSET', 'RepliedAddresses');
+done('InsertDirectoryRecords', 'one.example');
 
 # Alerts.
 done('PostAccountAlert', 'u12@one.example', 'ALERT', \'your account moves tonight');

@@ -3,6 +3,7 @@
 //! [`crate::writer::Batch::write`], after everything has been checked.
 
 pub(crate) mod directory;
+pub(crate) mod files;
 pub(crate) mod mailboxes;
 pub(crate) mod messages;
 pub(crate) mod queue;

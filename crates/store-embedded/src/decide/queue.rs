@@ -4,14 +4,19 @@ use std::collections::BTreeSet;
 
 use angarium_objects::value::Dictionary;
 use angarium_store::{
-    BodyId, NewQueued, QueueId, QueuedRecipient, RecipientStep, Result, StoreError,
+    AccountId, BodyId, NewQueued, Origin, QueueId, QueuedRecipient, RecipientStep, Result,
+    StoreError,
 };
 
+use super::messages::is_delivered;
 use super::{Intake, invalid};
 use crate::bodies::Source;
 use crate::index::apply_queue::{self, due};
 use crate::record::{QueueEntry, Record};
 use crate::writer::Batch;
+
+/// Whose deliveries those are that queue a message: no account has this id.
+pub(crate) const NO_ACCOUNT: AccountId = AccountId(0);
 
 /// A message to be queued, its body ready.
 pub(crate) struct Accepted {
@@ -31,7 +36,17 @@ pub(crate) fn check(new: &NewQueued) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn enqueue(batch: &mut Batch<'_>, new: Accepted) -> Result<BodyId> {
+/// `None` if `origin` has queued its message before.
+pub(crate) fn enqueue(
+    batch: &mut Batch<'_>,
+    new: Accepted,
+    origin: Option<Origin>,
+) -> Result<Option<BodyId>> {
+    if let Some(origin) = origin
+        && is_delivered(batch.tx.db, NO_ACCOUNT, origin)?
+    {
+        return Ok(None);
+    }
     let there = batch.tx.one("SELECT 1 FROM queue WHERE id=?1", [new.id.0], |_| Ok(()))?;
     if there.is_some() {
         return Err(StoreError::Exists("queue entry"));
@@ -50,11 +65,12 @@ pub(crate) fn enqueue(batch: &mut Batch<'_>, new: Accepted) -> Result<BodyId> {
     };
     let settled = entry.recipients.iter().all(|recipient| due(recipient).is_none());
     let mut records = vec![Record::Enqueued { entry }];
+    records.extend(origin.map(|origin| Record::QueuedBy { origin }));
     if settled {
         records.push(Record::Settled { id: new.id, steps: Vec::new(), ended: true });
     }
     batch.write(&records, intake.parts)?;
-    Ok(id)
+    Ok(Some(id))
 }
 
 /// Answers true when the entry left the queue.

@@ -1,13 +1,14 @@
 //! Applying records of mailboxes and messages.
 
 use angarium_store::{
-    AccountId, Change, FlagBits, Flags, MailboxId, MailboxRecord, MessageEntry, ModSeq, PopId,
-    QueueId, StoreError, Uid,
+    AccountId, Change, FlagBits, Flags, MailboxId, MailboxRecord, MessageEntry, ModSeq, Origin,
+    PopId, QueueId, StoreError, Uid,
 };
 
 use super::mail_rows;
 use super::sweep;
 use super::{HotMailbox, IndexTx, Place, misfit};
+use crate::decide::queue::NO_ACCOUNT;
 use crate::record::code::Put;
 use crate::record::{Arrival, Record};
 
@@ -73,6 +74,7 @@ impl IndexTx<'_> {
         for id in &removed {
             self.remove_mailbox(*id)?;
         }
+        self.files_purged(account)?;
         self.run("DELETE FROM origins WHERE account=?1", [account.0])?;
         self.run("DELETE FROM mail_accounts WHERE id=?1", [account.0])?;
         self.tell(|| Change::Mailboxes { account, removed, changed: Vec::new() });
@@ -361,6 +363,14 @@ impl IndexTx<'_> {
         put.deltas(older.map(|uid| uid.0).collect::<Vec<_>>().into_iter());
         self.run("DELETE FROM vanished WHERE mailbox=?1 AND modseq<=?2", (mailbox.0, limit))?;
         self.run("INSERT INTO vanished VALUES(?1,?2,?3)", (mailbox.0, limit, &put.bytes)).map(drop)
+    }
+
+    pub(crate) fn queued_by(&mut self, origin: Origin) -> Result<(), StoreError> {
+        self.run(
+            "INSERT OR IGNORE INTO origins VALUES(?1,?2,?3)",
+            (origin.queue.0, origin.recipient, NO_ACCOUNT.0),
+        )
+        .map(drop)
     }
 
     pub(crate) fn origins_forgotten(&mut self, queues: &[QueueId]) -> Result<(), StoreError> {

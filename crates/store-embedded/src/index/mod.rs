@@ -7,6 +7,7 @@ pub(crate) mod apply_directory;
 pub(crate) mod apply_mail;
 pub(crate) mod apply_queue;
 pub(crate) mod directory_rows;
+pub(crate) mod file_rows;
 pub(crate) mod mail_rows;
 pub(crate) mod references;
 pub(crate) mod schema;
@@ -209,12 +210,16 @@ impl<'a> IndexTx<'a> {
                 self.expunged(*account, *mailbox, *modseq, uids)
             }
             Record::PopIds { account, mailbox, ids } => self.pop_ids_given(*account, *mailbox, ids),
+            Record::Files { account, removed, put } => {
+                self.files_changed(*account, removed, put, place)
+            }
             Record::OriginsForgotten { queues } => self.origins_forgotten(queues),
             Record::Held { body, holder } => self.held(*body, *holder),
             Record::Released { body, holder } => self.released(*body, *holder),
             Record::Returned { body } => self.returned(*body),
             Record::Relocated { body } => self.relocated(body, place),
             Record::Enqueued { entry } => self.enqueued(entry, place),
+            Record::QueuedBy { origin } => self.queued_by(*origin),
             Record::Settled { id, steps, ended } => self.settled(*id, steps, *ended),
             Record::QueueIdsReserved { below } => {
                 let known = &mut self.hot.counters.queue_ids_below;

@@ -6,6 +6,7 @@
 use angarium_store::{BodyId, StoreError};
 
 use super::{Effect, IndexTx, Place, misfit};
+use crate::record::files::FilePiece;
 use crate::record::{BodyRef, NewBody};
 
 /// Body ids carry their shard above this bit.
@@ -43,7 +44,11 @@ impl IndexTx<'_> {
         }
     }
 
-    fn store_body(&mut self, new: &NewBody, place: &Place<'_>) -> Result<(), StoreError> {
+    pub(crate) fn store_body(
+        &mut self,
+        new: &NewBody,
+        place: &Place<'_>,
+    ) -> Result<(), StoreError> {
         let part = place.parts.get(new.part as usize).ok_or_else(|| misfit("a missing part"))?;
         self.run(
             "INSERT OR REPLACE INTO bodies VALUES(?1,?2,?3,?4,?5,?6,?7)",
@@ -177,6 +182,14 @@ impl IndexTx<'_> {
                 BodyRef::New(new) => self.store_body(new, place),
                 BodyRef::Known { .. } => Ok(()),
             },
+            Record::Files { put, .. } => {
+                for piece in put.iter().filter_map(|row| row.pieces.as_ref()).flatten() {
+                    if let FilePiece::New(new) = piece {
+                        self.store_body(new, place)?;
+                    }
+                }
+                Ok(())
+            }
             Record::Relocated { body } => self.store_body(body, place),
             _ => Ok(()),
         }
@@ -190,6 +203,7 @@ impl IndexTx<'_> {
             live.extend(self.all(text, [], |row| row.get::<_, u64>(0))?);
         }
         live.extend(super::mail_rows::bodies(self.db)?.into_iter().map(|body| body.0));
+        live.extend(super::file_rows::bodies(self.db)?.into_iter().map(|body| body.0));
         for body in self.all("SELECT id FROM bodies", [], |row| row.get::<_, u64>(0))? {
             if !live.contains(&body) {
                 self.run("DELETE FROM bodies WHERE id=?1", [body])?;

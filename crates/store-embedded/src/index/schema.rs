@@ -14,6 +14,7 @@
 //! | `holds` | another shard refers to a body of this one (counted as one reference) |
 //! | `borrowed` | a body of another shard and how often it is referred to here |
 //! | `queue`, `queue_states` | an entry; the state of a recipient that has moved on |
+//! | `account_files` | a file or directory that an account keeps beside its mail |
 //! | `segments` | octets of live bodies in a segment |
 //! | `settings`, `domains`, `domain_aliases`, `objects`, `accounts`, `removed_accounts` | the directory (shard 0) |
 //! | `object_counts` | how many names of a kind a domain has, kept by triggers on `objects` |
@@ -89,6 +90,11 @@ const STILL_WAITING: &str = "CREATE INDEX IF NOT EXISTS queue_states_waiting ON 
 const PLAIN_OBJECTS: &str = "CREATE INDEX IF NOT EXISTS objects_plain ON objects(domain, name)
   WHERE substr(packed,1,1)>x'02'";
 
+/// The files of accounts: `pieces` are the ids of the bodies, or NULL for a directory.
+const ACCOUNT_FILES: &str = "CREATE TABLE IF NOT EXISTS account_files(account INTEGER NOT NULL,
+  path TEXT NOT NULL, modified INTEGER NOT NULL, size INTEGER NOT NULL, pieces BLOB,
+  PRIMARY KEY(account, path)) WITHOUT ROWID";
+
 /// Counts what `objects` has, from what is there and from then on. `number+1` needs the upsert: an
 /// OR clause in a trigger would give way to that of the statement which fires it.
 const OBJECT_COUNTS: &str = "
@@ -114,6 +120,7 @@ fn add_newer(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch(KEPT_BACK)?;
     db.execute_batch(STILL_WAITING)?;
     db.execute_batch(PLAIN_OBJECTS)?;
+    db.execute_batch(ACCOUNT_FILES)?;
     let counted: bool = db.query_row(
         "SELECT EXISTS(SELECT 1 FROM sqlite_schema WHERE name='object_counts')",
         [],
@@ -142,6 +149,7 @@ pub(crate) const CHECKPOINT_TABLES: &[(u8, &str, &str)] = &[
     (15, "objects", "domain, name"),
     (16, "accounts", "id"),
     (17, "removed_accounts", "id"),
+    (18, "account_files", "account, path"),
 ];
 
 /// Refuses an SQLite that could lose mail.

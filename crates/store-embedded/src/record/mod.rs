@@ -8,6 +8,7 @@
 
 pub(crate) mod code;
 mod directory;
+pub(crate) mod files;
 pub(crate) mod parts;
 
 use angarium_objects::value::Dictionary;
@@ -119,6 +120,9 @@ pub(crate) enum Record {
     Expunged { account: AccountId, mailbox: MailboxId, modseq: ModSeq, uids: Vec<Uid> },
     /// Messages were given unique ids of POP.
     PopIds { account: AccountId, mailbox: MailboxId, ids: Vec<(Uid, PopId)> },
+    /// Files and directories of an account went (of what came or changed, the old row too), came
+    /// or changed.
+    Files { account: AccountId, removed: Vec<String>, put: Vec<files::FileRow> },
     /// Deliveries of these queue entries need not be remembered any more.
     OriginsForgotten { queues: Vec<QueueId> },
     /// Another shard refers to a body of this one.
@@ -131,6 +135,8 @@ pub(crate) enum Record {
     Relocated { body: NewBody },
     /// A message was accepted.
     Enqueued { entry: QueueEntry },
+    /// This delivery has queued a message.
+    QueuedBy { origin: Origin },
     /// Recipients went on; `ended` when the entry leaves the queue.
     Settled { id: QueueId, steps: Vec<RecipientStep>, ended: bool },
     /// Queue ids below this may have been given out.
@@ -343,6 +349,12 @@ fn put_record(put: &mut Put, record: &Record) -> u8 {
             });
             22
         }
+        Record::Files { account, removed, put: rows } => {
+            put.uint(account.0);
+            put.list(removed, |put, path| put.text(path));
+            put.list(rows, files::put_row);
+            23
+        }
         Record::OriginsForgotten { queues } => {
             put.list(queues, |put, id| put.uint(id.0));
             9
@@ -378,6 +390,11 @@ fn put_record(put: &mut Put, record: &Record) -> u8 {
             }
             put.int(i64::from(entry.priority));
             19
+        }
+        Record::QueuedBy { origin } => {
+            put.uint(origin.queue.0);
+            put.uint(u64::from(origin.recipient));
+            24
         }
         Record::Settled { id, steps, ended } => {
             put.uint(id.0);
@@ -431,6 +448,11 @@ fn get_record(kind: u8, get: &mut Get<'_>) -> Decoded<Record> {
             mailbox: MailboxId(get.uint()?),
             ids: get.list(|get| Ok((Uid(get.u32()?), get.text()?.into())))?,
         },
+        23 => Record::Files {
+            account: AccountId(get.uint()?),
+            removed: get.list(Get::text)?,
+            put: get.list(files::get_row)?,
+        },
         18 => Record::Recent {
             account: AccountId(get.uint()?),
             mailbox: MailboxId(get.uint()?),
@@ -476,6 +498,9 @@ fn get_record(kind: u8, get: &mut Get<'_>) -> Decoded<Record> {
                 body: get_body(get)?,
                 priority: get.priority()?,
             },
+        },
+        24 => Record::QueuedBy {
+            origin: Origin { queue: QueueId(get.uint()?), recipient: get.u32()? },
         },
         15 => Record::Settled {
             id: QueueId(get.uint()?),
@@ -546,6 +571,20 @@ mod tests {
                 pairs: vec![(Uid(9), Uid(1)), (Uid(4), Uid(2))],
             },
             Record::QueueIdsReserved { below: u64::MAX },
+            Record::QueuedBy { origin: Origin { queue: QueueId(1 << 40), recipient: 9 } },
+            Record::Files {
+                account: AccountId(1),
+                removed: vec!["a/b".to_owned()],
+                put: vec![
+                    files::FileRow { path: "d".into(), modified: -1, size: 0, pieces: None },
+                    files::FileRow {
+                        path: "d/e".into(),
+                        modified: 9,
+                        size: 1 << 40,
+                        pieces: Some(vec![files::FilePiece::Kept(BodyId(7))]),
+                    },
+                ],
+            },
             Record::Recent { account: AccountId(1), mailbox: MailboxId(2), first: Uid(u32::MAX) },
             Record::Mailboxes {
                 account: AccountId(1),

@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 
 use angarium_objects::value::Value;
 use angarium_store::{
-    AccountId, AccountKind, AccountRecord, AttributesPatch, DomainObject, DomainRecord, FlagBits,
-    FlagChange, FlagUpdate, Flags, HELD, InternalDate, MailboxId, MailboxRecord, MessageBody,
-    MessageEntry, ModSeq, NewMailbox, NewMessage, NewQueued, NumbersPatch, ObjectCounts, Origin,
-    QueueId, QueuedMessage, QueuedRecipient, RecipientState, RecipientStep, SettingsKey, Step,
-    Store, Uid, UidValidity,
+    AccountId, AccountKind, AccountRecord, AttributesPatch, DomainObject, DomainRecord, Expected,
+    FileRecord, FileRoom, FileWrite, FlagBits, FlagChange, FlagUpdate, Flags, HELD, InternalDate,
+    MailboxId, MailboxRecord, MessageBody, MessageEntry, ModSeq, NewMailbox, NewMessage, NewQueued,
+    NumbersPatch, ObjectCounts, Origin, QueueId, QueuedMessage, QueuedRecipient, RecipientState,
+    RecipientStep, SettingsKey, Step, Store, Uid, UidValidity,
 };
 use bytes::Bytes;
 
@@ -32,6 +32,7 @@ pub struct Picture {
     pub accounts: Vec<AccountRecord>,
     pub mailboxes: Vec<(AccountId, MailboxRecord, Vec<MessageEntry>, Vec<Uid>)>,
     pub bodies: Vec<(Bytes, Bytes)>,
+    pub files: Vec<(AccountId, FileRecord)>,
     pub queue: Vec<String>,
     pub objects: Vec<(String, DomainObject)>,
     pub settings: Vec<String>,
@@ -86,6 +87,18 @@ pub fn queued(text: &str, to: &[&str]) -> NewQueued {
     }
 }
 
+/// A file of these bytes.
+pub fn file(path: &str, bytes: &[u8]) -> FileWrite {
+    let pieces = bytes.chunks(FileRecord::PIECE as usize).map(Bytes::copy_from_slice);
+    FileWrite {
+        path: path.to_owned(),
+        expected: Expected::Anything,
+        pieces: Some(pieces.map(MessageBody::Bytes).collect()),
+        modified: 2_500,
+        room: FileRoom::default(),
+    }
+}
+
 impl Picture {
     /// The picture as text that stays the same when types get new fields.
     pub fn lines(&self) -> String {
@@ -123,6 +136,10 @@ impl Picture {
                     e.original_uid
                 );
             }
+        }
+        for (account, file) in &self.files {
+            let pieces = file.pieces.as_ref().map(Vec::len);
+            out += &format!("file {account} {} {} {pieces:?}\n", file.path, file.size);
         }
         out += &format!("queue {}\n", self.queue.len());
         for (name, _) in &self.objects {
@@ -225,12 +242,33 @@ impl House {
             store.mailboxes.copy(account, inbox, &uids(&[5, 4]), folder, 9).await.unwrap();
             store.mailboxes.move_messages(account, inbox, &uids(&[7]), folder, 9).await.unwrap();
             store.mailboxes.expunge(account, inbox, &uids(&[1, 2, 9]), true).await.unwrap();
+            self.keep_files(store, account, large).await;
         }
         self.deliver(store).await;
         let forwarder = DomainObject::Forwarder("away@away.example".to_owned());
         store.directory.put_object(DOMAIN, "forward", forwarder, true).await.unwrap();
         let settings = BTreeMap::from([("DomainName".to_owned(), Value::from(DOMAIN))]);
         store.directory.set_settings(&SettingsKey::Server, settings, None).await.unwrap();
+    }
+
+    /// Files come, grow, move and go.
+    async fn keep_files(&self, store: &Store, account: AccountId, large: usize) {
+        let name = format!("site {}", store.queue.next_id());
+        let write = async |path: &str, bytes: &[u8]| {
+            store.files.write_file(account, file(&format!("{name}/{path}"), bytes)).await.unwrap()
+        };
+        write("index.html", b"first").await;
+        let index = write("index.html", b"<html>").await;
+        let longer = FileWrite {
+            expected: Expected::Pieces(index.pieces.unwrap()),
+            ..file(&index.path, b"<html></html>")
+        };
+        store.files.write_file(account, longer).await.unwrap();
+        write("gone", b"gone").await;
+        store.files.remove_file(account, &format!("{name}/gone")).await.unwrap();
+        write("large", &vec![b'l'; large]).await;
+        let (from, to) = (format!("{name}/large"), format!("{name}/private/large"));
+        store.files.rename_file(account, &from, &to, 3_000, FileRoom::default()).await.unwrap();
     }
 
     /// One message to everybody, and three that stay in the queue, one of them held.
@@ -265,6 +303,7 @@ impl House {
             accounts: Vec::new(),
             mailboxes: Vec::new(),
             bodies: Vec::new(),
+            files: Vec::new(),
             queue: Vec::new(),
             objects: store.directory.objects(DOMAIN, None, 1000).await.unwrap().objects,
             settings: Vec::new(),
@@ -282,6 +321,20 @@ impl House {
         assert_eq!(store.directory.counts(DOMAIN).await.unwrap(), counted);
         for account in &self.accounts {
             picture.accounts.push(store.directory.account(*account).await.unwrap().unwrap());
+            let mut directories = vec![String::new()];
+            while let Some(directory) = directories.pop() {
+                for file in store.files.list_files(*account, &directory).await.unwrap() {
+                    match &file.pieces {
+                        Some(pieces) => {
+                            let bytes = store.bodies.read_many(pieces).await.unwrap().concat();
+                            assert_eq!(bytes.len() as u64, file.size);
+                            picture.bodies.push((bytes.into(), Bytes::new()));
+                        }
+                        None => directories.push(file.path.clone()),
+                    }
+                    picture.files.push((*account, file));
+                }
+            }
             for record in store.mailboxes.list(*account).await.unwrap() {
                 let snapshot = store.mailboxes.snapshot(*account, record.id).await.unwrap();
                 assert_eq!(snapshot.mailbox, record);

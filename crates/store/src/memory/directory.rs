@@ -121,6 +121,10 @@ impl State {
         for entry in mail.boxes.values().flat_map(|mailbox| mailbox.entries.values()) {
             self.bodies.release(entry.body);
         }
+        let files = self.files.remove(&id).unwrap_or_default();
+        for piece in files.into_values().filter_map(|file| file.pieces).flatten() {
+            self.bodies.release(piece);
+        }
         let removed = mail.boxes.into_keys().collect();
         told.push(Change::Mailboxes { account: id, removed, changed: Vec::new() });
         told.push(Change::Account(id));

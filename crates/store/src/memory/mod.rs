@@ -5,6 +5,7 @@
 //! the lock, so that it is whole and its changes are told in order. It must never know a file,
 //! a protocol or the time of day.
 
+mod account_files;
 mod bodies;
 mod directory;
 mod mailboxes;
@@ -12,15 +13,17 @@ mod messages;
 mod queue;
 mod search;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use angarium_objects::value::Dictionary;
 
+use crate::account_files::FileRecord;
 use crate::directory::{AccountRecord, DomainObject, DomainRecord, SettingsKey, Versioned};
 use crate::error::{Result, StoreError};
 use crate::feed::{Change, Feed};
 use crate::ids::{AccountId, QueueId};
+use crate::message::Origin;
 use crate::timetable::Timetable;
 use crate::{Store, mailboxes::Mailboxes};
 
@@ -35,6 +38,7 @@ pub fn open() -> Store {
     let memory = Arc::new(Memory { state: Mutex::default(), feed: feed.clone() });
     Store {
         mailboxes: Arc::clone(&memory) as Arc<dyn Mailboxes>,
+        files: Arc::clone(&memory) as _,
         directory: Arc::clone(&memory) as _,
         queue: Arc::clone(&memory) as _,
         bodies: Arc::clone(&memory) as _,
@@ -62,7 +66,11 @@ struct State {
     objects: BTreeMap<String, BTreeMap<String, DomainObject>>,
     accounts: BTreeMap<AccountId, AccountRecord>,
     mail: BTreeMap<AccountId, Mail>,
+    /// The files of each account by path.
+    files: BTreeMap<AccountId, BTreeMap<String, FileRecord>>,
     queue: BTreeMap<QueueId, Queued>,
+    /// Deliveries that queued a message.
+    queued_by: BTreeSet<Origin>,
     timetable: Timetable,
     bodies: HeldBodies,
 }

@@ -8,6 +8,7 @@ use super::{Memory, State, invalid};
 use crate::error::{Result, StoreError};
 use crate::feed::Change;
 use crate::ids::{BodyId, QueueId};
+use crate::message::Origin;
 use crate::queue::{
     LeasedWork, NewQueued, Queue, QueueFacts, QueueName, QueuedMessage, RecipientState,
     RecipientStep, Step,
@@ -46,6 +47,36 @@ impl Queued {
 }
 
 impl State {
+    fn enqueue(&mut self, mut new: NewQueued, told: &mut Vec<Change>) -> Result<(QueueId, BodyId)> {
+        let State { queue, queue_ids, bodies, timetable, .. } = self;
+        if new.recipients.is_empty() || new.recipients.len() > NewQueued::MAX_RECIPIENTS {
+            return invalid("a message has 1 to 100,000 recipients");
+        }
+        if new.id.is_some_and(|id| queue.contains_key(&id)) {
+            return Err(StoreError::Exists("queue entry"));
+        }
+        let summary = std::mem::take(&mut new.summary);
+        let source = bodies.check(new.body.clone(), summary)?;
+        let id = new.id.unwrap_or_else(|| QueueId(queue_ids.take()));
+        queue_ids.0 = queue_ids.0.max(id.0);
+        let body = bodies.hold(source)?.id;
+        new.id = Some(id);
+        // The bytes are held by `bodies` alone.
+        new.body = crate::bodies::MessageBody::Existing(body);
+        let (size, _) = bodies.facts(body)?;
+        let entry = Entry::of(&new, 0, size);
+        let queued = Queued { message: new, body };
+        match queued.next_due() {
+            Some(not_before) => {
+                told.push(Change::Queued { id, not_before });
+                queue.insert(id, queued);
+                timetable.add(id, entry);
+            }
+            None => bodies.release(body),
+        }
+        Ok((id, body))
+    }
+
     fn work(&self, leases: impl IntoIterator<Item = Lease>) -> Result<Vec<LeasedWork>> {
         let mut work = Vec::new();
         for Lease { id, recipients, .. } in leases {
@@ -63,35 +94,22 @@ impl Queue for Memory {
         QueueId(state.queue_ids.take())
     }
 
-    async fn enqueue(&self, mut new: NewQueued) -> Result<(QueueId, BodyId)> {
+    async fn enqueue(&self, new: NewQueued) -> Result<(QueueId, BodyId)> {
+        self.change(|state, told| state.enqueue(new, told))
+    }
+
+    async fn enqueue_once(
+        &self,
+        new: NewQueued,
+        origin: Origin,
+    ) -> Result<Option<(QueueId, BodyId)>> {
         self.change(|state, told| {
-            let State { queue, queue_ids, bodies, timetable, .. } = state;
-            if new.recipients.is_empty() || new.recipients.len() > NewQueued::MAX_RECIPIENTS {
-                return invalid("a message has 1 to 100,000 recipients");
+            if state.queued_by.contains(&origin) {
+                return Ok(None);
             }
-            if new.id.is_some_and(|id| queue.contains_key(&id)) {
-                return Err(StoreError::Exists("queue entry"));
-            }
-            let summary = std::mem::take(&mut new.summary);
-            let source = bodies.check(new.body.clone(), summary)?;
-            let id = new.id.unwrap_or_else(|| QueueId(queue_ids.take()));
-            queue_ids.0 = queue_ids.0.max(id.0);
-            let body = bodies.hold(source)?.id;
-            new.id = Some(id);
-            // The bytes are held by `bodies` alone.
-            new.body = crate::bodies::MessageBody::Existing(body);
-            let (size, _) = bodies.facts(body)?;
-            let entry = Entry::of(&new, 0, size);
-            let queued = Queued { message: new, body };
-            match queued.next_due() {
-                Some(not_before) => {
-                    told.push(Change::Queued { id, not_before });
-                    queue.insert(id, queued);
-                    timetable.add(id, entry);
-                }
-                None => bodies.release(body),
-            }
-            Ok((id, body))
+            let queued = state.enqueue(new, told)?;
+            state.queued_by.insert(origin);
+            Ok(Some(queued))
         })
     }
 

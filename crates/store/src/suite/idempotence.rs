@@ -1,7 +1,10 @@
 //! Promises about deliveries that are repeated: the second one does nothing.
 
-use super::scene::{DOMAIN, Scene, delivery, mail, scene, uids};
-use crate::{Appended, NewMessage, Origin, QueueId, Store, Uid};
+use super::scene::{DOMAIN, NOW, Scene, delivery, mail, queued, scene, uids};
+use crate::faulty::{self, Fault, Plan};
+use crate::{
+    Appended, NewMessage, NewQueued, Origin, QueueId, RecipientStep, Step, Store, StoreError, Uid,
+};
 
 fn origin(queue: u64, recipient: u32) -> Origin {
     Origin { queue: QueueId(queue), recipient }
@@ -50,6 +53,42 @@ pub async fn a_delivery_to_another_account_is_no_repeat(store: Store) {
     s.append(s.inbox, vec![delivery("x", 7, 0)]).await;
     other.append(other.inbox, vec![delivery("x", 7, 0)]).await;
     assert_eq!(other.texts(other.inbox).await, ["x"]);
+}
+
+pub async fn a_delivery_queues_its_message_once(store: Store) {
+    let first = store.queue.enqueue_once(queued("a", &[NOW]), origin(7, 0)).await.unwrap();
+    let (id, _) = first.unwrap();
+    for _ in 0..3 {
+        let id = Some(store.queue.next_id());
+        let again = NewQueued { id, ..queued("a", &[NOW]) };
+        assert_eq!(store.queue.enqueue_once(again, origin(7, 0)).await.unwrap(), None);
+    }
+    assert_eq!(store.queue.list(QueueId(0), 10).await.unwrap(), [id]);
+    // Also when the message has left the queue.
+    let done = vec![RecipientStep { recipient: 0, step: Step::Done }];
+    store.queue.settle(id, done).await.unwrap();
+    let again = store.queue.enqueue_once(queued("a", &[NOW]), origin(7, 0)).await.unwrap();
+    assert_eq!((again, store.queue.count().await.unwrap()), (None, 0));
+    for other in [origin(7, 1), origin(8, 0)] {
+        let queued = store.queue.enqueue_once(queued("b", &[NOW]), other).await.unwrap();
+        assert!(queued.is_some());
+    }
+    // It is no delivery to an account.
+    let s = scene(&store).await;
+    s.append(s.inbox, vec![delivery("x", 7, 0)]).await;
+}
+
+pub async fn a_message_that_is_refused_was_not_queued_by_its_delivery(store: Store) {
+    let none = store.queue.enqueue_once(queued("a", &[]), origin(7, 0)).await;
+    assert!(matches!(none, Err(StoreError::Invalid(_))));
+    let plan = Plan::new();
+    let faulty = faulty::wrap(store.clone(), plan.clone());
+    plan.strike(None, 1, 1, Fault::Fail);
+    assert!(faulty.queue.enqueue_once(queued("a", &[NOW]), origin(7, 0)).await.is_err());
+    plan.strike(None, 1, 1, Fault::CutOff);
+    assert!(faulty.queue.enqueue_once(queued("a", &[NOW]), origin(7, 0)).await.is_err());
+    let again = faulty.queue.enqueue_once(queued("a", &[NOW]), origin(7, 0)).await.unwrap();
+    assert_eq!((again, store.queue.count().await.unwrap()), (None, 1));
 }
 
 pub async fn a_repeat_among_new_messages_is_passed_over(store: Store) {

@@ -8,6 +8,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests; the name of each promise says all")]
 
+pub mod account_files;
 pub mod accounts;
 pub mod bodies;
 pub mod copies;
@@ -128,6 +129,22 @@ macro_rules! every_promise {
                 an_unknown_account_is_not_found,
                 an_unknown_mailbox_is_not_found,
                 a_mailbox_of_another_account_is_not_found,
+            }
+            account_files {
+                a_file_keeps_its_bytes_size_and_date,
+                a_file_written_again_has_the_new_bytes_alone,
+                a_file_grows_without_its_first_pieces_being_written_again,
+                a_file_keeps_pieces_of_its_own_only,
+                a_new_file_is_not_written_over_another,
+                directories_are_made_listed_and_in_the_way,
+                a_path_that_leads_up_or_is_too_long_is_refused,
+                a_directory_is_renamed_with_everything_below_it,
+                a_file_or_an_empty_directory_is_removed,
+                an_account_keeps_no_more_files_than_there_is_room_for,
+                files_at_the_same_time_stay_within_the_room,
+                files_follow_their_account_and_go_with_it,
+                files_of_two_accounts_are_apart,
+                a_write_of_a_file_that_fails_changes_nothing_and_can_be_repeated,
             }
             renames {
                 a_rename_keeps_id_validity_and_messages,
@@ -360,6 +377,8 @@ macro_rules! every_promise {
                 two_recipients_of_one_message_are_two_deliveries,
                 a_delivery_into_another_mailbox_of_the_account_is_a_repeat,
                 a_delivery_to_another_account_is_no_repeat,
+                a_delivery_queues_its_message_once,
+                a_message_that_is_refused_was_not_queued_by_its_delivery,
                 a_repeat_among_new_messages_is_passed_over,
                 a_delivery_twice_in_one_append_goes_in_once,
                 a_delivery_is_remembered_after_the_message_is_gone,
@@ -439,6 +458,7 @@ macro_rules! every_reopen_promise {
             ids_are_not_given_again_after_reopening,
             kept_numbers_are_there_after_reopening,
             mailboxes_are_there_after_reopening,
+            files_are_there_after_reopening,
             a_validity_is_not_used_again_after_reopening,
             objects_are_there_after_reopening,
             removed_objects_stay_gone_after_reopening,
@@ -450,6 +470,7 @@ macro_rules! every_reopen_promise {
             many_messages_and_one_with_many_recipients_are_there_after_reopening,
             leases_end_with_reopening,
             deliveries_are_remembered_after_reopening,
+            a_delivery_that_queued_a_message_is_remembered_after_reopening,
             a_body_shared_with_the_queue_is_there_after_reopening,
             many_reopenings_change_nothing,
             random_operations_survive_reopening,

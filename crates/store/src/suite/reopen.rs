@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::account_files::{content, file, names};
 use super::scene::{
     DOMAIN, NOW, Scene, account, delivery, digest, flagged, mail, queued, scene, uids,
 };
 use super::{Edition, model};
 use crate::{
     Appended, DomainObject, FlagBits, FlagChange, FlagUpdate, Flags, HELD, MessageBody, ModSeq,
-    NewMessage, NewQueued, NumbersPatch, QueueId, RecipientState, RecipientStep, SettingsKey, Step,
-    Store, Uid, UidValidity,
+    NewMessage, NewQueued, NumbersPatch, Origin, QueueId, RecipientState, RecipientStep,
+    SettingsKey, Step, Store, Uid, UidValidity,
 };
 
 /// A scene on a fresh store of an edition.
@@ -113,6 +114,46 @@ pub async fn kept_numbers_are_there_after_reopening<E: Edition>(edition: &E) {
     let s = reopen(edition, s).await;
     assert_eq!(all(&s).await, before);
     assert_eq!(s.fill(other, &["other"]).await, uids(&[400]));
+    end(edition, s).await;
+}
+
+pub async fn a_delivery_that_queued_a_message_is_remembered_after_reopening<E: Edition>(
+    edition: &E,
+) {
+    let s = begin(edition).await;
+    let posting = s.store.queue.enqueue(queued("posting", &[NOW])).await.unwrap().0;
+    let origin = Origin { queue: posting, recipient: 0 };
+    let first = s.store.queue.enqueue_once(queued("copies", &[NOW]), origin).await.unwrap();
+    assert!(first.is_some());
+    let s = reopen(edition, s).await;
+    let again = s.store.queue.enqueue_once(queued("copies", &[NOW]), origin).await.unwrap();
+    assert_eq!((again, s.store.queue.count().await.unwrap()), (None, 2));
+    end(edition, s).await;
+}
+
+pub async fn files_are_there_after_reopening<E: Edition>(edition: &E) {
+    let s = begin(edition).await;
+    let all = async |s: &Scene| {
+        let files = s.store.files.clone();
+        let mut all = files.list_files(s.account, "").await.unwrap();
+        all.extend(files.list_files(s.account, "a").await.unwrap());
+        all
+    };
+    let put = async |s: &Scene, path: &str, bytes: &[u8]| {
+        s.store.files.write_file(s.account, file(path, bytes)).await.unwrap();
+    };
+    let large = vec![b'l'; 3_000_000];
+    put(&s, "a/b", b"one").await;
+    put(&s, "a/b", b"two").await;
+    put(&s, "large", &large).await;
+    put(&s, "gone", b"gone").await;
+    s.store.files.remove_file(s.account, "gone").await.unwrap();
+    s.store.files.rename_file(s.account, "large", "a/large", NOW, <_>::default()).await.unwrap();
+    let before = all(&s).await;
+    let s = reopen(edition, s).await;
+    assert_eq!(all(&s).await, before);
+    assert_eq!(names(&s, "a").await, ["a/b", "a/large"]);
+    assert!(content(&s, "a/b").await == b"two" && content(&s, "a/large").await == large);
     end(edition, s).await;
 }
 

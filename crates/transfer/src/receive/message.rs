@@ -195,6 +195,7 @@ impl Dialogue {
             source: self.source(),
             actor: self.login.actor.clone(),
             facts: envelope.facts,
+            origin: None,
         };
         let submitter = &self.receiver.submitter;
         match submitter.submit(submit, MessageBody::Staged(whole.staged), whole.summary).await {

@@ -5,7 +5,8 @@ use angarium_objects::configuration::{Difference, Stanza, differences, keep_secr
 use angarium_objects::mailing_list::MailingList;
 use angarium_objects::name::{self, FullName};
 use angarium_objects::password::{HASH_MARK, REVERSIBLE_MARK};
-use angarium_objects::settings::{self, Scope, is_default};
+use angarium_objects::settings::{self, SUSPENDED, Scope, is_default};
+use angarium_objects::spelling;
 use angarium_objects::value::{Dictionary, Value};
 use angarium_routing::{Address, Table};
 use angarium_store::{
@@ -38,6 +39,13 @@ const MAX_SEALING_KEYS: usize = 16;
 const OWN_SEALING: &str = "Sealing";
 pub(crate) const OTHER_SEALING: &str = "OtherSealing";
 
+/// The settings of an account by which its sessions came in.
+pub const SHUTS_OUT: [&str; 4] = [PASSWORD, "AppPasswords", "AccessModes", "UseAppPassword"];
+
+fn is_suspended(record: &DomainRecord) -> bool {
+    record.settings.get(SUSPENDED).and_then(spelling::boolean).unwrap_or(false)
+}
+
 fn syntax(what: impl Into<String>) -> OperationError {
     OperationError::Syntax(what.into())
 }
@@ -51,7 +59,7 @@ fn change(old: Option<&Dictionary>, new: &Dictionary) -> ConfigurationChange {
         Some(_) if found.is_empty() => ConfigurationStep::Same,
         Some(_) => ConfigurationStep::Changed,
     };
-    ConfigurationChange { step, differences: found }
+    ConfigurationChange { step, differences: found, shut_out: Vec::new() }
 }
 
 impl Accounts {
@@ -189,18 +197,26 @@ impl Accounts {
         self.prepare_password(&record.name, &mut template).await?;
         (record.account_defaults, record.template) = (defaults, template);
         self.check_addresses(&record.name, &record.settings).await?;
-        let change = change(before.as_ref(), &of_domain(&record));
+        let suspends =
+            is_suspended(&record) && stored.as_ref().is_some_and(|before| !is_suspended(before));
+        if suspends && record.name == self.main_domain().await? {
+            return Err(OperationError::General("the Main Domain cannot be suspended".to_owned()));
+        }
+        let mut change = change(before.as_ref(), &of_domain(&record));
         if dry {
             return Ok(change);
         }
         match change.step {
-            ConfigurationStep::Same => {}
+            ConfigurationStep::Same | ConfigurationStep::Removed => {}
             ConfigurationStep::Made => {
                 self.store.directory.create_domain(record).await?;
             }
             ConfigurationStep::Changed => {
-                let version = record.version;
+                let (name, version) = (record.name.clone(), record.version);
                 self.store.directory.update_domain(record, Some(version)).await?;
+                if suspends {
+                    self.each_account(&name, |record| change.shut_out.push(record.id)).await?;
+                }
             }
         }
         Ok(change)
@@ -275,12 +291,16 @@ impl Accounts {
             info: stored.as_ref().map(|record| record.info.clone()).unwrap_or_default(),
             version: stored.as_ref().map_or(0, |record| record.version),
         };
-        let change = change(before.as_ref(), &of_account(&record));
+        let mut change = change(before.as_ref(), &of_account(&record));
+        let lets_in = |record: &AccountRecord, key: &str| record.settings.get(key).cloned();
+        let shuts_out = stored.as_ref().is_some_and(|before| {
+            SHUTS_OUT.iter().any(|key| lets_in(before, key) != lets_in(&record, key))
+        });
         if dry {
             return Ok(change);
         }
         match change.step {
-            ConfigurationStep::Same => {}
+            ConfigurationStep::Same | ConfigurationStep::Removed => {}
             ConfigurationStep::Made => {
                 self.store.directory.create_account(record, self.now()).await?;
             }
@@ -288,6 +308,9 @@ impl Accounts {
                 let (id, version) = (record.id, record.version);
                 self.store.directory.update_account(record, Some(version)).await?;
                 self.gate.forget(id);
+                if shuts_out {
+                    change.shut_out.push(id);
+                }
             }
         }
         Ok(change)

@@ -5,10 +5,14 @@
 mod apply;
 mod contents;
 mod export;
+mod remove;
 
 use angarium_objects::configuration::{Difference, Stanza};
+use angarium_store::AccountId;
 
 pub(crate) use apply::OTHER_SEALING;
+pub use apply::SHUTS_OUT;
+pub use remove::Removal;
 
 /// What a configuration is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +43,8 @@ pub enum ConfigurationStep {
     Made,
     /// Something of it was different.
     Changed,
+    /// It was there and is not wanted.
+    Removed,
 }
 
 /// What applying an object did, or would do.
@@ -48,4 +54,6 @@ pub struct ConfigurationChange {
     pub step: ConfigurationStep,
     /// What was different; nothing for [`ConfigurationStep::Same`].
     pub differences: Vec<Difference>,
+    /// Accounts whose sessions have to end: a password or a service they came in by may be gone.
+    pub shut_out: Vec<AccountId>,
 }

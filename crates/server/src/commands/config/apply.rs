@@ -7,12 +7,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::Path;
 
-use angarium_accounts::Value;
+use angarium_accounts::{Dictionary, Value};
 use angarium_objects::configuration::{FORMAT, Gatherer, MAX_STANZA, Stanza, kind, stanza_text};
 use angarium_objects::text;
 
-use super::export::{pages, title, title_of};
+use super::export::title_of;
 use super::files::{self, Step};
+use super::{Removing, strays};
 use crate::administration::{Administrator, Answer};
 use crate::arguments::Base;
 use crate::base::BaseDirectory;
@@ -28,44 +29,58 @@ const LINE: usize = 256 * 1024;
 
 /// Whether objects are compared or made.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Deed {
+pub(super) enum Deed {
     Compare,
     Apply,
 }
 
 /// What became of all objects of a file.
 #[derive(Default)]
-struct Tally {
+pub(super) struct Tally {
     same: u64,
     made: u64,
     changed: u64,
     refused: u64,
+    removed: u64,
     /// The file says it is the whole of a server.
-    whole: bool,
+    pub(super) whole: bool,
     /// Refused once, to be tried again: line and object.
     again: Vec<(u64, Stanza)>,
     /// Hashes of the titles seen.
-    seen: HashSet<u64>,
+    pub(super) seen: HashSet<u64>,
 }
 
-fn hash(title: &str) -> u64 {
+pub(super) fn hash(title: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     title.hash(&mut hasher);
     hasher.finish()
 }
 
 /// One pass over objects.
-struct Pass<'a> {
+pub(super) struct Pass<'a> {
     base: &'a Base,
     directory: &'a BaseDirectory,
-    to: &'a mut Administrator,
+    pub(super) to: &'a mut Administrator,
     deed: Deed,
-    tally: Tally,
+    pub(super) tally: Tally,
     waiting: Vec<(u64, Stanza)>,
     /// Length of what waits, as text.
     length: usize,
     /// Objects refused now are not tried again.
     last: bool,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn new(
+        base: &'a Base,
+        directory: &'a BaseDirectory,
+        to: &'a mut Administrator,
+        deed: Deed,
+        tally: Tally,
+    ) -> Self {
+        let waiting = Vec::new();
+        Self { base, directory, to, deed, tally, waiting, length: 0, last: false }
+    }
 }
 
 impl Pass<'_> {
@@ -154,23 +169,54 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn told(&mut self, stanza: &Stanza, step: &str, lines: &[String]) {
-        let made = step == "Made";
-        if made {
-            self.tally.made += 1;
-        } else {
-            self.tally.changed += 1;
-        }
+    pub(super) fn told(&mut self, stanza: &Stanza, step: &str, lines: &[String]) {
+        let (count, word, sign) = match step {
+            "Made" => (&mut self.tally.made, "made", "+"),
+            "Removed" => (&mut self.tally.removed, "removed", "-"),
+            _ => (&mut self.tally.changed, "changed", "~"),
+        };
+        *count += 1;
         let title = stanza.title();
         if self.base.json {
             let json = serde_json::json!({ "object": title, "step": step, "lines": lines,
                 "done": self.deed == Deed::Apply });
             put(&json.to_string());
         } else if self.deed == Deed::Apply {
-            put(&format!("{} {title}", if made { "made" } else { "changed" }));
+            put(&format!("{word} {title}"));
         } else {
-            put(&format!("{} {title}", if made { "+" } else { "~" }));
+            put(&format!("{sign} {title}"));
             lines.iter().for_each(|line| put(&format!("    {line}")));
+        }
+    }
+
+    /// Tells what became of an object that the file does not name; true if it is gone or would go.
+    pub(super) fn removed(&mut self, stanza: &Stanza, answer: &Dictionary) -> bool {
+        match answer.get("Step").and_then(Value::as_str) {
+            Some("Same") => {}
+            Some(step) => {
+                let lines = answer.get("Lines").and_then(Value::as_array).unwrap_or_default();
+                let lines: Vec<String> =
+                    lines.iter().filter_map(|line| line.as_str().map(str::to_owned)).collect();
+                self.told(stanza, step, &lines);
+            }
+            None => {
+                let why = answer.get("Refused").and_then(Value::as_str);
+                self.stays(stanza, why.unwrap_or("no reason is given"));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Tells why an object that the file does not name stays all the same.
+    pub(super) fn stays(&mut self, stanza: &Stanza, why: &str) {
+        self.tally.refused += 1;
+        let title = stanza.title();
+        if self.base.json {
+            let json = serde_json::json!({ "object": title, "stays": why });
+            put(&json.to_string());
+        } else {
+            put(&format!("! {title} stays: {why}"));
         }
     }
 
@@ -198,16 +244,7 @@ fn pass(
     file: &Path,
     deed: Deed,
 ) -> io::Result<Tally> {
-    let mut pass = Pass {
-        base,
-        directory,
-        to,
-        deed,
-        tally: Tally::default(),
-        waiting: Vec::new(),
-        length: 0,
-        last: false,
-    };
+    let mut pass = Pass::new(base, directory, to, deed, Tally::default());
     let mut read = BufReader::new(File::open(file)?);
     let wrong = |error: &dyn std::fmt::Display| {
         io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", file.display()))
@@ -234,34 +271,11 @@ fn pass(
     Ok(pass.tally)
 }
 
-/// Tells what the server has that a whole configuration does not name.
-fn only_here(base: &Base, to: &mut Administrator, tally: &Tally) -> io::Result<u64> {
-    let mut count = 0;
-    if !tally.whole {
-        return Ok(0);
-    }
-    let done = pages(to, "Names", |stanza| {
-        let title = title(stanza);
-        // They are there without anybody having set them.
-        if ![kind::SERVER].contains(&title) && !tally.seen.contains(&hash(title)) {
-            count += 1;
-            if base.json {
-                put(&serde_json::json!({ "object": title, "step": "OnlyHere" }).to_string());
-            } else {
-                put(&format!("? {title} is not in the file"));
-            }
-        }
-        Ok(())
-    })?;
-    done.map_err(|(code, text)| io::Error::other(format!("{text} ({code})")))?;
-    Ok(count)
-}
-
 fn summary(base: &Base, tally: &Tally, deed: Deed, only_here: u64) {
-    let Tally { same, made, changed, refused, .. } = tally;
+    let Tally { same, made, changed, refused, removed, .. } = tally;
     if base.json {
         let json = serde_json::json!({ "ok": *refused == 0, "same": same, "made": made,
-            "changed": changed, "refused": refused, "only_here": only_here,
+            "changed": changed, "removed": removed, "refused": refused, "only_here": only_here,
             "applied": deed == Deed::Apply });
         put(&json.to_string());
     } else if deed == Deed::Compare {
@@ -270,22 +284,48 @@ fn summary(base: &Base, tally: &Tally, deed: Deed, only_here: u64) {
         } else {
             String::new()
         };
+        let gone = if *removed > 0 { format!("{removed} to be removed, ") } else { String::new() };
         put(&format!(
-            "{made} to be made, {changed} to be changed, {same} the same, {refused} refused{more}"
+            "{made} to be made, {changed} to be changed, {gone}{same} the same, \
+             {refused} refused{more}"
         ));
     } else {
-        put(&format!("{made} made, {changed} changed, {same} the same, {refused} refused"));
+        let gone = if *removed > 0 { format!("{removed} removed, ") } else { String::new() };
+        put(&format!("{made} made, {changed} changed, {gone}{same} the same, {refused} refused"));
     }
 }
 
-pub(super) fn diff(base: &Base, directory: &BaseDirectory, file: &Path) -> io::Result<u8> {
+/// Refuses to remove what a file does not name that names a part only.
+fn wants_whole(file: &Path, removing: Removing) -> io::Result<()> {
+    if removing.remove && !strays::is_whole(file)? {
+        let text = format!(
+            "{}: --remove wants a whole configuration, as export writes it",
+            file.display()
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    Ok(())
+}
+
+pub(super) fn diff(
+    base: &Base,
+    directory: &BaseDirectory,
+    file: &Path,
+    removing: Removing,
+) -> io::Result<u8> {
+    wants_whole(file, removing)?;
     let mut to = Administrator::reach(directory)?;
-    let tally = pass(base, directory, &mut to, file, Deed::Compare)?;
-    let only_here = only_here(base, &mut to, &tally)?;
+    let mut tally = pass(base, directory, &mut to, file, Deed::Compare)?;
+    let mut only_here = 0;
+    if removing.remove {
+        tally = strays::remove(base, directory, &mut to, (Deed::Compare, removing), tally)?;
+    } else {
+        only_here = strays::tell_strays(base, &mut to, &tally)?;
+    }
     summary(base, &tally, Deed::Compare, only_here);
     Ok(match tally {
         Tally { refused: 1.., .. } => REFUSED,
-        Tally { made: 0, changed: 0, .. } if only_here == 0 => 0,
+        Tally { made: 0, changed: 0, removed: 0, .. } if only_here == 0 => 0,
         _ => WRONG,
     })
 }
@@ -295,13 +335,18 @@ pub(super) fn run(
     directory: &BaseDirectory,
     file: &Path,
     yes: bool,
+    removing: Removing,
 ) -> io::Result<u8> {
+    wants_whole(file, removing)?;
     let mut to = Administrator::reach(directory)?;
     if !yes {
         // What would change is shown first.
-        let tally = pass(base, directory, &mut to, file, Deed::Compare)?;
+        let mut tally = pass(base, directory, &mut to, file, Deed::Compare)?;
+        if removing.remove {
+            tally = strays::remove(base, directory, &mut to, (Deed::Compare, removing), tally)?;
+        }
         summary(base, &tally, Deed::Compare, 0);
-        if tally.made + tally.changed == 0 {
+        if tally.made + tally.changed + tally.removed == 0 {
             return Ok(if tally.refused == 0 { 0 } else { REFUSED });
         }
         if !agreed()? {
@@ -309,7 +354,14 @@ pub(super) fn run(
             return Ok(REFUSED);
         }
     }
-    let tally = pass(base, directory, &mut to, file, Deed::Apply)?;
+    let mut tally = pass(base, directory, &mut to, file, Deed::Apply)?;
+    if removing.remove {
+        if tally.refused == 0 {
+            tally = strays::remove(base, directory, &mut to, (Deed::Apply, removing), tally)?;
+        } else {
+            tell("angarium: nothing was removed, as something was refused");
+        }
+    }
     summary(base, &tally, Deed::Apply, 0);
     Ok(if tally.refused == 0 { 0 } else { REFUSED })
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use angarium_accounts::{Accounts, MailingList, Value};
 use angarium_message::header::header_length;
 use angarium_routing::posting::{self, PostingFacts, PostingVerdict};
-use angarium_store::{QueuedMessage, QueuedRecipient};
+use angarium_store::{Origin, QueuedMessage, QueuedRecipient};
 use async_trait::async_trait;
 
 use self::header::Face;
@@ -32,6 +32,8 @@ struct Posted<'a> {
     name: &'a str,
     domain: &'a str,
     list: MailingList,
+    /// What it makes of the posting it makes once, whatever breaks in between.
+    origin: Origin,
 }
 
 impl Lists {
@@ -39,7 +41,12 @@ impl Lists {
         Self { accounts, submitter }
     }
 
-    async fn one(&self, message: &QueuedMessage, recipient: &QueuedRecipient) -> Outcome {
+    async fn one(
+        &self,
+        message: &QueuedMessage,
+        recipient: &QueuedRecipient,
+        index: u32,
+    ) -> Outcome {
         let unknown = || Outcome::failed("5.1.1", "there is no such mailing list");
         let Some((name, domain)) = recipient.queue.rsplit_once('@') else { return unknown() };
         let list = match self.accounts.list_named(domain, name).await {
@@ -47,7 +54,8 @@ impl Lists {
             Ok(None) => return unknown(),
             Err(error) => return Outcome::later("4.3.0", error.to_string()),
         };
-        let posted = Posted { message, name, domain, list };
+        let origin = Origin { queue: message.id, recipient: index };
+        let posted = Posted { message, name, domain, list, origin };
         // What programs send to return paths is for the owner to see, not for everybody.
         if message.return_path.is_empty() {
             return self.to_owner(&posted, None).await;
@@ -73,13 +81,16 @@ impl Lists {
             Err(outcome) => return outcome,
         };
         let mut submit = Submit::new(Source::List, posted.message.return_path.as_str(), &[]);
+        submit.origin = Some(posted.origin);
         let mut last = "the list has no owner".to_owned();
         for name in [posted.list.owner(), "postmaster"] {
             let mut recipient = Recipient::new(format!("{name}@{}", posted.domain));
             recipient.facts.mailbox.clone_from(&mailbox);
             submit.recipients = vec![recipient];
             match self.submitter.submit_message(submit.clone(), &body).await {
-                Ok(_) => return Outcome::Delivered("given to the owner of the list"),
+                Ok(_) | Err(SubmitError::Repeated) => {
+                    return Outcome::Delivered("given to the owner of the list");
+                }
                 Err(error) if error.is_temporary() => {
                     return Outcome::later("4.3.0", error.to_string());
                 }
@@ -123,6 +134,7 @@ impl Lists {
             let mut submit =
                 Submit::new(Source::List, format!("{}-report@{}", posted.name, posted.domain), &[]);
             submit.recipients = receivers;
+            submit.origin = Some(posted.origin);
             let facts = MessageFacts::decode(&posted.message.facts);
             submit.facts = MessageFacts {
                 body: facts.body,
@@ -130,11 +142,17 @@ impl Lists {
                 require_tls: facts.require_tls,
                 ..MessageFacts::default()
             };
-            if let Err(error) = self.submit(submit, &message, posted).await {
-                return match error.is_temporary() {
-                    true => Outcome::later("4.3.0", error.to_string()),
-                    false => Outcome::failed("5.3.0", error.to_string()),
-                };
+            match self.submit(submit, &message, posted).await {
+                Ok(()) => {}
+                // The server ended between the distribution and its note; the posting may have been
+                // counted or not, and is not counted twice.
+                Err(SubmitError::Repeated) => {
+                    return Outcome::Delivered("distributed to the subscribers");
+                }
+                Err(error) if error.is_temporary() => {
+                    return Outcome::later("4.3.0", error.to_string());
+                }
+                Err(error) => return Outcome::failed("5.3.0", error.to_string()),
             }
         }
         if let Err(error) = self.accounts.list_posted(posted.domain, posted.name, author).await {
@@ -185,7 +203,7 @@ impl Module for Lists {
         for index in recipients.iter().copied() {
             let place = usize::try_from(index).ok();
             let outcome = match place.and_then(|place| message.recipients.get(place)) {
-                Some(recipient) => Box::pin(self.one(message, recipient)).await,
+                Some(recipient) => Box::pin(self.one(message, recipient, index)).await,
                 None => Outcome::failed("5.3.0", "no such recipient"),
             };
             ended.push((index, outcome));
