@@ -139,6 +139,8 @@ class Movers:
             self.once_more(self.again, tool, words, state)
             if tool == "MoveIMAPMail":
                 os.remove(os.path.join(state, "journal"))
+                # Not timed: whoever lists a mailbox first pays for what the server keeps of it from then on.
+                timed(self.words("barelist", target, user, state), state, self.limit)
                 self.once_more(self.lost, tool, words, state)
             if there() != came:
                 raise Failed(f"{tool} into {target.name}: the second run changed the number")
