@@ -24,6 +24,8 @@ class Figure:
     runs: dict = field(default_factory=dict)
     cpu: dict = field(default_factory=dict)
     others: dict = field(default_factory=dict)
+    # Who was not done within the limit of so many seconds.
+    over: dict = field(default_factory=dict)
     # What the disk took for 4 KiB before each round.
     disk: list = field(default_factory=list)
 

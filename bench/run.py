@@ -20,7 +20,7 @@ import time
 sys.dont_write_bytecode = True      # a measurement leaves nothing beside the sources
 
 from imap_rows import imap_rows
-from movers import Movers
+from movers import FLOORS, Movers, TooSlow
 from rows import Failed, Load, all_rows
 from sites import ACCOUNTS, HERE, CannotStart, Site, file_system
 
@@ -39,6 +39,8 @@ def arguments():
     parser.add_argument("--messages", type=int, default=20_000, help="messages of P3 to P11; P5 has five times as many")
     parser.add_argument("--late-ms", type=int, default=10, help="P11 once more with servers as far away as this "
                         "each way; 0 leaves that out")
+    parser.add_argument("--limit", type=float, default=600, help="seconds that a mover of P11 may take; "
+                        "who takes longer is named, with how far it came")
     parser.add_argument("--peers", default="dovecot-sdbox,dovecot-maildir,postfix+dovecot-sdbox,cyrus")
     parser.add_argument("--ours", default=os.path.join(ROOT, "target/release/angarium"))
     parser.add_argument("--mover", help="MoveIMAPMail (default: beside --ours, else its command move-imap-mail)")
@@ -53,7 +55,7 @@ def arguments():
 class Bench:
     def __init__(self, options, work):
         self.options, self.work = options, work
-        self.log, self.errors, self.left_out = [], [], []
+        self.log, self.errors, self.left_out, self.notes = [], [], [], []
         self.load = Load(options.xtask, self.log)
         self.sites, self.figures, self.disk = [], [], []
         port, wanted = options.port, options.peers.split(",")
@@ -122,7 +124,8 @@ class Bench:
             beside = os.path.join(os.path.dirname(options.ours), "MoveIMAPMail")
             mover = [options.mover] if options.mover else \
                 [beside] if os.access(beside, os.X_OK) else [options.ours, "move-imap-mail"]
-        movers = Movers(self.work, self.load, self.source, options.messages, mover, options.port + 60)
+        movers = Movers(self.work, self.load, self.source, options.messages, mover, options.port + 60,
+                        options.limit)
         if not self.started([self.source]):
             return
         movers.prepare()
@@ -134,6 +137,7 @@ class Bench:
         finally:
             movers.end()
             self.figures += movers.figures
+            self.notes += movers.notes
 
     def rounds_of_movers(self, movers, target):
         tools = movers.tools_of(target)
@@ -143,6 +147,8 @@ class Bench:
             for tool in list(tools):
                 try:
                     movers.run(tool, target)
+                except TooSlow:
+                    tools.remove(tool)
                 except (Failed, OSError, CannotStart) as error:
                     self.fail(f"{movers.seconds.text}: {tool}: {error}")
                     tools.remove(tool)
@@ -165,10 +171,10 @@ def summary(figure):
     mine = "MoveIMAPMail" if figure.row in ("P11", "P12", "P13") else OURS
     medians = {name: median(runs) for name, runs in figure.runs.items()}
     # A bare copy is a floor, not a peer.
-    peers = {name: number for name, number in medians.items() if name not in (mine, "barecopy")}
+    peers = {name: number for name, number in medians.items() if name != mine and name not in FLOORS}
     best = (max if figure.more_is_better else min)(peers, key=peers.get) if peers else None
     line = {"row": figure.row, "text": figure.text, "unit": figure.unit, "goal": figure.goal,
-            "ours": medians.get(mine), "medians": medians, "best_peer": best, "runs": figure.runs,
+            "ours": medians.get(mine), "medians": medians, "over": figure.over, "best_peer": best, "runs": figure.runs,
             "cpu_ms_each": {name: median(runs) for name, runs in figure.cpu.items()},
             "disk_ms": median(figure.disk),
             "others": {name: median(runs) for name, runs in figure.others.items()}}
@@ -176,7 +182,7 @@ def summary(figure):
     line["ratio"] = ours / peers[best] if ours and best and peers[best] else None
     cpu = line["cpu_ms_each"]
     line["cpu_ratio"] = cpu[mine] / cpu[best] if cpu.get(mine) and cpu.get(best) else None
-    floor = medians.get("barecopy")
+    floor = next((medians[name] for name in FLOORS if medians.get(name)), None)
     line["floor_ratio"] = ours / floor if ours and floor else None
     return line
 
@@ -187,7 +193,9 @@ def print_table(lines):
     table = [heads]
     for line in lines:
         mine = {OURS, "MoveIMAPMail"}
-        peers = ", ".join(f"{name} {shown(n)}" for name, n in line["medians"].items() if name not in mine)
+        numbers = [f"{name} {shown(n)}" for name, n in line["medians"].items() if name not in mine]
+        numbers += [f"{name} > {shown(n)}" for name, n in line["over"].items() if name not in line["medians"]]
+        peers = ", ".join(numbers)
         cpu = ", ".join(f"{name} {shown(n)}" for name, n in line["cpu_ms_each"].items())
         ratio = shown(line["ratio"])
         if line["floor_ratio"]:
@@ -238,6 +246,8 @@ def main():
     print(f"\n{options.rounds} rounds, {time.time() - began:.0f} s; the disk makes 4 KiB durable in "
           f"{median(bench.disk):.2f} ms (from {min(bench.disk):.2f} to {max(bench.disk):.2f}); {kind}; "
           f"load of the machine at the end {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
+    for note in bench.notes:
+        print("* " + note)
     for error in bench.left_out + bench.errors:
         print("!! " + error)
     if options.json:
@@ -247,7 +257,7 @@ def main():
                        "options": {"rounds": options.rounds, "scale": options.scale,
                                    "messages": options.messages, "rows": wanted},
                        "disk_ms": bench.disk, "lines": lines, "errors": bench.errors,
-                       "left_out": bench.left_out,
+                       "left_out": bench.left_out, "notes": bench.notes,
                        "calls": bench.log}, out, indent=1)
     return 1 if bench.errors else 0
 

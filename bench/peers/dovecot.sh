@@ -1,7 +1,7 @@
 #!/bin/bash
 # Dovecot 2.3: IMAP at PORT, LMTP at PORT+1, POP3 at PORT+2 if it is installed.
 #
-#   dovecot.sh start DIR PORT [format=sdbox|maildir] [fsync=optimized|always|never]
+#   dovecot.sh start DIR PORT [format=sdbox|mdbox|maildir] [fsync=optimized|always|never]
 #   dovecot.sh stop DIR
 #
 # Set up as Dovecot's own guides advise for speed, with its default durability (`optimized`: a
@@ -23,6 +23,7 @@ if [ -x /usr/lib/dovecot/pop3 ]; then
 fi
 case $format in
   sdbox) place='sdbox:~/sdbox' ;;
+  mdbox) place='mdbox:~/mdbox' ;;
   maildir) place='maildir:~/Maildir' ;;
   *) fail "format=$format" ;;
 esac

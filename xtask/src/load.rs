@@ -6,6 +6,7 @@
 
 mod append;
 mod bare_copy;
+mod bare_list;
 mod connection;
 mod crowd;
 mod delay;
@@ -60,6 +61,9 @@ enum Work {
     /// Copy all mailboxes with a bare streaming client: the floor for every mover.
     #[command(name = "barecopy")]
     BareCopy(bare_copy::Options),
+    /// List an account on two servers at once: the floor for a mover that has lost its state.
+    #[command(name = "barelist")]
+    BareList(bare_list::Options),
     /// Make servers distant: a proxy that delays what passes, until it is ended.
     Delay(delay::Options),
     /// How long the disk takes to make 4 KiB durable.
@@ -131,6 +135,7 @@ pub fn run(options: &Options) -> io::Result<()> {
         Work::Pop(options) => print(&pop::run(options)?),
         Work::Fill(options) => print(&fill::run(options)?),
         Work::BareCopy(options) => print(&bare_copy::run(options)?),
+        Work::BareList(options) => print(&bare_list::run(options)?),
         Work::Delay(options) => print(&delay::run(options)?),
         Work::Disk(options) => print(&disk::run(options)?),
     }

@@ -93,8 +93,8 @@ struct Current<'a> {
     whole: bool,
 }
 
-/// The report of a mailbox that needs no look at all, because the source is as it was when
-/// everything these options ask for was done.
+/// The report of a mailbox that needs no look at all: it holds no messages, or the source is as it
+/// was when everything these options ask for was done.
 pub(crate) fn nothing_to_do(
     journal: &Journal,
     planned: &Planned,
@@ -102,6 +102,14 @@ pub(crate) fn nothing_to_do(
     style: &CopyStyle,
     max_size: Option<u64>,
 ) -> Option<MailboxReport> {
+    if !planned.selectable {
+        return Some(MailboxReport {
+            source: planned.source.clone(),
+            target: planned.target.clone(),
+            error: ready.error.clone(),
+            ..MailboxReport::default()
+        });
+    }
     let (source, target) = (ready.source?, ready.target?);
     let key = BoxKey {
         source: planned.source.clone(),

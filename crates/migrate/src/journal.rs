@@ -309,6 +309,7 @@ impl MailboxJournal {
     pub(crate) fn confirmed(&mut self, messages: &[Confirmed<'_>]) -> Result<()> {
         let mut inner = self.journal.inner();
         let mut text = String::with_capacity(messages.len() * 24);
+        let mut pairs = Vec::with_capacity(messages.len());
         for &(source, target, flags) in messages {
             let flags = match inner.flags.number(flags) {
                 Some((number, true)) => {
@@ -320,9 +321,10 @@ impl MailboxJournal {
                 None => None,
             };
             text.push_str(&Line::Msg { id: self.kept.id, source, target, flags }.text());
-            self.kept.pairs.set(Pair::new(source, target, flags));
+            pairs.push(Pair::new(source, target, flags));
             self.highest = self.highest.max(target);
         }
+        self.kept.pairs.set_all(&pairs);
         inner.raw(&text)
     }
 

@@ -24,8 +24,12 @@ pub(crate) async fn carry(
     if !choice.subscriptions {
         return Ok(0);
     }
-    let now = at(target, choice).await?;
     let wanted: BTreeSet<&[u8]> = plan.subscribed.iter().map(Vec::as_slice).collect();
+    let missing = wanted.iter().any(|wire| !plan.subscribed_before.contains(*wire));
+    if !missing && plan.mailboxes.iter().all(|planned| planned.exists) {
+        return Ok(0);
+    }
+    let now = at(target, choice).await?;
     let mut done = 0;
     let missing: Vec<&Vec<u8>> =
         plan.subscribed.iter().filter(|wire| !now.contains(*wire)).collect();

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 /// Most different sets of flags remembered; what is beyond has flags not known.
 const MOST_FLAG_SETS: usize = 100_000;
+/// Pairs that are put between others all at once.
+const MANY: usize = 100;
 /// Stands for flags that are not known.
 const NOT_KNOWN: u32 = u32::MAX;
 
@@ -91,6 +93,18 @@ impl Pairs {
         }
     }
 
+    /// Sets the pairs of messages, each named once.
+    pub(super) fn set_all(&mut self, pairs: &[Pair]) {
+        let behind = |first: &Pair| self.all.last().is_none_or(|last| last.source < first.source);
+        if pairs.len() < MANY || pairs.first().is_some_and(behind) {
+            pairs.iter().for_each(|pair| self.set(*pair));
+            return;
+        }
+        // Putting each between the others would move a million others each time.
+        self.all.extend_from_slice(pairs);
+        *self = Self::gathered(std::mem::take(&mut self.all));
+    }
+
     /// Forgets messages; `sources` ascending.
     pub(super) fn remove(&mut self, sources: &[u32]) {
         self.all.retain(|pair| sources.binary_search(&pair.source).is_err());
@@ -169,6 +183,20 @@ mod tests {
         assert_eq!(pairs.targets(), [3, 4, 8, 9, 10]);
         pairs.remove(&[5, 6, 11]);
         assert_eq!(pairs.iter().map(|p| p.source).collect::<Vec<_>>(), [2, 7, 9]);
+    }
+
+    #[test]
+    fn many_pairs_come_between_others_as_few_do() {
+        let pair = |source: u32| Pair::new(source, source + 7, None);
+        let odd: Vec<Pair> = (0..500).map(|n| pair(2 * n + 1)).collect();
+        let even: Vec<Pair> = (0..500).map(|n| pair(2 * n)).collect();
+        let (mut few, mut many) = (Pairs::default(), Pairs::default());
+        for part in [&odd, &even, &vec![Pair::new(3, 1, None)]] {
+            part.iter().for_each(|pair| few.set(*pair));
+            many.set_all(part);
+        }
+        assert_eq!(few, many);
+        assert_eq!((many.len(), many.get(3).unwrap().target), (1_000, 1));
     }
 
     #[test]

@@ -139,6 +139,8 @@ async fn created(
     let missing: Vec<usize> = (0..names.len())
         .filter(|_| make)
         .filter(|n| found.get(*n).is_some_and(Option::is_none))
+        // A name that only holds others was not asked for, but listed.
+        .filter(|n| mailboxes.get(*n).is_some_and(|p| p.selectable || !p.exists))
         .filter(|n| names.get(*n).is_some_and(|name| !name.eq_ignore_ascii_case(b"INBOX")))
         .collect();
     let mut all = vec![Ready::default(); names.len()];

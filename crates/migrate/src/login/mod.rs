@@ -1,11 +1,12 @@
 //! Logging in to a foreign server: which method ([`method`]), as whom ([`master`]), the exchange
-//! itself ([`exchange`], [`scram`]), what the answer means ([`verdict`]) and where a token comes
-//! from ([`token`]). All but the last two files is pure. Only [`attempt`] knows a session.
+//! itself ([`exchange`], [`scram`], [`nonce`]), what the answer means ([`verdict`]) and where a token comes
+//! from ([`token`]). All but those of nonces and tokens is pure. Only [`attempt`] knows a session.
 
 pub(crate) mod attempt;
 pub(crate) mod exchange;
 pub mod master;
 pub mod method;
+pub(crate) mod nonce;
 pub(crate) mod scram;
 pub mod token;
 pub(crate) mod verdict;

@@ -2,9 +2,6 @@
 //! among them. What is chosen in which order is decided in `crate::login`.
 
 use angarium_pop::client::{Command, Event, Refusal};
-use aws_lc_rs::rand;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use md5::Digest as _;
 
 use super::source::{Source, later, lost};
@@ -15,6 +12,7 @@ use crate::login::Credentials;
 use crate::login::exchange::{Exchange, MAX_CHALLENGES, Proof};
 use crate::login::master::{self, Way};
 use crate::login::method::{self, Method, Offer};
+use crate::login::nonce::nonce;
 use crate::login::verdict::{self, Verdict};
 use crate::product::{self, Product};
 
@@ -144,8 +142,7 @@ impl Source {
         secret: &str,
         offers_bound: bool,
     ) -> Result<std::result::Result<(), Refusal>> {
-        let mut octets = [0; 18];
-        rand::fill(&mut octets).map_err(|_| lost("the system gives no random bytes"))?;
+        let nonce = nonce().ok_or_else(|| lost("the system gives no random bytes"))?;
         let proof = Proof {
             name: &way.name,
             acts_for: way.acts_for.as_deref(),
@@ -153,7 +150,7 @@ impl Source {
             server: (&before.endpoint.host, before.endpoint.port),
         };
         let binding = before.channel.binding(method.is_bound(), offers_bound);
-        let made = Exchange::new(method, proof, binding, STANDARD.encode(octets));
+        let made = Exchange::new(method, proof, binding, nonce);
         let Some(mut exchange) = made else {
             let answer = match self.ask(&Command::User(way.name.clone())).await? {
                 Event::Done { .. } => self.ask(&Command::Pass(secret.to_owned())).await?,

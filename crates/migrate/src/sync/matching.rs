@@ -67,30 +67,31 @@ impl Matched {
     /// Matches equal keys. Where their numbers differ and there are several, content decides which
     /// are which, unless `any`.
     fn pass(&mut self, source: &[Entry], target: &[Entry], by: By, any: bool) {
-        let mut ours = keyed(&self.source, source, by);
-        let theirs = keyed(&self.target, target, by);
+        let ours = in_order(&self.source, source, by);
+        let theirs = in_order(&self.target, target, by);
         let (mut a, mut b) = (0, 0);
         let before = self.pairs.len();
         while let (Some(our), Some(their)) = (ours.get(a), theirs.get(b)) {
-            match our.0.cmp(&their.0) {
+            let (key, their_key) = (key(source, *our, by), key(target, *their, by));
+            match key.cmp(&their_key) {
                 std::cmp::Ordering::Less => a += 1,
                 std::cmp::Ordering::Greater => b += 1,
                 std::cmp::Ordering::Equal => {
-                    let key = our.0;
-                    let run = |all: &[Keyed], from: usize| {
-                        all.iter().skip(from).take_while(|k| k.0 == key).count()
+                    let run = |left: &[u32], all: &[Entry], from: usize| {
+                        let rest = left.iter().skip(from);
+                        rest.take_while(|i| self::key(all, **i, by) == key).count()
                     };
-                    let (n, m) = (run(&ours, a), run(&theirs, b));
+                    let (n, m) = (run(&ours, source, a), run(&theirs, target, b));
                     if n == m || any {
                         let both = ours.iter().skip(a).zip(theirs.iter().skip(b)).take(n.min(m));
-                        self.pairs.extend(both.map(|(our, their)| (our.1, their.1)));
+                        self.pairs.extend(both.map(|(our, their)| (*our, *their)));
                     }
                     a += n;
                     b += m;
                 }
             }
         }
-        ours.clear();
+        drop((ours, theirs));
         let new = self.pairs.get(before..).unwrap_or_default();
         let (mut gone, mut taken): (Vec<u32>, Vec<u32>) = new.iter().copied().unzip();
         gone.sort_unstable();
@@ -151,18 +152,20 @@ impl Matched {
     }
 }
 
-/// A key and the index of its entry.
-type Keyed = ((u64, u32, u32), u32);
-
 fn at(all: &[Entry], index: u32) -> Option<&Entry> {
     all.get(usize::try_from(index).ok()?)
 }
 
-fn keyed(left: &[u32], all: &[Entry], by: By) -> Vec<Keyed> {
-    let mut keyed: Vec<Keyed> =
-        left.iter().filter_map(|i| Some((by.key(at(all, *i)?)?, *i))).collect();
-    keyed.sort_unstable();
-    keyed
+fn key(all: &[Entry], index: u32, by: By) -> Option<(u64, u32, u32)> {
+    by.key(at(all, index)?)
+}
+
+/// Those that have a key, in its order. Indexes alone: the keys of a million messages would be six
+/// times as much.
+fn in_order(left: &[u32], all: &[Entry], by: By) -> Vec<u32> {
+    let mut found: Vec<u32> = left.iter().copied().filter(|i| key(all, *i, by).is_some()).collect();
+    found.sort_unstable_by_key(|i| (key(all, *i, by), *i));
+    found
 }
 
 #[cfg(test)]

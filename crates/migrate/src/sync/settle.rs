@@ -17,6 +17,8 @@ use crate::source::{self, Selected};
 
 /// Messages whose content is asked for at once.
 const DIGESTS_AT_ONCE: usize = 5_000;
+/// Pairs noted at once, so that noting a million of them takes no memory to speak of.
+const NOTED_AT_ONCE: usize = 10_000;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -94,6 +96,8 @@ pub(crate) async fn settle(
     if !looking.certain {
         matched.by_what_is_left(&ours.all, &theirs.all);
     }
+    // In the order of their UIDs they are noted one behind the other.
+    matched.pairs.sort_unstable();
     leave(target, target_wire, false).await?;
     let mut settled = Settled { by_content, ..Settled::default() };
     note(&mut settled, &ours, &theirs, &matched, known, former.as_ref(), looking)?;
@@ -178,33 +182,36 @@ fn note(
         let at = by_target.binary_search_by_key(&their.uid, |(target, _)| *target).ok()?;
         by_target.get(at).map(|(_, pair)| *pair)
     };
-    let mut pairs: Vec<(u32, u32, Arc<str>)> = Vec::with_capacity(matched.pairs.len());
-    for (our, their) in &matched.pairs {
-        let (Some(our), Some(their)) = (entry(&ours.all, *our), entry(&theirs.all, *their)) else {
-            continue;
-        };
-        let old = before(our, their).and_then(|pair| known.flags_of(pair));
-        let (now, there) = (ours.flags(our), theirs.flags(their));
-        let mut base: Arc<str> = now.clone();
-        if looking.flags == FlagPolicy::Changes {
-            let change = match old {
-                Some(old) => {
-                    let change = Change::between(&old, now);
-                    base = old;
-                    change
-                }
-                // Nobody knows who changed what: what the source has is added, nothing is undone.
-                None => {
-                    let (change, both) = Change::missing(there, now);
-                    base = both.into();
-                    change
-                }
-            };
-            settled.flags.put(Pair::new(our.uid, their.uid, None), change, now);
+    for part in matched.pairs.chunks(NOTED_AT_ONCE) {
+        let mut pairs: Vec<(u32, u32, Arc<str>)> = Vec::with_capacity(part.len());
+        for (our, their) in part {
+            let both = entry(&ours.all, *our).zip(entry(&theirs.all, *their));
+            let Some((our, their)) = both else { continue };
+            let old = before(our, their).and_then(|pair| known.flags_of(pair));
+            let (now, there) = (ours.flags(our), theirs.flags(their));
+            let mut base: Arc<str> = now.clone();
+            if looking.flags == FlagPolicy::Changes {
+                let change = match old {
+                    Some(old) => {
+                        let change = Change::between(&old, now);
+                        base = old;
+                        change
+                    }
+                    // Nobody knows who changed what: what the source has is added, nothing is
+                    // undone.
+                    None => {
+                        let (change, both) = Change::missing(there, now);
+                        base = both.into();
+                        change
+                    }
+                };
+                settled.flags.put(Pair::new(our.uid, their.uid, None), change, now);
+            }
+            pairs.push((our.uid, their.uid, base));
         }
-        pairs.push((our.uid, their.uid, base));
+        settled.found += pairs.len() as u64;
+        let pairs: Vec<(u32, u32, &str)> = pairs.iter().map(|(a, b, f)| (*a, *b, &**f)).collect();
+        known.confirmed(&pairs)?;
     }
-    settled.found = pairs.len() as u64;
-    let pairs: Vec<(u32, u32, &str)> = pairs.iter().map(|(a, b, f)| (*a, *b, &**f)).collect();
-    known.confirmed(&pairs)
+    Ok(())
 }
