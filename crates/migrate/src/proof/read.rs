@@ -14,6 +14,7 @@ use crate::labels::{self, Labels};
 use crate::long_lines;
 use crate::options::pace::Pace;
 use crate::plan::Planned;
+use crate::progress::Progress;
 use crate::proof::manifest::{Digest, Entry, Kind, Line, Writer};
 use crate::run::Move;
 use crate::session::Session;
@@ -30,6 +31,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) side: Side,
     pub(crate) kind: Kind,
     pub(crate) plan: &'a [Planned],
+    /// What a person sees of it; both sides count together.
+    pub(crate) progress: &'a Progress,
 }
 
 /// One mailbox of this side.
@@ -118,14 +121,22 @@ impl Reading<'_> {
         }
         let mut first = 1;
         while first <= selected.exists {
+            if self.run.keeping.stop.is_asked() {
+                return Err(MoveError::Interrupted { what: "the comparison" });
+            }
             let last = selected.exists.min(first.saturating_add(source::WINDOW - 1));
             let mut metas = source::list(session, first, last).await?;
             let which = format!("FETCH {first}:{last}");
             labels::apply(session, one.labels, &mut metas, &which).await?;
             metas.retain(|m| m.uid > *last_uid && self.takes(m));
+            let mut octets = 0_u64;
             for line in self.lines(session, &metas, (first, last)).await? {
+                if let Line::Message(entry) = &line {
+                    octets = octets.saturating_add(entry.size);
+                }
                 writer.add(&line)?;
             }
+            self.progress.read(metas.len() as u64, octets);
             *last_uid = metas.last().map_or(*last_uid, |m| m.uid.max(*last_uid));
             first = last + 1;
         }
