@@ -3,6 +3,7 @@
 //! for a minute. It must never know how the question is asked.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,11 +28,17 @@ const LONGEST: Duration = Duration::from_secs(60);
 #[async_trait]
 pub trait UnknownConsultant: Send + Sync {
     /// What is to become of a name (lower case) of a domain of ours. It may make the account and
-    /// answer [`Consulted::LookAgain`].
+    /// answer [`Consulted::LookAgain`]. `peer` is the client on whose behalf it is asked, where
+    /// one is known, so that nobody can have names guessed without end.
     ///
     /// # Errors
-    /// *Later*: nobody answers now; the text is for the log.
-    async fn consult(&self, name: &str, domain: &str) -> Result<Consulted, String>;
+    /// *Later*: nobody answers now, or too much was asked; the text is for the log.
+    async fn consult(
+        &self,
+        name: &str,
+        domain: &str,
+        peer: Option<IpAddr>,
+    ) -> Result<Consulted, String>;
 }
 
 type Saying = Arc<OnceCell<Result<Consulted, String>>>;
@@ -77,7 +84,7 @@ impl Consultations {
         domain: String,
         now: i64,
     ) -> Result<Consulted, String> {
-        self.ask_one(self.consultant.load_full(), name, domain, now).await
+        self.ask_one(self.consultant.load_full(), name, domain, None, now).await
     }
 
     /// What the domain's old server says; *later* when nobody asks it.
@@ -85,12 +92,13 @@ impl Consultations {
         &self,
         name: String,
         domain: String,
+        peer: Option<IpAddr>,
         now: i64,
     ) -> Result<Consulted, String> {
         let Some(consultant) = self.old_servers.load_full() else {
             return Err("nobody asks old servers".into());
         };
-        self.ask_one(Some(consultant), name, domain, now).await
+        self.ask_one(Some(consultant), name, domain, peer, now).await
     }
 
     async fn ask_one(
@@ -98,6 +106,7 @@ impl Consultations {
         consultant: Option<Arc<Box<dyn UnknownConsultant>>>,
         name: String,
         domain: String,
+        peer: Option<IpAddr>,
         now: i64,
     ) -> Result<Consulted, String> {
         let Some(consultant) = consultant else { return Ok(Consulted::Unknown) };
@@ -115,7 +124,7 @@ impl Consultations {
         let asking = Asking { all: self, key: &key, saying: &saying };
         let said = saying
             .get_or_init(|| async {
-                let question = consultant.consult(&key.name, &key.domain);
+                let question = consultant.consult(&key.name, &key.domain, peer);
                 match tokio::time::timeout(LONGEST, question).await {
                     Ok(said) => said,
                     Err(_) => Err("the external authenticator does not answer".into()),
@@ -165,7 +174,12 @@ mod tests {
 
     #[async_trait]
     impl UnknownConsultant for Arc<Stand> {
-        async fn consult(&self, name: &str, _: &str) -> Result<Consulted, String> {
+        async fn consult(
+            &self,
+            name: &str,
+            _: &str,
+            _: Option<IpAddr>,
+        ) -> Result<Consulted, String> {
             self.asked.fetch_add(1, Ordering::SeqCst);
             self.go.notified().await;
             match name {

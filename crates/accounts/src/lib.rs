@@ -15,6 +15,7 @@ pub mod mail_to_all;
 pub mod mailboxes;
 pub mod operations;
 pub mod options;
+mod provision;
 pub mod route;
 pub mod secret;
 pub mod statistics;
@@ -54,6 +55,7 @@ pub use operations::{
     Whose, WriteAt, kind_extension, kind_from_word,
 };
 pub use options::{Clock, Options, SystemClock};
+pub use provision::{ProvisionListener, Provisioned};
 pub use route::{RelayPermission, RouteKind, RouteOutcome};
 pub use secret::Secret;
 pub use statistics::Totals;
@@ -71,6 +73,7 @@ pub struct Accounts {
     pub(crate) consultations: consult::Consultations,
     pub(crate) gate: login::gate::Gate,
     pub(crate) outside: login::outside::Outside,
+    pub(crate) provisioning: provision::Provisioning,
     listeners: Mutex<Vec<Arc<dyn ChangeListener>>>,
     clear_text: AtomicBool,
     pub(crate) alert_bell: alerts::AlertBell,
@@ -110,6 +113,7 @@ impl Accounts {
             consultations: consult::Consultations::new(),
             gate: login::gate::Gate::new(options.hashing),
             outside: login::outside::Outside::new(),
+            provisioning: provision::Provisioning::default(),
             listeners: Mutex::new(Vec::new()),
             clear_text: AtomicBool::new(false),
             alert_bell: alerts::AlertBell::default(),

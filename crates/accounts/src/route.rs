@@ -118,6 +118,15 @@ pub enum RouteOutcome {
     },
 }
 
+/// What is known of a connection that an address came on.
+#[derive(Clone, Copy, Default)]
+struct Connection {
+    /// The address of ours it came in on.
+    local_ip: Option<IpAddr>,
+    /// The client's address.
+    peer: Option<IpAddr>,
+}
+
 impl Accounts {
     /// Routes an address for mail, a login or a signal. `local_ip` is the address a connection
     /// came in on; it gives the domain of an unqualified login name.
@@ -127,7 +136,18 @@ impl Accounts {
         kind: RouteKind,
         local_ip: Option<IpAddr>,
     ) -> RouteOutcome {
-        match self.travel(address, kind, local_ip, false).await {
+        let from = Connection { local_ip, peer: None };
+        match self.travel(address, kind, from, false).await {
+            Ok((outcome, _)) => outcome,
+            Err(error) => RouteOutcome::Later { reason: error.to_string() },
+        }
+    }
+
+    /// Routes an address that a client names for its mail. Where its name is asked about outside,
+    /// that is counted for this client.
+    pub async fn route_for_client(&self, address: &str, peer: IpAddr) -> RouteOutcome {
+        let from = Connection { local_ip: None, peer: Some(peer) };
+        match Box::pin(self.travel(address, RouteKind::Mail, from, false)).await {
             Ok((outcome, _)) => outcome,
             Err(error) => RouteOutcome::Later { reason: error.to_string() },
         }
@@ -146,7 +166,8 @@ impl Accounts {
         kind: RouteKind,
         local_ip: Option<IpAddr>,
     ) -> (RouteOutcome, Vec<String>) {
-        match self.travel(address, kind, local_ip, true).await {
+        let from = Connection { local_ip, peer: None };
+        match self.travel(address, kind, from, true).await {
             Ok(done) => done,
             Err(error) => (RouteOutcome::Later { reason: error.to_string() }, Vec::new()),
         }
@@ -156,11 +177,11 @@ impl Accounts {
         &self,
         address: &str,
         kind: RouteKind,
-        local_ip: Option<IpAddr>,
+        from: Connection,
         told: bool,
     ) -> Result<(RouteOutcome, Vec<String>), StoreError> {
         let router = self.router().await?;
-        let home = match local_ip {
+        let home = match from.local_ip {
             Some(ip) if kind == RouteKind::Access => self.domain_of_address(ip).await?,
             _ => None,
         };
@@ -172,7 +193,7 @@ impl Accounts {
         let outcome = loop {
             match step {
                 Step::Ask(question) => {
-                    let answer = self.answer(question, kind, local_ip).await?;
+                    let answer = self.answer(question, kind, from).await?;
                     step = journey.answer(answer);
                 }
                 Step::Done(outcome) => break outcome,
@@ -187,7 +208,7 @@ impl Accounts {
         &self,
         question: Question,
         kind: RouteKind,
-        local_ip: Option<IpAddr>,
+        from: Connection,
     ) -> Result<Answer, StoreError> {
         Ok(match question {
             Question::Domain(name) => {
@@ -206,7 +227,9 @@ impl Accounts {
                 let now = self.now();
                 let said = match kind {
                     RouteKind::Mail if old => {
-                        Box::pin(self.consultations.ask_old_server(name, domain, now)).await
+                        let asking =
+                            self.consultations.ask_old_server(name, domain, from.peer, now);
+                        Box::pin(asking).await
                     }
                     // A login is proved at the old server, and nobody is asked about its name.
                     _ if old => Ok(angarium_routing::Consulted::Unknown),
@@ -218,7 +241,7 @@ impl Accounts {
                 let assigned = self.domain_of_address(ip).await?;
                 let own = assigned.is_some()
                     || self.is_own_address(ip)
-                    || local_ip.is_some_and(|local| local.to_canonical() == ip.to_canonical());
+                    || from.local_ip.is_some_and(|local| local.to_canonical() == ip.to_canonical());
                 Answer::Ip(own.then_some(assigned))
             }
             Question::Object { domain, name } => {

@@ -1,15 +1,18 @@
 //! The external authentication program (setting `ExternalAUTH`, `reference/helpers.md` section 2):
-//! asked whether a password is right, and about names a domain does not know. What it cannot say
-//! now is *later* for whoever waits.
+//! asked whether a password is right, and about names a domain does not know, and told about accounts
+//! that are made, renamed and deleted. What it cannot say now is *later* for whoever waits.
 
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Weak};
 
 use angarium_accounts::{
-    Asked, Checked, Consulted, Dictionary, ExternalAuthenticator, Proof, Secret, UnknownConsultant,
+    Asked, Checked, Consulted, Dictionary, ExternalAuthenticator, Proof, ProvisionListener,
+    Provisioned, Secret, UnknownConsultant,
 };
 use async_trait::async_trait;
 
 use crate::launch::{LONGEST_WAIT, switch};
+use crate::notices::{self, Notices};
 use crate::process::{HelperError, HelperOptions, HelperProcess};
 use crate::words::{self, Line, Word};
 
@@ -28,6 +31,17 @@ struct Manner {
 struct Running {
     helper: HelperProcess,
     manner: Manner,
+    notices: Notices,
+}
+
+/// The program for whoever does not keep it in use.
+pub(crate) struct WeakAuthenticator(Weak<Running>);
+
+impl WeakAuthenticator {
+    /// The program, while somebody uses it.
+    pub(crate) fn upgrade(&self) -> Option<Authenticator> {
+        self.0.upgrade().map(Authenticator)
+    }
 }
 
 /// The program while it is in use. Clones share it; the last one dropped ends it.
@@ -39,7 +53,11 @@ impl Authenticator {
     #[must_use]
     pub fn start(options: HelperOptions, settings: &Dictionary) -> Self {
         let manner = manner(settings);
-        Self(Arc::new(Running { helper: HelperProcess::new(options), manner }))
+        let (notices, waiting) = Notices::begin();
+        let helper = HelperProcess::new(options);
+        let running = Self(Arc::new(Running { helper, manner, notices }));
+        tokio::spawn(notices::tell(WeakAuthenticator(Arc::downgrade(&running.0)), waiting));
+        running
     }
 
     /// True when it is run and asked just so.
@@ -54,7 +72,7 @@ impl Authenticator {
         self.0.helper.starts()
     }
 
-    async fn ask(&self, about: &str, verb: &str, request: Line) -> Result<Word, String> {
+    pub(crate) async fn ask(&self, about: &str, verb: &str, request: Line) -> Result<Word, String> {
         let said = match tokio::time::timeout(LONGEST_WAIT, self.0.helper.request(&*request)).await
         {
             Ok(Ok(response)) => words::read(&response),
@@ -63,6 +81,12 @@ impl Authenticator {
         };
         tracing::debug!(target: "HELPER", tag = TAG, "{verb} {about}: {}", said.shown());
         Ok(said)
+    }
+}
+
+impl ProvisionListener for Authenticator {
+    fn hear(&self, what: Provisioned) {
+        self.0.notices.note(what);
     }
 }
 
@@ -100,7 +124,12 @@ impl ExternalAuthenticator for Authenticator {
 
 #[async_trait]
 impl UnknownConsultant for Authenticator {
-    async fn consult(&self, name: &str, domain: &str) -> Result<Consulted, String> {
+    async fn consult(
+        &self,
+        name: &str,
+        domain: &str,
+        _: Option<IpAddr>,
+    ) -> Result<Consulted, String> {
         let about = format!("{name}@{domain}");
         match self.ask(&about, "NEW", words::new_name(name, domain)).await? {
             Word::Ok => Ok(Consulted::LookAgain),

@@ -77,6 +77,7 @@ impl HelperPrograms {
         }
         self.accounts.set_unknown_consultant(None);
         self.accounts.set_external_authenticator(None);
+        self.accounts.set_provision_listener(None);
         self.accounts.set_system_passwords(None);
     }
 
@@ -123,6 +124,7 @@ impl HelperPrograms {
             if in_use.external.take().is_some() {
                 self.accounts.set_unknown_consultant(None);
                 self.accounts.set_external_authenticator(None);
+                self.accounts.set_provision_listener(None);
             }
             return;
         };
@@ -132,6 +134,7 @@ impl HelperPrograms {
         let fresh = Authenticator::start(options, &settings);
         self.accounts.set_unknown_consultant(Some(Box::new(fresh.clone())));
         self.accounts.set_external_authenticator(Some(Box::new(fresh.clone())));
+        self.accounts.set_provision_listener(Some(Box::new(fresh.clone())));
         in_use.external = Some(fresh);
     }
 

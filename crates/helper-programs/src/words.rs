@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use angarium_accounts::{Asked, Proof, Service};
+use angarium_accounts::{Asked, Proof, Provisioned, Service};
 
 /// Longest text of a helper that is passed on, in characters.
 const MAX_TEXT: usize = 400;
@@ -62,6 +62,18 @@ pub fn read_plain(asked: &Asked) -> Line {
 #[must_use]
 pub fn new_name(name: &str, domain: &str) -> Line {
     line(&[b"NEW", format!("{name}@{domain}").as_bytes()])
+}
+
+/// The notice about an account that was made, renamed or deleted.
+#[must_use]
+pub fn provisioned(what: &Provisioned) -> Line {
+    match what {
+        Provisioned::Created(one) => line(&[b"CREATE", one.to_string().as_bytes()]),
+        Provisioned::Renamed { from, to } => {
+            line(&[b"RENAME", from.to_string().as_bytes(), to.to_string().as_bytes()])
+        }
+        Provisioned::Deleted(one) => line(&[b"DELETE", one.to_string().as_bytes()]),
+    }
 }
 
 /// What a helper answers.

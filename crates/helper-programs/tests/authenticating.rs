@@ -41,6 +41,10 @@ for line in iter(sys.stdin.readline, ''):
         elif name == 'later': say(number + ' FAILURE "the old server is down"')
         else: say(number + ' ERROR unknown here')
         continue
+    if verb in ('CREATE', 'RENAME', 'DELETE'):
+        if rest[0].startswith('busy@') and not os.path.exists('told-busy'):
+            open('told-busy', 'w').close(); say(number + ' FAILURE'); continue
+        say(number + ' OK'); continue
     if verb == 'READPLAIN':
         if rest[0].startswith('told@'): say(number + ' PLAIN of two words')
         else: say(number + ' ERROR not told')
@@ -266,4 +270,40 @@ async fn a_failure_of_the_program_is_later_for_mail_and_login() {
     assert!(matches!(w.mail("later@main.dom").await, RouteOutcome::Later { .. }));
     assert_eq!(w.login("later", "x").await.unwrap_err(), LoginError::Unavailable);
     assert_eq!(w.book().matches("NEW later@main.dom\n").count(), 2);
+}
+
+// SYS-22
+#[tokio::test]
+async fn accounts_made_renamed_and_deleted_are_told_where_the_domain_wants_it() {
+    let w = World::new(USUAL).await;
+    w.ready().await;
+    let console = Actor::console();
+    w.make("silent", "{}").await;
+    let wanted = dictionary("{ExternalOnProvision=YES;}");
+    w.accounts.update_domain_settings(&console, "main.dom", wanted).await.unwrap();
+    // What is not taken at once is told again, and what comes later waits for it.
+    for name in ["busy", "ann"] {
+        w.make(name, "{}").await;
+    }
+    w.accounts.rename_account(&console, "ann@main.dom", "anna@main.dom").await.unwrap();
+    w.accounts.delete_account(&console, "anna@main.dom").await.unwrap();
+    let told = [
+        "CREATE busy@main.dom",
+        "CREATE busy@main.dom",
+        "CREATE ann@main.dom",
+        "RENAME ann@main.dom anna@main.dom",
+        "DELETE anna@main.dom",
+    ];
+    let notices = || -> Vec<String> {
+        let notice = |line: &&str| {
+            ["CREATE ", "RENAME ", "DELETE "].iter().any(|verb| line.starts_with(verb))
+        };
+        w.book().lines().filter(notice).map(str::to_owned).collect()
+    };
+    let end = Instant::now() + Duration::from_secs(60);
+    while notices() != told {
+        assert!(Instant::now() < end, "{:?}", notices());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    w.stop.send_replace(true);
 }

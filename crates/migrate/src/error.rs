@@ -84,6 +84,12 @@ pub enum MoveError {
         /// Why.
         reason: String,
     },
+    /// *Later*: somebody asked the run to end; run the same command again.
+    #[error("{what} was interrupted; the same command begins it anew")]
+    Interrupted {
+        /// What did not come to its end.
+        what: &'static str,
+    },
     /// *Later*: a local file could not be read or written.
     #[error("{path}: {reason}")]
     File {
@@ -105,6 +111,7 @@ impl MoveError {
             Self::Refused { .. } => 4,
             Self::Lost { .. } => 5,
             Self::Parked { .. } => 6,
+            Self::Interrupted { .. } => 130,
         }
     }
 }

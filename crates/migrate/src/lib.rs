@@ -5,12 +5,14 @@
 //! of the server.
 
 mod access_rights;
+mod advice;
 mod classes;
 mod command_words;
 mod connection;
 mod copy;
 mod journal;
 mod labels;
+mod log_file;
 mod namespaces;
 mod opening;
 mod protection;

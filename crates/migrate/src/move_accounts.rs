@@ -7,8 +7,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::accounts::{AccountsReport, Crew, Mover, Telling};
+use crate::accounts::{AccountsReport, Asking, Crew, Mover, Telling};
+use crate::endpoint::Endpoint;
 use crate::error::{MoveError, Result};
+use crate::log_file;
 use crate::options::spelling;
 
 /// Accounts at a time unless `--jobs` says otherwise.
@@ -49,6 +51,16 @@ pub struct Arguments {
     /// An object a line on standard output: one for each account, the report at the end.
     #[arg(long)]
     pub json: bool,
+    /// Where the old server speaks SMTP, HOST[:PORT]: names whose login it refuses are asked about
+    /// there, so that the report tells a wrong password from an account that is not there.
+    #[arg(long = "askNames1", value_name = "HOST")]
+    pub ask_names1: Option<String>,
+    /// Likewise the new server.
+    #[arg(long = "askNames2", value_name = "HOST")]
+    pub ask_names2: Option<String>,
+    /// Write when it ran and how it ended to the end of this file.
+    #[arg(long = "logFile", value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
     /// The list.
     #[arg(value_name = "file")]
     pub list: PathBuf,
@@ -82,6 +94,12 @@ const OWN: &[(&str, bool)] = &[
     ("--serverColumn", true),
     ("--server-column", true),
     ("--report", true),
+    ("--askNames1", true),
+    ("--ask-names1", true),
+    ("--askNames2", true),
+    ("--ask-names2", true),
+    ("--logFile", true),
+    ("--log-file", true),
 ];
 
 /// Brings this program's own options to the front, wherever they stand; the rest keeps its order.
@@ -143,6 +161,10 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 /// Runs parsed arguments to the exit code.
 #[must_use]
 pub fn run(arguments: &Arguments) -> u8 {
+    log_file::around("MoveAccounts", arguments.log_file.as_deref(), || moved(arguments))
+}
+
+fn moved(arguments: &Arguments) -> u8 {
     let mover = match Mover::parse(
         arguments.imap,
         &arguments.source,
@@ -153,6 +175,13 @@ pub fn run(arguments: &Arguments) -> u8 {
         Err(e) => {
             let _ = e.print();
             return u8::from(e.use_stderr());
+        }
+    };
+    let asking = match arguments.asking() {
+        Ok(asking) => asking,
+        Err(e) => {
+            eprintln!("MoveAccounts: {e}");
+            return e.exit_code();
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -169,6 +198,7 @@ pub fn run(arguments: &Arguments) -> u8 {
         server_column: arguments.server_column.clone(),
         jobs: arguments.jobs,
         retries: arguments.retry_failed,
+        asking,
     };
     let outcome = runtime.block_on(Box::pin(crew.run()));
     // A worker that was cut off in the middle may still hold a name server's answer or a file.
@@ -193,6 +223,16 @@ pub fn run(arguments: &Arguments) -> u8 {
         }
     }
     code
+}
+
+impl Arguments {
+    /// Where names are asked about.
+    fn asking(&self) -> Result<Asking> {
+        let at = |text: &Option<String>| {
+            text.as_deref().map(|text| Endpoint::parse(text, 25)).transpose()
+        };
+        Ok(Asking { source: at(&self.ask_names1)?, target: at(&self.ask_names2)? })
+    }
 }
 
 fn write(report: &AccountsReport, path: &PathBuf) -> Result<()> {

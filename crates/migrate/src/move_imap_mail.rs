@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::error::Result;
+use crate::error::{MoveError, Result};
 use crate::options::keeping::KeepingOptions;
 use crate::options::pace::PaceOptions;
 use crate::options::proof::ProofOptions;
@@ -131,7 +131,17 @@ async fn whole(arguments: &Arguments) -> Result<u8> {
     let begun = std::time::Instant::now();
     let go_on = options.verify_only || account.take_moved(Box::pin(run.run()).await);
     if go_on && options.verifies() {
-        account.take_verified(run.prove(&options.proof()).await);
+        if run.keeping.follow.is_some() {
+            // The word to end was for the staying; the proof is what is wanted then.
+            let mut proving = run.clone();
+            proving.keeping.stop = stop::Stop::default();
+            account.take_verified(proving.prove(&options.proof()).await);
+        } else if run.keeping.stop.is_asked() {
+            // A copy that was cut short would differ everywhere.
+            account.failed(&MoveError::Interrupted { what: "the copy, before the comparison," });
+        } else {
+            account.take_verified(run.prove(&options.proof()).await);
+        }
     }
     tell(options, &account);
     let code = account.code;

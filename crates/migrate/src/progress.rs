@@ -99,6 +99,11 @@ impl Progress {
         self.bar.set_message(text.to_owned());
     }
 
+    /// Messages that were read, of those expected; octets as they came.
+    pub(crate) fn read(&self, messages: u64, bytes: u64) {
+        self.clone().copied(messages, bytes);
+    }
+
     /// Messages that need no copying.
     pub(crate) fn passed_over(&self, messages: u64) {
         self.bar.inc(messages);

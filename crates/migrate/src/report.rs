@@ -1,11 +1,11 @@
 //! The report of a move: what was copied, what was not and why, for people and as JSON.
 
 pub mod account;
-pub mod advice;
 pub mod html;
 
 use serde::Serialize;
 
+use crate::advice;
 use crate::keep_ids::report::{KeptReport, lines};
 use crate::plan::LeftOut;
 use crate::servers::Servers;

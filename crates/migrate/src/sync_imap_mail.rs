@@ -1,20 +1,15 @@
 //! The program `syncIMAPMail` (`reference/migration.md` section 6): copies what the new server does
 //! not have yet, as often as it is run. Its engine and its options are those of MoveIMAPMail; what
-//! it adds is a log file.
+//! it adds is a log file. With `--accounts LIST` it is MoveAccounts by IMAP: many accounts, two servers.
 
 use std::ffi::OsString;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use clap::Parser;
 
-use crate::error::{MoveError, Result};
-use crate::lanes::limits::moment;
-use crate::move_imap_mail;
 use crate::options::spelling;
+use crate::{log_file, move_accounts, move_imap_mail};
 
 /// The command line of syncIMAPMail.
 #[derive(Clone, Debug, Parser)]
@@ -22,7 +17,10 @@ use crate::options::spelling;
 #[command(name = "syncIMAPMail", version, max_term_width = 100)]
 #[command(about = "Brings the account at the second server up to date with the first: messages \
 that are missing there are copied, flags that changed are changed. Run it as often as you like.")]
-#[command(after_help = "Exit codes: those of MoveIMAPMail.")]
+#[command(after_help = "Many accounts: syncIMAPMail --accounts LIST [parameters] SrcServer \
+DstServer. The list is that of MoveAccounts (Name, Password, NewName, NewPassword), and so are workers \
+(--jobs), report (--report), table and exit codes.\n\
+Exit codes: those of MoveIMAPMail.")]
 pub struct Arguments {
     /// Write when it ran and how it ended to the end of this file.
     #[arg(long = "logFile", value_name = "FILE")]
@@ -34,6 +32,9 @@ pub struct Arguments {
 /// Runs the program with its arguments (the first is its name).
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    if let Some(words) = move_accounts::of_sync(&arguments) {
+        return move_accounts::main(words);
+    }
     let arguments = match spelling::parse::<Arguments, _>(move_imap_mail::joined(arguments)) {
         Ok(arguments) => arguments,
         Err(e) => {
@@ -47,35 +48,8 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 /// Runs parsed arguments to the exit code.
 #[must_use]
 pub fn run(arguments: &Arguments) -> u8 {
-    let log = |words: &str| match &arguments.log_file {
-        Some(path) => append(path, words),
-        None => Ok(()),
-    };
-    if let Err(e) = log("begins") {
-        eprintln!("syncIMAPMail: {e}");
-        return e.exit_code();
-    }
-    let code = move_imap_mail::run(&arguments.run);
-    if let Err(e) = log(&format!("ended with exit code {code}")) {
-        eprintln!("syncIMAPMail: {e}");
-    }
-    code
-}
-
-fn append(path: &Path, words: &str) -> Result<()> {
-    let wrong = |e: std::io::Error| MoveError::File {
-        path: path.display().to_string(),
-        reason: e.to_string(),
-    };
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let line = format!("{} syncIMAPMail {} {words}\n", moment(now.as_secs()), std::process::id());
-    std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(line.as_bytes()))
-        .map_err(wrong)
+    let log = arguments.log_file.as_deref();
+    log_file::around("syncIMAPMail", log, || move_imap_mail::run(&arguments.run))
 }
 
 #[cfg(test)]

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::error::{MoveError, Result, Side};
+use crate::lanes::prepare::states;
 use crate::plan::{self, Plan, Planned};
 use crate::printable::printable;
+use crate::progress::{LiveCounts, Progress, Show};
 use crate::proof::compare::{self, Finding};
 use crate::proof::manifest::Kind;
 use crate::proof::read::{Reading, joined};
@@ -190,12 +192,23 @@ impl Proving<'_> {
         files: &[PathBuf; 2],
     ) -> Result<(VerifyReport, Todos)> {
         let kind = if self.proof.quick { Kind::Listing } else { Kind::Content };
-        let reading = |side| Reading { run: self.run, side, kind, plan };
+        let progress = Progress::new(self.run.show, LiveCounts::default());
+        progress.say("comparing both sides");
+        if self.run.show != Show::Quiet {
+            let (here, there) = tokio::try_join!(
+                Box::pin(states(source, plan, |p| &p.source_wire)),
+                Box::pin(states(target, plan, |p| &p.target_wire))
+            )?;
+            progress.expect(here.iter().chain(&there).flatten().map(|s| s.messages).sum());
+        }
+        let reading = |side| Reading { run: self.run, side, kind, plan, progress: &progress };
         let [old, new] = files.clone();
         let (ours, theirs) = (reading(Side::Source), reading(Side::Target));
         let one = Box::pin(ours.written(source, &old));
         let other = Box::pin(theirs.written(target, &new));
-        let (sum1, sum2) = tokio::try_join!(one, other)?;
+        let read = tokio::try_join!(one, other);
+        progress.finish();
+        let (sum1, sum2) = read?;
         let repair = self.proof.repair;
         let comparing = tokio::task::spawn_blocking(move || {
             let mut todo = Todos::new();

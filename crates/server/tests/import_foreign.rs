@@ -100,7 +100,9 @@ fn mig_59_a_directory_of_iplanet_comes_in_with_aliases_rules_groups_and_hashes()
     has(&again, &["0 accounts made, 4 there already, 4 left out, 1 lines failed"]);
     has(
         &again,
-        &["0 aliases, 0 forwarders, 0 groups, 0 records made, 3 there already, 0 not made"],
+        &[
+            "0 aliases, 0 forwarders, 0 groups, 0 lists, 0 records made, 3 there already, 0 not made",
+        ],
     );
 
     // As an account list, which the other commands take; into another domain.
@@ -186,16 +188,26 @@ fn mig_57_to_62_accounts_of_post_office_imail_sims_and_any_table_come_in() {
     let (code, text) =
         house.angarium(&["import", "post-office", &sample("post-office-accounts.txt")]);
     assert_eq!(code, 0, "{text}");
-    has(&text, &["2 accounts made, 0 lines failed", "gardeners: group of 3"]);
+    has(
+        &text,
+        &["2 accounts made, 0 lines failed", "gardeners: mailing list of paula with 3 subscribers"],
+    );
     assert!(pop_login(&house, "p.post", "postpass"));
     has(&cli(&house, "GetAccountSettings peter"), &["MaxAccountSize = 10M"]);
-    has(&cli(&house, "GetGroup gardeners"), &["rose@garden.example", "paula"]);
+    has(&cli(&house, "ListSubscribers gardeners"), &["rose@garden.example", "paula"]);
     let directory = tempfile::tempdir().unwrap();
     let list = "# subscribers\nPeter <peter@house.example>\nrose@garden.example\nROSE@garden.example\nnobody\n";
     let list = write(&directory.path().join("list"), list);
     let (code, text) = house.angarium(&["import", "subscribers", "roses", &list]);
     assert_eq!(code, 1, "{text}");
     has(&text, &["line 5: there is no address", "roses: group of 2"]);
+    // With an owner it is a mailing list; again, it lacks nobody.
+    let words = ["import", "subscribers", "blooms", &list, "--owner", "peter"];
+    let (_, text) = house.angarium(&words);
+    has(&text, &["blooms: mailing list of peter with 2 subscribers", "1 lists"]);
+    has(&cli(&house, "ListSubscribers blooms"), &["rose@garden.example", "peter@house.example"]);
+    let (_, text) = house.angarium(&words);
+    has(&text, &["blooms: there already", "0 lists"]);
 
     let (code, text) = house.angarium(&["import", "imail", &sample("imail.reg"), "--each"]);
     assert_eq!(code, 0, "{text}");

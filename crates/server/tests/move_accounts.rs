@@ -113,8 +113,8 @@ fn ten() -> Ten {
     Ten {
         told: vec![
             ("badsource", "refused the login", "--master1"),
-            ("badtarget", "the new server refused the login", "NewPassword"),
-            ("noaccount", "the new server refused the login", "account is there"),
+            ("badtarget", "the new server refused the login", "its password is another: set it"),
+            ("noaccount", "the new server refused the login", "the account is not there yet"),
             ("fullup", "quota", "storage quota"),
             ("toolarge", "", "largest message size"),
             ("lockedbox", "", ""),
@@ -220,6 +220,8 @@ fn mig_35_five_hundred_accounts_are_moved_by_one_list_and_ten_troubles_are_expla
     // The account badtarget has the password of the list's Password field at the new server.
     let state = directory.path().join("state");
     let (from, to) = (format!("127.0.0.1:{}", old.imap), format!("127.0.0.1:{}", house.port(143)));
+    // Names that are refused are asked about: a wrong password is told from a missing account.
+    let smtp = format!("127.0.0.1:{}", house.port(25));
     let (page, data) = (directory.path().join("report.html"), directory.path().join("report.json"));
     let words = [
         "accounts",
@@ -233,6 +235,8 @@ fn mig_35_five_hundred_accounts_are_moved_by_one_list_and_ten_troubles_are_expla
         "8",
         "--retry",
         "1",
+        "--askNames2",
+        &smtp,
         "--report",
         page.to_str().unwrap(),
         "--report",
@@ -337,6 +341,57 @@ fn mig_36_pop_is_the_default_and_each_account_comes_by_its_list() {
     assert_eq!(code, 4, "{out}");
     let report: Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
     assert_eq!(report["report"]["totals"]["nothing_new"], 5, "{out}");
+}
+
+// MIG-42, MIG-44
+#[test]
+fn mig_44_many_accounts_are_kept_in_step_by_one_list() {
+    let users = ["ann", "joe", "max"].map(|name| (name.to_owned(), format!("pw-{name}")));
+    let Some(old) = OldDovecot::start(&users) else { return };
+    for (name, _) in &users {
+        old.put(name, "", &[message(1, 300), message(2, 300)]);
+    }
+    let house = House::build();
+    for name in ["ann", "joe"] {
+        house.account(name);
+    }
+    let room = tempfile::tempdir().unwrap();
+    let (list, log) = (room.path().join("list"), room.path().join("log"));
+    let rows: String =
+        users.iter().map(|(name, own)| format!("{name}\t{own}\t{}\n", house::PASSWORD)).collect();
+    std::fs::write(&list, format!("Name\tPassword\tNewPassword\n{rows}")).unwrap();
+    let servers = [old.imap, house.port(143)].map(|port| format!("127.0.0.1:{port}"));
+    let [list, log] = [&list, &log].map(|path| path.to_str().unwrap());
+    let words = ["sync", "--accounts", list, "--logFile", log, "--jobs", "2", "--json"];
+    let run = || {
+        let words: Vec<&str> =
+            words.iter().copied().chain(servers.iter().map(String::as_str)).collect();
+        let (code, out, err, _) = moving(room.path(), &words);
+        let report: Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+        (code, report["report"].clone(), err)
+    };
+    let (code, report, err) = run();
+    assert_eq!(code, 4, "{report} {err}");
+    for name in ["ann", "joe"] {
+        assert_eq!(account(&report, name)["copied"], 2, "{report}");
+    }
+    assert_eq!(account(&report, "max")["state"], "failed", "{report}");
+    // The next run takes what is new and carries flags over.
+    old.put("ann", "", &[message(3, 300)]);
+    let mut imap = house::Imap::login(old.imap, "joe", "pw-joe");
+    imap.ok("SELECT INBOX");
+    imap.ok("STORE 1 +FLAGS (\\Flagged)");
+    let (code, report, err) = run();
+    assert_eq!(code, 4, "{report} {err}");
+    assert_eq!(account(&report, "ann")["copied"], 1, "{report}");
+    assert_eq!(account(&report, "joe")["copied"], 0, "{report}");
+    let mut imap = house.imap("joe");
+    imap.ok("SELECT INBOX");
+    let flags = imap.ok("FETCH 1 (FLAGS)");
+    assert!(String::from_utf8_lossy(&flags[0]).contains("Flagged"));
+    let log = std::fs::read_to_string(log).unwrap();
+    assert_eq!(log.matches("ended with exit code 4").count(), 2, "{log}");
+    assert!(!log.contains("pw-"), "{log}");
 }
 
 #[test]

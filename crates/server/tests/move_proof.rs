@@ -157,6 +157,47 @@ fn what_is_mended_is_in_the_journal_and_does_not_come_twice() {
     assert_eq!(report["verify"]["differences"], 0, "{report}");
 }
 
+/// Lines of standard output until one holds these words; sends a signal then and waits for the end.
+fn interrupted_at(house: &House, flags: &[&str], words: &str) -> (i32, String, String) {
+    use std::io::{BufRead as _, BufReader, Read as _};
+    let server = format!("127.0.0.1:{}", house.port(143));
+    let (old, new) = (format!("old@{DOMAIN}"), format!("new@{DOMAIN}"));
+    let mut child = Command::new("timeout")
+        .args(["--foreground", "-k", "5", "120", house::ANGARIUM, "move-imap-mail", "--verbose"])
+        .args(flags)
+        .args([&server, &old, PASSWORD, &server, &new, PASSWORD])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut said = String::new();
+    while !said.contains(words) {
+        assert!(out.read_line(&mut said).unwrap() > 0, "{words} is not said: {said}");
+    }
+    let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    out.read_to_string(&mut said).unwrap();
+    let mut error = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    (child.wait().unwrap().code().unwrap_or(-1), said, error)
+}
+
+#[test]
+fn a_comparison_that_is_interrupted_ends_without_a_verdict() {
+    let house = filled();
+    let mut imap = house.imap("old");
+    let text = letter("many");
+    let date = DATE.to_owned();
+    let many = (0..6_000).map(|_| (String::new(), date.clone(), text.as_slice()));
+    imap.append_all("INBOX", many);
+    let (code, out, error) =
+        interrupted_at(&house, &["--noJournal", "--verifyOnly"], "comparing both sides");
+    assert_eq!(code, 130, "{out}{error}");
+    assert!(error.contains("the comparison was interrupted"), "{out}{error}");
+    assert!(!out.contains("DIFFERENT"), "half a comparison tells nothing: {out}");
+}
+
 #[test]
 fn the_report_is_written_as_text_json_and_a_page_for_paper() {
     let house = filled();

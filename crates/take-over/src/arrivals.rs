@@ -289,7 +289,12 @@ impl OldServers for Arrivals {
 
 #[async_trait]
 impl UnknownConsultant for Arrivals {
-    async fn consult(&self, name: &str, domain: &str) -> Result<Consulted, String> {
+    async fn consult(
+        &self,
+        name: &str,
+        domain: &str,
+        peer: Option<IpAddr>,
+    ) -> Result<Consulted, String> {
         if object_name(name).as_deref() != Ok(name) {
             return Ok(Consulted::Unknown);
         }
@@ -300,7 +305,7 @@ impl UnknownConsultant for Arrivals {
         if let Some((true, _)) = control {
             return Ok(Consulted::Routed(route_to(smtp, name, there)));
         }
-        self.limits.question(domain, now)?;
+        self.limits.question(domain, peer, now)?;
         let known = {
             let _slot = self.room().await?;
             probe::knows(smtp, &self.hello, name, there, control.is_none()).await?

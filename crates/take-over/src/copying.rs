@@ -4,29 +4,19 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use angarium_accounts::{Accounts, Actor, Secret};
-use angarium_migrate::endpoint::{Endpoint, TlsPolicy};
-use angarium_migrate::login::Credentials;
-use angarium_migrate::options::keeping::KeepingOptions;
-use angarium_migrate::options::pace::PaceOptions;
-use angarium_migrate::options::selection::SelectionOptions;
-use angarium_migrate::options::sides::Sides;
-use angarium_migrate::progress::{LiveCounts, Show};
-use angarium_migrate::report::MoveReport;
-use angarium_migrate::run::Move;
-use angarium_migrate::trust::Trust;
+use angarium_migrate::pop::PopReport;
 use angarium_objects::name::FullName;
-use angarium_objects::settings::{OldMail, OldProtocol, OldServer, OldTls};
+use angarium_objects::settings::{OldMail, OldProtocol, OldServer};
 use async_trait::async_trait;
-use clap::Parser;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::book::{Book, Page};
-use crate::line::{Due, due as tls_due};
+use crate::line::shown;
+use crate::moving::{self, Copied};
 use crate::schedule::{Schedule, due};
 
 /// Accounts copied at a time.
@@ -35,6 +25,9 @@ const AT_ONCE: usize = 4;
 const BUSY_SECONDS: i64 = 2;
 /// Longest wait before the schedule is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Endings of the files beside a page that say what was copied, by IMAP and by POP.
+pub(crate) const IMAP_JOURNAL: &str = ".journal";
+pub(crate) const POP_JOURNAL: &str = ".pop-journal";
 
 /// Opens the mailboxes of an account of this server to the mover.
 #[async_trait]
@@ -59,81 +52,21 @@ pub struct Opened {
     pub held: Box<dyn std::any::Any + Send + Sync>,
 }
 
-/// The usual options of the mover.
-#[derive(Parser)]
-struct Usual {
-    #[command(flatten)]
-    pace: PaceOptions,
-    #[command(flatten)]
-    selection: SelectionOptions,
-    #[command(flatten)]
-    keeping: KeepingOptions,
-}
-
-/// The move of one account.
-fn the_move(
-    old: &OldServer,
-    login: &str,
-    password: &str,
-    opened: &Opened,
-    journal: &Path,
-) -> Result<Move, String> {
-    let usual = Usual::try_parse_from(["take-over"]).map_err(|e| e.to_string())?;
-    let keeping = KeepingOptions { journal: Some(journal.to_owned()), ..usual.keeping };
-    let text = |e: angarium_migrate::error::MoveError| e.to_string();
-    let mut source = Endpoint::parse(&old.server.host, old.server.port).map_err(text)?;
-    source.tls = match tls_due(&old.server, old.tls) {
-        Due::AtOnce => TlsPolicy::Implicit,
-        Due::ByCommand => TlsPolicy::StartTls,
-        Due::Never => TlsPolicy::Never,
-    };
-    source.trust = if old.tls == OldTls::Unverified { Trust::Any } else { Trust::System };
-    let (ip, port) = (opened.address.ip().to_string(), opened.address.port());
-    let mut target = Endpoint::parse(&ip, port).map_err(text)?;
-    target.tls = TlsPolicy::Never;
-    Ok(Move {
-        sides: Sides {
-            source: (source, Credentials::new(login, password)),
-            target: (target, Credentials::new(opened.name.as_str(), opened.password.as_str())),
-        },
-        choice: usual.selection.choice().map_err(text)?,
-        pace: usual.pace.pace().map_err(text)?,
-        keeping: keeping.keeping("").map_err(text)?,
-        show: Show::Quiet,
-        counts: LiveCounts::default(),
-    })
-}
-
 /// Notes in a page how a copy ended that began at `begun`: what came later may be missing.
-fn note(page: &mut Page, ended: &Result<MoveReport, String>, begun: i64) {
+fn note(page: &mut Page, ended: &Copied, begun: i64) {
     page.last_try = begun;
-    match ended {
-        Ok(report) => {
-            let octets: u64 = report.mailboxes.iter().map(|one| one.bytes).sum();
-            page.messages = page.messages.saturating_add(report.copied());
-            page.octets = page.octets.saturating_add(octets);
-            page.failures = report.failures() as u64;
-            if page.failures == 0 {
-                (page.tries, page.last_copy) = (0, begun);
-                page.trouble.clear();
-                if page.copied == 0 {
-                    page.copied = begun;
-                }
-            } else {
-                page.tries = page.tries.saturating_add(1);
-                let first = report.mailboxes.iter().find_map(|one| {
-                    let failed = one.failed.first();
-                    let message = failed.map(|f| format!("UID {}: {}", f.uid, f.reason));
-                    let why = one.error.clone().or(message)?;
-                    Some(format!("{}: {why}", one.source))
-                });
-                page.note(&format!("not copied: {}", first.unwrap_or_default()));
-            }
+    page.messages = page.messages.saturating_add(ended.messages);
+    page.octets = page.octets.saturating_add(ended.octets);
+    page.failures = ended.failures;
+    if ended.is_whole() {
+        (page.tries, page.last_copy) = (0, begun);
+        page.trouble.clear();
+        if page.copied == 0 {
+            page.copied = begun;
         }
-        Err(why) => {
-            page.tries = page.tries.saturating_add(1);
-            page.note(why);
-        }
+    } else {
+        page.tries = page.tries.saturating_add(1);
+        page.note(&ended.trouble);
     }
 }
 
@@ -298,18 +231,16 @@ impl Copier {
             Ok(None) => Err("the password of the old server cannot be unsealed".to_owned()),
             Err(error) => Err(error.to_string()),
         };
-        match &ended {
-            Ok(report) if report.failures() == 0 => {
-                tracing::info!(tag = "TAKEOVER", "{who}: {} messages copied", report.copied());
-            }
-            Ok(report) => {
-                let failures = report.failures();
-                tracing::warn!(
-                    tag = "TAKEOVER",
-                    "{who}: {failures} messages or mailboxes not copied"
-                );
-            }
-            Err(why) => tracing::warn!(tag = "TAKEOVER", "{who}: mail not copied: {why}"),
+        let ended = ended.unwrap_or_else(Copied::not_begun);
+        if ended.is_whole() {
+            tracing::info!(tag = "TAKEOVER", "{who}: {} messages copied", ended.messages);
+        } else {
+            let trouble = shown(&ended.trouble);
+            tracing::warn!(
+                tag = "TAKEOVER",
+                "{who}: {} messages copied, but not all: {trouble}",
+                ended.messages
+            );
         }
         let page = self.book.change(name, domain, |page| note(page, &ended, begun))?;
         Ok(due(&page, old.every))
@@ -320,19 +251,28 @@ impl Copier {
         old: &OldServer,
         who: &FullName,
         password: &Secret,
-    ) -> Result<MoveReport, String> {
-        if old.protocol == OldProtocol::Pop {
-            return Err("mail is copied by IMAP alone: use Mail=List and MoveAccounts".to_owned());
-        }
+    ) -> Result<Copied, String> {
         let password = password.expose_str().ok_or("the password is no text")?;
         let login = old.login_name(&who.name, &who.domain);
         let opened = self.door.open(&who.to_string()).await?;
         self.book.make(&who.domain).map_err(|e| e.to_string())?;
-        let journal = self.book.beside(&who.name, &who.domain, ".journal");
-        let job = the_move(old, &login, password, &opened, &journal)?;
-        let ended = Box::pin(job.run()).await.map_err(|e| e.to_string());
+        let beside = |ending| self.book.beside(&who.name, &who.domain, ending);
+        let ended = match old.protocol {
+            OldProtocol::Imap => {
+                let journal = beside(IMAP_JOURNAL);
+                let job = moving::by_imap(old, &login, password, &opened, &journal)?;
+                Copied::by_imap(Box::pin(job.run()).await)
+            }
+            OldProtocol::Pop => {
+                let journal = beside(POP_JOURNAL);
+                let job = moving::by_pop(old, &login, password, &opened, &journal)?;
+                let mut report = PopReport::default();
+                let ended = Box::pin(job.run(&mut report)).await;
+                Copied::by_pop(&report, ended)
+            }
+        };
         drop(opened);
-        ended
+        Ok(ended)
     }
 }
 
@@ -352,28 +292,24 @@ impl Drop for Running<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use angarium_migrate::report::{FailedMessage, MailboxReport};
 
     // MIG-50
     #[test]
     fn mig_50_the_page_says_how_a_copy_ended() {
         let mut page = Page::default();
-        note(&mut page, &Err("no\nanswer".to_owned()), 10);
+        note(&mut page, &Copied::not_begun("no\nanswer".to_owned()), 10);
         assert_eq!((page.tries, page.last_try, page.copied), (1, 10, 0));
         assert_eq!(page.trouble, "no answer");
-        let mut mailbox =
-            MailboxReport { source: "INBOX".into(), copied: 3, bytes: 90, ..Default::default() };
-        mailbox.failed.push(FailedMessage { uid: 7, reason: "too large".into() });
-        let report = MoveReport { mailboxes: vec![mailbox.clone()], ..Default::default() };
-        note(&mut page, &Ok(report), 20);
+        let mut ended = Copied { messages: 3, octets: 90, ..Copied::default() };
+        (ended.failures, ended.trouble) = (1, "not copied: INBOX: UID 7: too large".to_owned());
+        note(&mut page, &ended, 20);
         assert_eq!((page.tries, page.failures, page.messages, page.octets), (2, 1, 3, 90));
         assert_eq!(page.trouble, "not copied: INBOX: UID 7: too large");
-        mailbox.failed.clear();
+        (ended.failures, ended.trouble) = (0, String::new());
         for now in [30, 40] {
-            let report = MoveReport { mailboxes: vec![mailbox.clone()], ..Default::default() };
-            note(&mut page, &Ok(report), now);
+            note(&mut page, &ended, now);
         }
         assert_eq!((page.tries, page.copied, page.last_copy, page.messages), (0, 30, 40, 9));
-        assert_eq!(page.trouble, "");
+        assert_eq!((page.trouble.as_str(), page.failures), ("", 0));
     }
 }

@@ -12,6 +12,7 @@ pub mod book;
 pub mod copying;
 pub mod limits;
 pub mod line;
+mod moving;
 pub mod probe;
 pub mod proof;
 mod schedule;

@@ -1,6 +1,6 @@
 //! How much may be asked of an old server on behalf of others, so that nobody guesses its passwords
 //! or its names through us: wrong proofs are counted by name, by client and in all, and questions
-//! about names by domain. All in memory and bounded; no clock, no password.
+//! about names by client, by domain and in all. All in memory and bounded; no clock, no password.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -20,6 +20,10 @@ pub const WRONG_BY_CLIENT: u32 = 30;
 pub const WRONG_IN_ALL: u32 = 1_000;
 /// Questions about names of one domain in a minute.
 pub const QUESTIONS: u32 = 300;
+/// Questions about names on behalf of one client in a period, whatever the domains.
+pub const QUESTIONS_BY_CLIENT: u32 = 200;
+/// Questions about names in all in a minute.
+pub const QUESTIONS_IN_ALL: u32 = 1_000;
 /// Accounts made in one domain in a day because of mail alone.
 pub const MADE_BY_MAIL: u32 = 20_000;
 
@@ -66,6 +70,8 @@ pub struct Limits {
     wrong_clients: Counts<IpAddr>,
     wrong: Mutex<Count>,
     questions: Counts<String>,
+    asking_clients: Counts<IpAddr>,
+    asked: Mutex<Count>,
     made: Counts<String>,
 }
 
@@ -76,6 +82,8 @@ impl Default for Limits {
             wrong_clients: Counts::new(),
             wrong: Mutex::default(),
             questions: Counts::new(),
+            asking_clients: Counts::new(),
+            asked: Mutex::default(),
             made: Counts::new(),
         }
     }
@@ -126,16 +134,32 @@ impl Limits {
         *all = all.more(PERIOD, now);
     }
 
-    /// Whether the old server of `domain` may be asked about one more name; counts it.
+    /// Whether the old server of `domain` may be asked about one more name for a client; counts it.
     ///
     /// # Errors
     /// *Later*; the reason is for the log.
-    pub fn question(&self, domain: &str, now: i64) -> Result<(), String> {
+    pub fn question(&self, domain: &str, peer: Option<IpAddr>, now: i64) -> Result<(), String> {
         let domain = domain.to_owned();
+        let client = client(peer);
+        if let Some(ip) = client
+            && self.asking_clients.of(&ip, PERIOD, now) >= QUESTIONS_BY_CLIENT
+        {
+            return Err(format!("{ip} asks about too many names of old servers"));
+        }
         if self.questions.of(&domain, 60, now) >= QUESTIONS {
             return Err(format!("the old server of {domain} is asked about too many names"));
         }
+        {
+            let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            if asked.in_period(60, now) >= QUESTIONS_IN_ALL {
+                return Err("old servers are asked about too many names".to_owned());
+            }
+            *asked = asked.more(60, now);
+        }
         self.questions.add(domain, 60, now);
+        if let Some(ip) = client {
+            self.asking_clients.add(ip, PERIOD, now);
+        }
         Ok(())
     }
 
@@ -194,15 +218,34 @@ mod tests {
     fn abu_44_questions_and_accounts_made_by_mail_are_limited_by_domain() {
         let limits = Limits::default();
         for _ in 0..QUESTIONS {
-            assert!(limits.question("a.dom", 5).is_ok());
+            assert!(limits.question("a.dom", None, 5).is_ok());
         }
-        assert!(limits.question("a.dom", 64).is_err());
-        assert!(limits.question("b.dom", 64).is_ok());
-        assert!(limits.question("a.dom", 65).is_ok());
+        assert!(limits.question("a.dom", None, 64).is_err());
+        assert!(limits.question("b.dom", None, 64).is_ok());
+        assert!(limits.question("a.dom", None, 65).is_ok());
         for _ in 0..MADE_BY_MAIL {
             assert!(limits.make("a.dom", 5).is_ok());
         }
         assert!(limits.make("a.dom", 5).is_err());
         assert!(limits.make("a.dom", 5 + 24 * 3_600).is_ok());
+    }
+
+    // ABU-44
+    #[test]
+    fn abu_44_questions_about_names_are_limited_by_client_and_in_all() {
+        let limits = Limits::default();
+        let guesser = ip("192.0.2.1");
+        for number in 0..QUESTIONS_BY_CLIENT {
+            // In different domains, so that it is the client that counts.
+            assert!(limits.question(&format!("d{number}.dom"), guesser, 100).is_ok());
+        }
+        assert!(limits.question("new.dom", guesser, 699).is_err());
+        assert!(limits.question("new.dom", ip("192.0.2.2"), 699).is_ok());
+        assert!(limits.question("new.dom", guesser, 700).is_ok());
+        for number in 0..QUESTIONS_IN_ALL {
+            assert!(limits.question(&format!("e{number}.dom"), None, 1_000).is_ok());
+        }
+        assert!(limits.question("f.dom", ip("198.51.100.7"), 1_059).is_err());
+        assert!(limits.question("f.dom", ip("198.51.100.7"), 1_060).is_ok());
     }
 }

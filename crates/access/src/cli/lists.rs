@@ -126,9 +126,10 @@ async fn subscription(
         let text = "subscribers are not asked to confirm by mail; leave CONFIRM out";
         return Err(OperationError::General(text.to_owned()));
     }
-    let who = arguments.text("an address")?;
+    // An array is a departure from the guides: many in one change.
+    let who = arguments.texts("an address")?;
     arguments.end()?;
-    accounts.change_subscription(actor, list, operation, &who).await?;
+    accounts.change_subscriptions(actor, list, operation, &who).await?;
     Ok(None)
 }
 

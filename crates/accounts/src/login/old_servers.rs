@@ -43,8 +43,9 @@ impl UnknownConsultant for Consultant {
         &self,
         name: &str,
         domain: &str,
+        peer: Option<IpAddr>,
     ) -> Result<angarium_routing::Consulted, String> {
-        self.0.consult(name, domain).await
+        self.0.consult(name, domain, peer).await
     }
 }
 

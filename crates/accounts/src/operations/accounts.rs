@@ -19,7 +19,7 @@ use super::edit::How;
 use super::{NewAccount, OperationError, kind_extension};
 use crate::alerts::without_alerts;
 use crate::mailboxes::{alias_fault, canonical};
-use crate::{Accounts, Actor};
+use crate::{Accounts, Actor, Provisioned};
 
 /// Most mailboxes in a subscription list, and most mailbox aliases.
 const MAX_SUBSCRIBED: usize = 10_000;
@@ -114,13 +114,16 @@ impl Accounts {
             info: Dictionary::new(),
             version: 0,
         };
+        let full = FullName { name: record.name.clone(), domain: record.domain.clone() };
         let now = self.now();
         let mailboxes = mailboxes
             .into_iter()
             .filter(|name| name != "INBOX")
             .map(|name| NewMailbox { name, selectable: true, now, ..NewMailbox::default() })
             .collect();
-        Ok(self.store.directory.create_account_with(record, mailboxes, now).await?.id)
+        let made = self.store.directory.create_account_with(record, mailboxes, now).await?.id;
+        self.provisioned(Provisioned::Created(full)).await;
+        Ok(made)
     }
 
     /// Gives an account another name, also in another domain.
@@ -142,6 +145,8 @@ impl Accounts {
         if record.domain == full.domain {
             self.lists_follow(&full.domain, &record.name, &full.name).await?;
         }
+        let from = FullName { name: record.name.clone(), domain: record.domain.clone() };
+        self.provisioned(Provisioned::Renamed { from, to: full }).await;
         Ok(())
     }
 
@@ -155,6 +160,8 @@ impl Accounts {
         self.by_own_name(&authority, &record, account).await?;
         self.store.directory.delete_account(record.id).await?;
         self.gate.forget(record.id);
+        let gone = FullName { name: record.name.clone(), domain: record.domain.clone() };
+        self.provisioned(Provisioned::Deleted(gone)).await;
         Ok(())
     }
 

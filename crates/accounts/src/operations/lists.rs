@@ -299,8 +299,25 @@ impl Accounts {
         operation: Operation,
         who: &str,
     ) -> Result<(), OperationError> {
+        self.change_subscriptions(actor, list, operation, &[who.to_owned()]).await
+    }
+
+    /// The same for several, or for none of them.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn change_subscriptions(
+        &self,
+        actor: &Actor,
+        list: &str,
+        operation: Operation,
+        who: &[String],
+    ) -> Result<(), OperationError> {
         let now = self.now();
-        self.edit_list(actor, list, |list| Ok(list.operate(operation, who, now)?)).await
+        self.edit_list(actor, list, |list| {
+            who.iter().try_for_each(|who| Ok(list.operate(operation, who, now)?))
+        })
+        .await
     }
 
     /// Sets what a subscriber may post.

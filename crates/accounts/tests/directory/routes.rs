@@ -264,7 +264,12 @@ struct Stand {
 
 #[async_trait::async_trait]
 impl UnknownConsultant for Stand {
-    async fn consult(&self, name: &str, domain: &str) -> Result<Consulted, String> {
+    async fn consult(
+        &self,
+        name: &str,
+        domain: &str,
+        _: Option<std::net::IpAddr>,
+    ) -> Result<Consulted, String> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         match name {
             "made" => {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::{Id, JoinSet};
 
+use super::asking::Asking;
 use super::list::Row;
 use super::mover::Mover;
 use super::outcome::{Outcome, State};
@@ -39,6 +40,8 @@ pub struct Crew {
     pub retries: u32,
     /// What is told while it goes on.
     pub telling: Telling,
+    /// Where names are asked about whose login was refused.
+    pub asking: Asking,
 }
 
 /// What goes on at the moment.
@@ -50,6 +53,7 @@ struct Work {
     again: HashMap<u64, Outcome>,
     table: Table,
     interrupted: bool,
+    asking: Arc<Asking>,
 }
 
 impl Crew {
@@ -74,6 +78,7 @@ impl Crew {
             again: HashMap::new(),
             table: Table::new(self.telling, rows.expected()),
             interrupted: false,
+            asking: Arc::new(self.asking.clone()),
         };
         let mover = Arc::new(self.mover.clone());
         for attempt in 0..=self.retries {
@@ -162,8 +167,8 @@ impl Work {
     fn start(&mut self, mover: &Arc<Mover>, row: Row) {
         let live = LiveCounts::default();
         let running = Running { outcome: Outcome::new(&row), live: live.clone() };
-        let mover = mover.clone();
-        let handle = self.tasks.spawn(async move { mover.run(&row, live).await });
+        let (mover, asking) = (mover.clone(), self.asking.clone());
+        let handle = self.tasks.spawn(async move { mover.run(&row, live, &asking).await });
         self.running.insert(handle.id(), running);
     }
 

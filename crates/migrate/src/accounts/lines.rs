@@ -5,15 +5,12 @@ use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use angarium_objects::import::MAX_LINE;
-use angarium_objects::import::encoding::{Detector, Encoding};
+use angarium_objects::import::encoding::{Detector, Encoding, LineGatherer};
 
 use crate::error::{MoveError, Result};
 
 /// Octets looked at in one piece.
 const PIECE: usize = 64 * 1024;
-const FEED: u16 = 10;
-const RETURN: u16 = 13;
 
 /// An open list.
 pub(crate) struct Lines {
@@ -21,11 +18,10 @@ pub(crate) struct Lines {
     reader: BufReader<File>,
     encoding: Encoding,
     expected: u64,
-    number: u64,
-    after_return: bool,
+    gatherer: LineGatherer,
 }
 
-/// A line: its number from 1, and its text or `None` if it is longer than [`MAX_LINE`].
+/// A line: its number from 1, and its text or `None` if it is longer than `objects::import::MAX_LINE`.
 pub(crate) type Line = (u64, Option<String>);
 
 impl Lines {
@@ -49,13 +45,13 @@ impl Lines {
             }
         }
         file.rewind().map_err(|e| wrong(e.to_string()))?;
+        let encoding = detector.encoding();
         Ok(Self {
             path: path.to_owned(),
             reader: BufReader::with_capacity(PIECE, file),
-            encoding: detector.encoding(),
+            encoding,
             expected: detector.lines(),
-            number: 0,
-            after_return: false,
+            gatherer: LineGatherer::new(encoding),
         })
     }
 
@@ -84,35 +80,22 @@ impl Lines {
 
     /// The next line; `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<Line>> {
-        let mut line = Vec::new();
-        let (mut any, mut long) = (false, false);
+        let width = self.encoding.unit();
         while let Some(unit) = self.unit()? {
-            let unit = unit.get(..self.encoding.unit()).unwrap_or_default();
-            let value = self.encoding.value(unit);
-            if std::mem::take(&mut self.after_return) && value == FEED {
-                continue;
-            }
-            any = true;
-            if value == FEED || value == RETURN {
-                self.after_return = value == RETURN;
-                break;
-            }
-            if line.len() < MAX_LINE {
-                line.extend_from_slice(unit);
-            } else {
-                long = true;
+            if let Some((number, line)) = self.gatherer.take(unit.get(..width).unwrap_or_default())
+            {
+                return Ok(Some((number, line.map(|line| self.encoding.text(&line)))));
             }
         }
-        if !any {
-            return Ok(None);
-        }
-        self.number += 1;
-        Ok(Some((self.number, (!long).then(|| self.encoding.text(&line)))))
+        let last = self.gatherer.end();
+        Ok(last.map(|(number, line)| (number, line.map(|line| self.encoding.text(&line)))))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use angarium_objects::import::MAX_LINE;
+
     use super::*;
 
     fn lines(bytes: &[u8]) -> Vec<Option<String>> {

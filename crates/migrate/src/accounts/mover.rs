@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::advice;
+use super::asking::{self, Asking};
 use super::list::Row;
 use super::outcome::Outcome;
-use crate::error::{MoveError, Result};
+use crate::advice;
+use crate::error::{MoveError, Result, Side};
 use crate::options::sides::SideNames;
 use crate::options::spelling;
 use crate::pop::PopReport;
@@ -115,13 +116,24 @@ impl Mover {
         }
     }
 
-    /// Moves one account; `live` shows its numbers meanwhile.
-    pub(super) async fn run(&self, row: &Row, live: LiveCounts) -> Outcome {
+    /// Moves one account; `live` shows its numbers meanwhile. Where a login is refused, `asking` says
+    /// whom to ask about the name.
+    pub(super) async fn run(&self, row: &Row, live: LiveCounts, asking: &Asking) -> Outcome {
         let begun = Instant::now();
         let mut outcome = match self {
             Self::Pop(arguments) => Box::pin(by_pop(arguments, row, live)).await,
             Self::Imap(arguments) => Box::pin(by_imap(arguments, row, live)).await,
         };
+        let at = match outcome.refused {
+            Some(Side::Source) => asking.source.as_ref().map(|at| (Side::Source, at, &row.name)),
+            Some(Side::Target) => {
+                asking.target.as_ref().map(|at| (Side::Target, at, &row.new_name))
+            }
+            None => None,
+        };
+        if let Some((side, at, name)) = at {
+            outcome.login_advice(side, asking::knows(at, name).await);
+        }
         outcome.seconds = begun.elapsed().as_secs_f64();
         outcome
     }

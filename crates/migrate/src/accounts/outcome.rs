@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::advice;
 use super::list::Row;
-use crate::error::MoveError;
+use crate::advice::{self, Known};
+use crate::error::{MoveError, Side};
 
 /// Most troubles of one account that are kept one by one; the rest is counted.
 const MAX_TROUBLES: usize = 1_000;
@@ -73,6 +73,9 @@ pub struct Outcome {
     /// Exit code of the error that ended it, 0 for none.
     #[serde(skip)]
     pub(crate) code: u8,
+    /// The server that refused the login.
+    #[serde(skip)]
+    pub(crate) refused: Option<Side>,
 }
 
 impl Outcome {
@@ -99,6 +102,7 @@ impl Outcome {
             seconds: 0.0,
             later: false,
             code: 0,
+            refused: None,
         }
     }
 
@@ -126,6 +130,10 @@ impl Outcome {
             self.state = State::Failed;
             self.code = error.exit_code();
             self.later = matches!(error, MoveError::Connect { .. } | MoveError::Lost { .. });
+            self.refused = match &error {
+                MoveError::Login { side, .. } => Some(*side),
+                _ => None,
+            };
             let (reason, advice) = (error.to_string(), advice::of_error(&error));
             self.trouble("the account".into(), reason, advice);
         } else if !self.troubles.is_empty() || self.differences.is_some_and(|n| n > 0) {
@@ -133,6 +141,13 @@ impl Outcome {
             self.code = 4;
         } else if self.copied > 0 || self.deleted > 0 {
             self.state = State::Done;
+        }
+    }
+
+    /// Says which it was, a wrong password or a name that is not there, where that was found out.
+    pub(crate) fn login_advice(&mut self, side: Side, known: Known) {
+        if let (Some(last), Known::Yes | Known::No) = (self.troubles.last_mut(), known) {
+            last.advice = advice::of_login(side, known).to_owned();
         }
     }
 

@@ -69,7 +69,11 @@ fn items(session: &Session) -> String {
     items
 }
 
-async fn states(
+/// The state of each mailbox under its name on the session's side.
+///
+/// # Errors
+/// `Lost`.
+pub(crate) async fn states(
     session: &mut Session,
     mailboxes: &[Planned],
     wire: impl Fn(&Planned) -> &Vec<u8>,

@@ -12,8 +12,8 @@ use crate::date_filter::{DateFilter, seconds_of};
 use crate::error::{MoveError, Result, Side};
 use crate::labels::{self, Labels};
 use crate::long_lines;
-use crate::options::pace::Pace;
 use crate::plan::Planned;
+use crate::progress::Progress;
 use crate::proof::manifest::{Digest, Entry, Kind, Line, Writer};
 use crate::run::Move;
 use crate::session::Session;
@@ -30,6 +30,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) side: Side,
     pub(crate) kind: Kind,
     pub(crate) plan: &'a [Planned],
+    /// What a person sees of it; both sides count together.
+    pub(crate) progress: &'a Progress,
 }
 
 /// One mailbox of this side.
@@ -118,6 +120,7 @@ impl Reading<'_> {
         }
         let mut first = 1;
         while first <= selected.exists {
+            self.may_go_on()?;
             let last = selected.exists.min(first.saturating_add(source::WINDOW - 1));
             let mut metas = source::list(session, first, last).await?;
             let which = format!("FETCH {first}:{last}");
@@ -150,8 +153,12 @@ impl Reading<'_> {
             return Ok(Vec::new());
         }
         let found = match self.kind {
-            Kind::Content => contents(session, metas, &self.run.pace, self.fold_at()).await?,
-            Kind::Listing => listing(session, metas, window).await?,
+            Kind::Content => self.contents(session, metas).await?,
+            Kind::Listing => {
+                let found = listing(session, metas, window).await?;
+                self.progress.read(metas.len() as u64, 0);
+                found
+            }
         };
         let line = |(index, meta): (usize, &Meta)| match found.get(&index) {
             None => Line::Unreadable(meta.uid),
@@ -164,6 +171,51 @@ impl Reading<'_> {
             }),
         };
         Ok(metas.iter().enumerate().map(line).collect())
+    }
+
+    /// Reads the messages; digest and true size of each that could be read.
+    async fn contents(&self, session: &mut Session, metas: &[Meta]) -> Result<Found> {
+        let pace = &self.run.pace;
+        let wanted: Vec<usize> = (0..metas.len()).collect();
+        let style = FetchStyle { rfc822: pace.fetch_rfc822, by_one: pace.by_one };
+        let (pieces, mut queue) = mpsc::channel::<Piece>(PIECES_AHEAD);
+        let hashing = async {
+            let mut found = Found::with_capacity(metas.len());
+            let mut current = None;
+            while let Some(piece) = queue.recv().await {
+                match piece {
+                    Piece::Begin { index, .. } => {
+                        self.may_go_on()?;
+                        current = Some((index, Hashing::new(self.fold_at())));
+                    }
+                    Piece::Data(data) => {
+                        if let Some((_, hashing)) = &mut current {
+                            hashing.take(&data);
+                        }
+                    }
+                    Piece::End => {
+                        if let Some((index, hashing)) = current.take() {
+                            let (digest, size) = hashing.done();
+                            self.progress.read(1, size);
+                            found.insert(index, (digest, size));
+                        }
+                    }
+                    Piece::Failed { .. } => self.progress.read(1, 0),
+                }
+            }
+            Ok(found)
+        };
+        let ((), found) =
+            tokio::try_join!(source::stream(session, metas, &wanted, style, pieces), hashing)?;
+        Ok(found)
+    }
+
+    /// Whether nobody asked for the end.
+    fn may_go_on(&self) -> Result<()> {
+        if self.run.keeping.stop.is_asked() {
+            return Err(MoveError::Interrupted { what: "the comparison" });
+        }
+        Ok(())
     }
 
     /// With `--fixLongLines` the old server's messages count as they were carried.
@@ -179,42 +231,6 @@ pub(crate) fn joined(planned: &Planned) -> String {
 }
 
 type Found = HashMap<usize, (Digest, u64)>;
-
-/// Reads the messages; digest and true size of each that could be read.
-async fn contents(
-    session: &mut Session,
-    metas: &[Meta],
-    pace: &Pace,
-    fold_at: Option<usize>,
-) -> Result<Found> {
-    let wanted: Vec<usize> = (0..metas.len()).collect();
-    let style = FetchStyle { rfc822: pace.fetch_rfc822, by_one: pace.by_one };
-    let (pieces, mut queue) = mpsc::channel::<Piece>(PIECES_AHEAD);
-    let hashing = async {
-        let mut found = Found::with_capacity(metas.len());
-        let mut current = None;
-        while let Some(piece) = queue.recv().await {
-            match piece {
-                Piece::Begin { index, .. } => current = Some((index, Hashing::new(fold_at))),
-                Piece::Data(data) => {
-                    if let Some((_, hashing)) = &mut current {
-                        hashing.take(&data);
-                    }
-                }
-                Piece::End => {
-                    if let Some((index, hashing)) = current.take() {
-                        found.insert(index, hashing.done());
-                    }
-                }
-                Piece::Failed { .. } => {}
-            }
-        }
-        Ok(found)
-    };
-    let ((), found) =
-        tokio::try_join!(source::stream(session, metas, &wanted, style, pieces), hashing)?;
-    Ok(found)
-}
 
 /// A message on its way through the hash; gathered only where its lines are to be broken.
 struct Hashing {

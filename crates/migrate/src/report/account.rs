@@ -3,9 +3,10 @@
 
 use serde::Serialize;
 
+use crate::advice;
 use crate::error::MoveError;
 use crate::printable::printable;
-use crate::report::{MoveReport, advice};
+use crate::report::MoveReport;
 use crate::run::Move;
 use crate::verify::VerifyReport;
 
@@ -107,7 +108,7 @@ impl AccountReport {
     pub fn failed(&mut self, error: &MoveError) {
         self.worse(Ending::Failed, error.exit_code());
         self.error = Some(printable(&error.to_string(), SHOWN));
-        self.advice = Some(advice::of_error(error));
+        self.advice = Some(advice::of_error(error).to_owned());
     }
 
     fn worse(&mut self, ending: Ending, code: u8) {

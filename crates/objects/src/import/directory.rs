@@ -303,6 +303,7 @@ fn sent_on(
         members: forward,
         references: person.references,
         remarks,
+        list: None,
     })];
     let target = full(local, domain);
     let others =
@@ -369,12 +370,15 @@ fn group(entry: &Entry, reading: &Reading) -> Vec<Newcomer> {
     let name = full(&local, domain.as_ref());
     let mut references = references(entry, &addresses);
     references.push(name.clone());
+    // Lists of Post.Office and Majordomo say so; groups of a directory stay groups.
+    let list = entry.first(&["listname"]).map(|_| entry.first(&["owner"]).map(str::to_owned));
     let mut all = vec![Newcomer::Address(Address {
         line: entry.line,
         name: name.clone(),
         members,
         references,
         remarks,
+        list,
     })];
     for (other, of) in addresses.iter().skip(1) {
         let of = reading.domain.as_ref().unwrap_or(of);
@@ -423,7 +427,14 @@ fn contact_of(entry: &Entry, reading: &Reading) -> Vec<Newcomer> {
         .map(|name| {
             let (members, references) = (vec![target.clone()], references.clone());
             let remarks = entry.lost.clone();
-            Newcomer::Address(Address { line: entry.line, name, members, references, remarks })
+            Newcomer::Address(Address {
+                line: entry.line,
+                name,
+                members,
+                references,
+                remarks,
+                list: None,
+            })
         })
         .collect()
 }

@@ -1,6 +1,12 @@
 //! How a text file from elsewhere is encoded: UTF-8, UTF-16 with its mark as spreadsheets write
-//! it, or, where it is neither, ISO-8859-1. Looks at bytes in pieces, so that no file need fit
-//! into memory.
+//! it, or, where it is neither, ISO-8859-1; and where its lines end. Looks at bytes in pieces, so that
+//! no file need fit into memory.
+
+use super::MAX_LINE;
+
+/// What a line feed and a carriage return are in every encoding.
+const FEED: u16 = 10;
+const RETURN: u16 = 13;
 
 /// An encoding of text files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +67,59 @@ impl Encoding {
             Self::Latin1 => Some("the file is not UTF-8 and was read as ISO-8859-1"),
             Self::Utf16Le | Self::Utf16Be => Some("the file was read as UTF-16, by its mark"),
         }
+    }
+}
+
+/// A line: its number from 1, and its bytes without the end, or `None` when it has more than
+/// [`MAX_LINE`].
+pub type LineBytes = (u64, Option<Vec<u8>>);
+
+/// Gathers the lines of a file that is shown to it unit by unit: they end with a line feed, a
+/// carriage return, or both.
+#[derive(Clone, Debug)]
+pub struct LineGatherer {
+    encoding: Encoding,
+    line: Vec<u8>,
+    any: bool,
+    long: bool,
+    after_return: bool,
+    number: u64,
+}
+
+impl LineGatherer {
+    /// At the beginning of a file.
+    #[must_use]
+    pub const fn new(encoding: Encoding) -> Self {
+        Self { encoding, line: Vec::new(), any: false, long: false, after_return: false, number: 0 }
+    }
+
+    /// Takes one unit of the encoding; the line that ends with it, if one does.
+    pub fn take(&mut self, unit: &[u8]) -> Option<LineBytes> {
+        let value = self.encoding.value(unit);
+        if std::mem::take(&mut self.after_return) && value == FEED {
+            return None;
+        }
+        self.any = true;
+        if value == FEED || value == RETURN {
+            self.after_return = value == RETURN;
+            return self.end();
+        }
+        if self.line.len() < MAX_LINE {
+            self.line.extend_from_slice(unit);
+        } else {
+            self.long = true;
+        }
+        None
+    }
+
+    /// The line that the end of the file ends, if there is one.
+    pub fn end(&mut self) -> Option<LineBytes> {
+        if !std::mem::take(&mut self.any) {
+            return None;
+        }
+        self.number += 1;
+        let line = std::mem::take(&mut self.line);
+        Some((self.number, (!std::mem::take(&mut self.long)).then_some(line)))
     }
 }
 
@@ -146,6 +205,27 @@ mod tests {
         detector.feed(b"a\r\nb\rc\n\nd\r");
         detector.feed(b"\n");
         assert_eq!(detector.lines(), 5);
+    }
+
+    // ABU-67
+    #[test]
+    fn abu_67_lines_end_in_any_way_and_take_no_more_than_they_may() {
+        let gathered = |encoding: Encoding, bytes: &[u8]| {
+            let mut gatherer = LineGatherer::new(encoding);
+            let mut all: Vec<LineBytes> =
+                bytes.chunks(encoding.unit()).filter_map(|unit| gatherer.take(unit)).collect();
+            all.extend(gatherer.end());
+            assert!(all.iter().zip(1..).all(|((number, _), wanted)| *number == wanted));
+            all.into_iter().map(|(_, line)| line).collect::<Vec<_>>()
+        };
+        let some = |lines: &[&[u8]]| lines.iter().map(|l| Some(l.to_vec())).collect::<Vec<_>>();
+        let utf8 = |bytes: &[u8]| gathered(Encoding::Utf8, bytes);
+        assert_eq!(utf8(b"a\nb\r\nc\rd\n\ne"), some(&[b"a", b"b", b"c", b"d", b"", b"e"]));
+        assert_eq!(utf8(b""), some(&[]));
+        assert_eq!(utf8(b"\n\r\n"), some(&[b"", b""]));
+        assert_eq!(gathered(Encoding::Utf16Le, b"a\0\r\0\n\0b\0"), some(&[b"a\0", b"b\0"]));
+        let long = [vec![b'x'; 2 * MAX_LINE], b"\nshort".to_vec()].concat();
+        assert_eq!(utf8(&long), [None, Some(b"short".to_vec())]);
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub struct Reply {
     pub until: Option<String>,
 }
 
-/// A group or forwarder to be.
+/// A group, forwarder or mailing list to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Address {
     /// Line of the file.
@@ -65,6 +65,8 @@ pub struct Address {
     pub references: Vec<String>,
     /// What is lost or odd.
     pub remarks: Vec<String>,
+    /// It is a mailing list, whose owner is called so, if that is told.
+    pub list: Option<Option<String>>,
 }
 
 /// What an object of another server becomes.

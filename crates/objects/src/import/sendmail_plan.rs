@@ -1,9 +1,10 @@
 //! What an entry of sendmail's `aliases` becomes here (MIG-65, `reference/groups-forwarders-lists.md`
-//! section 4): an alias, a forwarder, a group, a Router record, or nothing, and why. Decides from
+//! section 4): an alias, a forwarder, a group, a mailing list, a Router record, or nothing, and why. Decides from
 //! the entries and from what is known of names; makes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::mailing_list::MAX_SUBSCRIBERS;
 use crate::name;
 
 use super::sendmail::{Entry, MAX_TARGETS, Target};
@@ -23,6 +24,8 @@ pub enum Known {
     Forwarder(String),
     /// A group of these members.
     Group(Vec<String>),
+    /// A mailing list with these subscribers, lower case.
+    List(Vec<String>),
 }
 
 /// What the plan is made from.
@@ -38,6 +41,11 @@ pub struct Situation {
     pub records: BTreeSet<String>,
     /// Programs become Router records.
     pub programs: bool,
+    /// Names that are mailing lists by the word of the file, with the owner where it names one.
+    pub lists: BTreeMap<String, Option<String>>,
+    /// The account that owns lists whose own owner is no account here; with one, what is included
+    /// from a file is a list too.
+    pub list_owner: Option<String>,
 }
 
 /// What an entry becomes.
@@ -49,6 +57,15 @@ pub enum Action {
     Forwarder(String),
     /// A group of these members.
     Group(Vec<String>),
+    /// A mailing list.
+    List {
+        /// The account that is to own it; `None` for a list that is there and lacks subscribers.
+        owner: Option<String>,
+        /// Addresses to be subscribed.
+        subscribers: Vec<String>,
+    },
+    /// An address that the mailing list of this name has by itself.
+    Part(String),
     /// A record of the Router.
     Router(String),
     /// It is so already.
@@ -95,14 +112,20 @@ enum Lead {
 struct Plan<'a> {
     situation: &'a Situation,
     goals: BTreeMap<&'a str, Vec<Goal>>,
+    /// Names for which a file is included.
+    including: BTreeSet<&'a str>,
     circular: BTreeSet<&'a str>,
 }
 
 /// Decides what becomes of every entry, in their order.
 #[must_use]
 pub fn plan(entries: &[Entry], situation: &Situation) -> Vec<Step> {
-    let mut plan = Plan { situation, goals: BTreeMap::new(), circular: BTreeSet::new() };
+    let (goals, including) = (BTreeMap::new(), BTreeSet::new());
+    let mut plan = Plan { situation, goals, including, circular: BTreeSet::new() };
     for entry in entries {
+        if entry.targets.iter().any(|target| matches!(target, Target::Include(_))) {
+            plan.including.insert(&entry.name);
+        }
         let goals = plan.goals_of(entry);
         // The first of several entries of one name counts.
         plan.goals.entry(&entry.name).or_insert(goals);
@@ -242,11 +265,89 @@ impl<'a> Plan<'a> {
                 )
             };
         }
-        let wanted = match goals {
-            [one] => self.single(name, one),
-            several => self.several(name, several, remarks),
+        let wanted = match (self.list(name, goals, remarks), goals) {
+            (Some(list), _) => list,
+            (None, [one]) => self.single(name, one),
+            (None, several) => self.several(name, several, remarks),
         };
         self.unless_taken(name, wanted, known)
+    }
+
+    /// The account that owns the list of this name; an error is why the name is no list though it
+    /// looks like one, and nothing when it does not.
+    fn owner_of(&self, name: &str) -> Option<Result<String, String>> {
+        let own = format!("owner-{name}");
+        let default = self.situation.list_owner.clone();
+        let named = match self.situation.lists.get(name) {
+            Some(Some(owner)) => Some(owner.clone()),
+            Some(None) => None,
+            None if self.goals.contains_key(own.as_str()) => Some(own),
+            None => {
+                let included = self.including.contains(name);
+                return default.filter(|_| included).map(Ok);
+            }
+        };
+        let account = named.as_deref().and_then(|owner| match owner.rsplit_once('@') {
+            Some((local, domain)) if self.is_ours(domain) => self.account(local),
+            Some(_) => None,
+            None => self.account(owner),
+        });
+        Some(account.or(default).ok_or_else(|| {
+            let why = match named {
+                Some(owner) => format!("{} is no account here", shown(&owner)),
+                None => "its owner is not named".to_owned(),
+            };
+            format!(
+                "a mailing list, but {why}: it becomes a group; --list-owner NAME makes it a list"
+            )
+        }))
+    }
+
+    fn account(&self, name: &str) -> Option<String> {
+        match self.lead(&name.to_ascii_lowercase()) {
+            Lead::Account(account) => Some(account),
+            _ => None,
+        }
+    }
+
+    /// A mailing list with its subscribers, if the name is one; else it says why not, where that is
+    /// worth saying.
+    fn list(&self, name: &str, goals: &[Goal], remarks: &mut Vec<String>) -> Option<Action> {
+        if let Some(list) = name.strip_prefix("owner-")
+            && let (Some(Ok(owner)), Some(of)) = (self.owner_of(list), self.goals.get(list))
+            && self.account(name).as_deref() == Some(owner.as_str())
+            && self.list(list, of, &mut Vec::new()).is_some()
+        {
+            return Some(Action::Part(list.to_owned()));
+        }
+        let owner = match self.owner_of(name)? {
+            Ok(owner) => owner,
+            Err(why) => {
+                remarks.push(why);
+                return None;
+            }
+        };
+        if self.circular.contains(name) {
+            return None;
+        }
+        let mut told = Vec::new();
+        let (members, _) = self.members(name, goals, &mut told);
+        let full = |member: String| match member.contains('@') {
+            true => member.to_lowercase(),
+            false => format!("{member}@{}", self.domain()),
+        };
+        let subscribers: BTreeSet<String> = members.into_iter().map(full).collect();
+        if subscribers.is_empty() {
+            return None;
+        }
+        if subscribers.len() > MAX_SUBSCRIBERS {
+            let why =
+                format!("a list has at most {MAX_SUBSCRIBERS} subscribers: it becomes a group");
+            remarks.push(why);
+            return None;
+        }
+        remarks.append(&mut told);
+        Some(Action::List { owner: Some(owner), subscribers: subscribers.into_iter().collect() })
     }
 
     fn single(&self, name: &str, goal: &Goal) -> Action {
@@ -277,7 +378,13 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn several(&self, name: &str, goals: &[Goal], remarks: &mut Vec<String>) -> Action {
+    /// The members of goals, with the goals they come from.
+    fn members<'g>(
+        &self,
+        name: &str,
+        goals: &'g [Goal],
+        remarks: &mut Vec<String>,
+    ) -> (Vec<String>, Vec<&'g Goal>) {
         let mut members = Vec::new();
         let mut kept = Vec::new();
         for goal in goals {
@@ -308,12 +415,13 @@ impl<'a> Plan<'a> {
                 Goal::Lost(why) => remarks.push(format!("left out: {why}")),
             }
         }
+        (members, kept)
+    }
+
+    fn several(&self, name: &str, goals: &[Goal], remarks: &mut Vec<String>) -> Action {
+        let (members, kept) = self.members(name, goals, remarks);
         if members.len() > MAX_TARGETS {
             return Action::Not(format!("it has more than {MAX_TARGETS} targets"));
-        }
-        let owner = format!("owner-{name}");
-        if self.goals.contains_key(owner.as_str()) {
-            remarks.push(format!("{owner} says that this is a mailing list; it becomes a group"));
         }
         if self.circular.contains(name) {
             remarks.push("it leads back to itself".to_owned());
@@ -335,6 +443,15 @@ impl<'a> Plan<'a> {
                     Action::There
                 } else {
                     wanted
+                };
+            }
+            (Action::Part(_), _) => return wanted,
+            (Action::List { subscribers, .. }, Some(Known::List(there))) => {
+                let lacking: Vec<String> =
+                    subscribers.iter().filter(|who| !there.contains(who)).cloned().collect();
+                return match lacking.is_empty() {
+                    true => Action::There,
+                    false => Action::List { owner: None, subscribers: lacking },
                 };
             }
             (_, None) => return wanted,
@@ -359,6 +476,7 @@ impl<'a> Plan<'a> {
                 format!("there is a forwarder {name} already, to {}", shown(to))
             }
             Some(Known::Group(_)) => format!("there is a group {name} of other members already"),
+            Some(Known::List(_)) => format!("there is a mailing list {name} already"),
             _ => format!("there is an account {name}"),
         })
     }

@@ -150,12 +150,44 @@ fn mig_65_included_files_bring_members_and_lists_are_recognised() {
     let file = "staff: :include:/etc/mail/staff, john\nowner-staff: ann\nbad: :include:/etc/shadow\n\
                 worse: john, ann, :include:/nowhere";
     let steps = plan(&entries(file), &situation);
-    assert_eq!(steps[0].action, group(&["ann", "x@isp.example", "john"]));
-    assert!(steps[0].remarks[0].contains("mailing list"), "{:?}", steps[0].remarks);
-    assert_eq!(steps[1].action, alias("ann"));
+    let subscribers = ["ann@here.example", "john@here.example", "x@isp.example"];
+    let subscribers = subscribers.map(str::to_owned).to_vec();
+    let list = |owner: Option<&str>, subscribers: &[String]| Action::List {
+        owner: owner.map(str::to_owned),
+        subscribers: subscribers.to_vec(),
+    };
+    assert_eq!(steps[0].action, list(Some("ann"), &subscribers));
+    assert_eq!(steps[1].action, Action::Part("staff".into()));
     refused(&steps[2].action, "it cannot be read");
     assert_eq!(steps[3].action, group(&["john", "ann"]));
     assert_eq!(steps[3].remarks, ["left out: /nowhere is not included"]);
+    // An owner who is elsewhere owns no list here, unless somebody is named who does.
+    let file = "staff: :include:/etc/mail/staff, john\nowner-staff: boss@isp.example\n\
+                all: :include:/etc/mail/staff";
+    let steps = plan(&entries(file), &situation);
+    assert_eq!(steps[0].action, group(&["ann", "x@isp.example", "john"]));
+    assert!(steps[0].remarks[0].contains("--list-owner"), "{:?}", steps[0].remarks);
+    assert_eq!(steps[1].action, forwarder("boss@isp.example"));
+    assert_eq!(steps[2].action, group(&["ann", "x@isp.example"]));
+    situation.list_owner = Some("john".into());
+    let steps = plan(&entries(file), &situation);
+    assert_eq!(steps[0].action, list(Some("john"), &subscribers));
+    assert_eq!(steps[1].action, forwarder("boss@isp.example"));
+    assert!(matches!(&steps[2].action, Action::List { .. }));
+    // A second run subscribes who came since, and nobody twice.
+    for (there, wanted) in [
+        (subscribers.clone(), Action::There),
+        (subscribers[..2].to_vec(), list(None, &subscribers[2..])),
+    ] {
+        situation.known.insert("staff".into(), Known::List(there));
+        assert_eq!(plan(&entries(file), &situation)[0].action, wanted);
+    }
+    // What the file of another product says is a list is one, whoever is in it.
+    situation.lists.insert("news".into(), Some("ann@here.example".into()));
+    situation.lists.insert("empty".into(), None);
+    let steps = plan(&entries("news: x@isp.example\nempty: john"), &situation);
+    assert_eq!(steps[0].action, list(Some("ann"), &subscribers[2..]));
+    assert_eq!(steps[1].action, list(Some("john"), &subscribers[1..2]));
 }
 
 proptest! {

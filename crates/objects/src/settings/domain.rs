@@ -198,8 +198,8 @@ pub const DOMAIN_SETTINGS: &[Setting] = &[
         kind: Kind::Boolean,
         default: Some("NO"),
         who: Who::Named,
-        effect: Effect::Kept,
-        text: "It is told about accounts made, renamed and deleted.",
+        effect: Effect::Now,
+        text: "The external authentication program is told about accounts made, renamed and deleted.",
         since: "0.1",
     },
     Setting {

@@ -138,6 +138,16 @@ fn prepared(words: Vec<OsString>) -> Vec<OsString> {
     if !is(1, "move") {
         return words;
     }
+    // A list of accounts to be kept in step is a list of accounts to be moved.
+    let sync = is(2, "sync").then(|| words.get(2..).and_then(move_accounts::of_sync)).flatten();
+    let words = match sync {
+        Some(list) => {
+            let head = words.iter().take(2).cloned().chain(["accounts".into()]);
+            head.chain(list.into_iter().skip(1)).collect()
+        }
+        None => words,
+    };
+    let is = |at: usize, what: &str| words.get(at).is_some_and(|word| word == what);
     let (accounts, imap) = (is(2, "accounts"), is(2, "imap"));
     let mut head = words;
     if accounts {
@@ -188,6 +198,11 @@ mod tests {
         let MoveAction::Accounts(arguments) = action(line) else { panic!() };
         assert!(arguments.imap && arguments.jobs == 3);
         assert_eq!(arguments.parameters, ["--delete", "--skip-mailbox", "x"]);
+        let line = "angarium move sync --sync-flags --accounts list --log-file l --jobs 3 a b";
+        let MoveAction::Accounts(arguments) = action(line) else { panic!() };
+        assert!(arguments.imap && arguments.jobs == 3 && arguments.log_file.is_some());
+        assert_eq!((arguments.source.as_str(), arguments.target.as_str()), ("a", "b"));
+        assert_eq!(arguments.parameters, ["--sync-flags"]);
         assert!(matches!(
             parsed("angarium move-imap-mail --by-one a b - c d -"),
             Command::MoveImapMail(_)

@@ -149,6 +149,29 @@ async fn abu_44_a_guesser_makes_no_account_learns_no_name_and_is_stopped() {
 
 // ABU-44
 #[tokio::test]
+async fn abu_44_a_client_that_asks_about_too_many_names_is_put_off_and_others_are_not() {
+    let stand = stand(&SMTP, "").await;
+    let ask = |name: String, from: &'static str| {
+        let accounts = stand.accounts.clone();
+        async move { accounts.route_for_client(&name, from.parse().unwrap()).await }
+    };
+    for number in 0..crate::limits::QUESTIONS_BY_CLIENT {
+        let said = ask(format!("name{number}@a.dom"), "192.0.2.9").await;
+        assert!(matches!(said, RouteOutcome::Unknown { .. }), "{number}: {said:?}");
+    }
+    let before = stand.questions();
+    let said = ask("anna@a.dom".to_owned(), "192.0.2.9").await;
+    assert!(matches!(said, RouteOutcome::Later { .. }), "{said:?}");
+    assert_eq!(stand.questions(), before);
+    // Nobody else waits for it, and whoever has an account is asked about by nobody.
+    let said = ask("anna@a.dom".to_owned(), "192.0.2.10").await;
+    assert!(matches!(said, RouteOutcome::Local { .. }), "{said:?}");
+    let said = ask("anna@a.dom".to_owned(), "192.0.2.9").await;
+    assert!(matches!(said, RouteOutcome::Local { .. }), "{said:?}");
+}
+
+// ABU-44
+#[tokio::test]
 async fn abu_44_a_silent_or_busy_old_server_refuses_nobody() {
     let stand = stand(&SMTP, "").await;
     assert_eq!(stand.login("busy@a.dom", "x", "192.0.2.1").await, Err(LoginError::Unavailable));

@@ -27,8 +27,10 @@ pub struct Configuration {
     pub(super) password: Zeroizing<String>,
     /// `host:port` of the new server's IMAP.
     pub(super) target: String,
-    /// The mover and its first arguments.
+    /// The mover by IMAP and its first arguments.
     pub(super) mover: Vec<String>,
+    /// The mover by POP likewise.
+    pub(super) pop_mover: Vec<String>,
     /// Where lists and journals lie.
     pub(super) book: Book,
     /// What the helper calls itself at the old server.
@@ -45,14 +47,45 @@ fn word(all: &Dictionary, key: &str, usual: &str) -> Result<String, String> {
     }
 }
 
+/// A program and its first arguments: what is written, else ours by its words, else by its old name.
+fn mover(all: &Dictionary, key: &str, words: &[&str], name: &str) -> Result<Vec<String>, String> {
+    match all.get(key) {
+        None => Ok(match std::env::current_exe() {
+            Ok(path) => {
+                let path = path.display().to_string();
+                std::iter::once(path).chain(words.iter().map(|word| (*word).to_owned())).collect()
+            }
+            Err(_) => vec![name.to_owned()],
+        }),
+        Some(Value::String(program)) => Ok(vec![program.clone()]),
+        Some(Value::Array(words)) => {
+            let words: Option<Vec<String>> =
+                words.iter().map(|word| word.as_str().map(str::to_owned)).collect();
+            words
+                .filter(|words| !words.is_empty())
+                .ok_or_else(|| format!("{key} is no array of texts"))
+        }
+        Some(_) => Err(format!("{key} is a program, or an array of it and arguments")),
+    }
+}
+
 impl Configuration {
     /// Reads a file's text; files it names are read relative to where the program runs.
     ///
     /// # Errors
     /// *Never*: what is wrong in it.
     pub fn read(text: &str) -> Result<Self, String> {
-        let known =
-            ["Domains", "PWD", "Account", "PasswordFile", "Target", "Mover", "Directory", "Hello"];
+        let known = [
+            "Domains",
+            "PWD",
+            "Account",
+            "PasswordFile",
+            "Target",
+            "Mover",
+            "PopMover",
+            "Directory",
+            "Hello",
+        ];
         let all = match text::parse(text.as_bytes(), Layout::File) {
             Ok(Value::Dictionary(all)) => all,
             Ok(_) => return Err("a dictionary is expected".to_owned()),
@@ -76,27 +109,14 @@ impl Configuration {
             let text = Zeroizing::new(text);
             Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())
         };
-        let usual_mover = || match std::env::current_exe() {
-            Ok(path) => vec![path.display().to_string(), "move-imap-mail".to_owned()],
-            Err(_) => vec!["MoveIMAPMail".to_owned()],
-        };
-        let mover = match all.get("Mover") {
-            None => usual_mover(),
-            Some(Value::String(program)) => vec![program.clone()],
-            Some(Value::Array(words)) => {
-                let words: Option<Vec<String>> =
-                    words.iter().map(|word| word.as_str().map(str::to_owned)).collect();
-                words.filter(|words| !words.is_empty()).ok_or("Mover is no array of texts")?
-            }
-            Some(_) => return Err("Mover is a program, or an array of it and arguments".into()),
-        };
         Ok(Self {
             domains,
             pwd: word(&all, "PWD", USUAL_PWD)?,
             account: word(&all, "Account", "postmaster")?,
             password,
             target: word(&all, "Target", USUAL_TARGET)?,
-            mover,
+            mover: mover(&all, "Mover", &["move-imap-mail"], "MoveIMAPMail")?,
+            pop_mover: mover(&all, "PopMover", &["move", "pop"], "MovePOPMail")?,
             book: Book::at(PathBuf::from(word(&all, "Directory", "TakeOver")?)),
             hello: word(&all, "Hello", "localhost")?,
         })

@@ -9,6 +9,7 @@ use tokio::process::Command;
 use zeroize::Zeroizing;
 
 use super::Configuration;
+use crate::copying::{IMAP_JOURNAL, POP_JOURNAL};
 use crate::line::{Due, due};
 
 /// Most octets read of what the mover says of troubles.
@@ -27,14 +28,16 @@ pub(super) async fn copy(
     domain: &str,
     password: &str,
 ) -> Result<(i32, String), String> {
-    if old.protocol == OldProtocol::Pop {
-        return Err("mail is copied by IMAP alone: use Mail=List and MoveAccounts".to_owned());
-    }
     with.book.make(domain).map_err(|e| e.to_string())?;
-    let mut words = with.mover.iter();
+    // The target is spoken to by IMAP in either case: dates of arrival are kept.
+    let (mover, journal, target) = match old.protocol {
+        OldProtocol::Imap => (&with.mover, IMAP_JOURNAL, with.target.clone()),
+        OldProtocol::Pop => (&with.pop_mover, POP_JOURNAL, format!("imap://{}", with.target)),
+    };
+    let mut words = mover.iter();
     let program = words.next().ok_or("no mover is named")?;
     let mut command = Command::new(program);
-    command.args(words).arg("--journal").arg(with.book.beside(name, domain, ".journal"));
+    command.args(words).arg("--journal").arg(with.book.beside(name, domain, journal));
     command.arg(match due(&old.server, old.tls) {
         Due::AtOnce => "--ssl1",
         Due::ByCommand => "--starttls1",
@@ -45,7 +48,7 @@ pub(super) async fn copy(
     }
     command
         .args([&old.server.to_string(), &old.login_name(name, domain), "-"])
-        .args([&with.target, &format!("{name}@{domain}"), "-"])
+        .args([&target, &format!("{name}@{domain}"), "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());

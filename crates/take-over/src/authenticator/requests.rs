@@ -129,7 +129,7 @@ impl Work {
         let Some(smtp) = &old.smtp else {
             return "ERROR the old server is not asked about names".to_owned();
         };
-        if let Err(why) = self.limits.question(&domain, now()) {
+        if let Err(why) = self.limits.question(&domain, None, now()) {
             return failure(&why);
         }
         let there = old.mail_domain(&domain);

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use angarium_accounts::{RouteKind, RouteOutcome};
+use angarium_accounts::RouteOutcome;
 use angarium_objects::spelling::{self, Services};
 use angarium_smtp::address::Path;
 use angarium_smtp::parameters::MailParameters;
@@ -20,7 +20,7 @@ impl Dialogue {
         let mut route = None;
         if !address.is_empty() {
             let accounts = Arc::clone(&self.receiver.accounts);
-            match accounts.route(&address, RouteKind::Mail, None).await {
+            match accounts.route_for_client(&address, self.info.peer.ip()).await {
                 RouteOutcome::Later { reason } => {
                     tracing::error!(target: "SMTPI", session = %self.tag(), "<{address}> cannot be routed: {reason}");
                     return answers::later();

@@ -66,7 +66,7 @@ impl Dialogue {
             }
             return route;
         }
-        accounts.route(address, RouteKind::Mail, None).await
+        accounts.route_for_client(address, self.info.peer.ip()).await
     }
 
     async fn rcpt_refused(&mut self, reply: Reply, unknown: bool) -> Reply {

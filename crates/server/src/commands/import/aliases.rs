@@ -44,6 +44,8 @@ pub(in crate::commands) fn run(base: &Base, file: &AliasesFile) -> io::Result<u8
         programs: file.programs,
         root: Some(&file.root),
         promised: BTreeMap::new(),
+        lists: BTreeMap::new(),
+        list_owner: file.list_owner.as_deref(),
     };
     let (steps, outcomes) = bring(&mut server, &entries, how)?;
     faults.sort_by_key(|(line, _)| *line);
@@ -62,6 +64,10 @@ pub(super) struct How<'a> {
     pub(super) root: Option<&'a Path>,
     /// Names that will stand for something by the time the entries are made.
     pub(super) promised: BTreeMap<String, Known>,
+    /// Names that are mailing lists, with their owners where these are known.
+    pub(super) lists: BTreeMap<String, Option<String>>,
+    /// Who owns lists without an owner here.
+    pub(super) list_owner: Option<&'a str>,
 }
 
 /// Decides what becomes of each entry and does it.
@@ -72,6 +78,8 @@ pub(super) fn bring(
 ) -> io::Result<(Vec<Step>, Vec<Done>)> {
     let mut situation =
         Situation { programs: how.programs, ..asked_of_domain(server, how.domain)? };
+    situation.lists = how.lists;
+    situation.list_owner = how.list_owner.map(str::to_lowercase);
     if let Some(root) = how.root {
         situation.included = included(root, entries);
     }
@@ -86,6 +94,7 @@ pub(super) fn bring(
         let mut maker = Maker { server, domain, steps: &steps, outcomes: &mut outcomes };
         maker.aliases()?;
         maker.objects()?;
+        maker.lists()?;
         maker.records()?;
     }
     Ok((steps, outcomes))
@@ -245,6 +254,13 @@ fn known(
     let included = situation.included.values().filter_map(|read| read.as_ref().ok()).flatten();
     let targets = entries.iter().flat_map(|entry| &entry.targets).chain(included);
     let mut names: BTreeSet<String> = entries.iter().map(|entry| entry.name.clone()).collect();
+    names.extend(
+        situation
+            .lists
+            .values()
+            .flatten()
+            .map(|owner| owner.split('@').next().unwrap_or_default().to_ascii_lowercase()),
+    );
     names.extend(targets.filter_map(|target| match target {
         Target::Local(name) | Target::Mailbox(name) => Some(name.clone()),
         Target::Address(address) => Some(address.rsplit_once('@')?.0.to_ascii_lowercase()),
@@ -265,6 +281,7 @@ fn known(
                 "account" => Known::Account,
                 "alias" => Known::Alias(word("Account")),
                 "forwarder" => Known::Forwarder(word("Address")),
+                "list" => Known::List(texts(object.get("Subscribers"))),
                 _ => Known::Group(texts(object.get("Members"))),
             };
             known.insert(name, kind);
@@ -343,6 +360,30 @@ impl Maker<'_> {
         Ok(())
     }
 
+    /// Mailing lists with their subscribers. To the old name everybody might write: so it stays.
+    fn lists(&mut self) -> io::Result<()> {
+        for (at, step) in self.steps.iter().enumerate() {
+            let Action::List { owner, subscribers } = &step.action else { continue };
+            let name = self.full(&step.name);
+            let mut lines = Vec::new();
+            if let Some(owner) = owner {
+                lines.push(format!("CreateList {name} FOR {}", parameter(owner)));
+                lines.push(format!("UpdateList {name} {{Postings=\"from anybody\";}}"));
+            }
+            for some in subscribers.chunks(ASKED) {
+                let all = text::line_text(&array(some));
+                lines.push(format!("List {name} subscribe SILENTLY {all}"));
+            }
+            for line in lines {
+                if let Answer::Failed(code, text) = self.server.execute(&line)? {
+                    self.failed(at, &format!("{text} ({code})"));
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// All records in one change of the table. They stand first: each is for one name alone, and
     /// records for many names may follow.
     fn records(&mut self) -> io::Result<()> {
@@ -370,6 +411,15 @@ fn words(action: &Action) -> (&'static str, String) {
         Action::Group(members) => {
             ("group", format!("group of {}: {}", members.len(), shown(&members.join(", "))))
         }
+        Action::List { owner, subscribers } => {
+            let count = subscribers.len();
+            let told = match owner {
+                Some(owner) => format!("mailing list of {owner} with {count} subscribers"),
+                None => format!("there already; {count} subscribers are added"),
+            };
+            ("list", told)
+        }
+        Action::Part(list) => ("part", format!("an address that the mailing list {list} has")),
         Action::Router(record) => ("router", format!("record of the Router: {}", shown(record))),
         Action::There => ("there", "there already".to_owned()),
         Action::Not(why) => ("not", format!("not made: {why}")),
@@ -415,7 +465,7 @@ pub(super) fn show(
     let not = count("not") + faults.len() as u64;
     if base.json {
         let all = serde_json::json!({ "ok": not == 0, "aliases": count("alias"),
-            "forwarders": count("forwarder"), "groups": count("group"),
+            "forwarders": count("forwarder"), "groups": count("group"), "lists": count("list"),
             "records": count("router"), "there": count("there"), "not_made": not,
             "remarks": remark.into_iter().collect::<Vec<_>>(),
             "check_only": check_only });
@@ -424,10 +474,11 @@ pub(super) fn show(
         remark.into_iter().for_each(put);
         let word = if check_only { "can be made" } else { "made" };
         put(&format!(
-            "{} aliases, {} forwarders, {} groups, {} records {word}, {} there already, {not} not made",
+            "{} aliases, {} forwarders, {} groups, {} lists, {} records {word}, {} there already, {not} not made",
             count("alias"),
             count("forwarder"),
             count("group"),
+            count("list"),
             count("router"),
             count("there")
         ));

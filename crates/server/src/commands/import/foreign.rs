@@ -52,6 +52,9 @@ pub(crate) struct ForeignFile {
     /// The charset of a file that is neither UTF-8 nor UTF-16, such as windows-1252 or macintosh.
     #[arg(long, value_name = "NAME")]
     pub(crate) charset: Option<String>,
+    /// Account that owns mailing lists whose owner is no account here.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) list_owner: Option<String>,
     #[command(flatten)]
     pub(crate) telling: Telling,
 }
@@ -186,7 +189,10 @@ fn first_look(mut source: Source, file: &ForeignFile) -> io::Result<Found> {
                 }
                 Newcomer::Address(mut address) => {
                     address.members.iter_mut().for_each(bare);
+                    address.list.iter_mut().flatten().for_each(bare);
                     found.references.want(&address.members);
+                    let owner: Vec<String> = address.list.iter().flatten().cloned().collect();
+                    found.references.want(&owner);
                     members += address.members.len();
                     found.addresses.push(address);
                 }
@@ -282,6 +288,23 @@ fn accounts(
 /// Groups and forwarders as entries of aliases, domain by domain, with what is to be said of each.
 type ByDomain = BTreeMap<String, Vec<(Entry, Vec<String>)>>;
 
+/// Mailing lists among them, by domain and name, with the names of their owners here.
+type Lists = BTreeMap<String, BTreeMap<String, Option<String>>>;
+
+fn lists_of(addresses: &[Address], references: &References) -> Lists {
+    let mut lists = Lists::new();
+    for address in addresses {
+        let Some(owner) = &address.list else { continue };
+        let (name, domain) = match address.name.rsplit_once('@') {
+            Some((name, domain)) => (name.to_owned(), domain.to_owned()),
+            None => (address.name.clone(), String::new()),
+        };
+        let owner = owner.as_ref().and_then(|owner| references.resolved(owner).ok());
+        lists.entry(domain).or_default().insert(name, owner);
+    }
+    lists
+}
+
 fn by_domain(addresses: Vec<Address>, references: &References) -> ByDomain {
     let mut domains = ByDomain::new();
     for address in addresses {
@@ -309,6 +332,7 @@ fn addresses(
     server: &mut Administrator,
 ) -> io::Result<u8> {
     let mut code = 0;
+    let mut lists = lists_of(&found.addresses, &found.references);
     for (domain, entries) in by_domain(found.addresses, &found.references) {
         let (entries, remarks): (Vec<Entry>, Vec<Vec<String>>) = entries.into_iter().unzip();
         let named = (!domain.is_empty()).then_some(domain.as_str());
@@ -329,8 +353,15 @@ fn addresses(
             _ => None,
         };
         let promised = found.accounts.iter().filter_map(here).collect();
-        let how =
-            How { domain: named, check_only: file.plan, programs: false, root: None, promised };
+        let how = How {
+            domain: named,
+            check_only: file.plan,
+            programs: false,
+            root: None,
+            promised,
+            lists: lists.remove(&domain).unwrap_or_default(),
+            list_owner: file.list_owner.as_deref(),
+        };
         let (mut steps, outcomes) = aliases::bring(server, &entries, how)?;
         for (step, told) in steps.iter_mut().zip(remarks) {
             step.remarks.extend(told);

@@ -6,14 +6,10 @@ use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
 
 use angarium_message::decode;
-use angarium_objects::import::MAX_LINE;
-use angarium_objects::import::encoding::{Detector, Encoding};
+use angarium_objects::import::encoding::{Detector, Encoding, LineGatherer};
 
 /// Octets looked at in one piece.
 const PIECE: usize = 64 * 1024;
-/// What a line feed and a carriage return are in every encoding.
-const FEED: u16 = 10;
-const RETURN: u16 = 13;
 
 /// An open file.
 pub(super) struct Lines {
@@ -23,11 +19,10 @@ pub(super) struct Lines {
     charset: Option<String>,
     /// About how many lines the file has.
     pub(super) expected: u64,
-    number: u64,
-    after_return: bool,
+    gatherer: LineGatherer,
 }
 
-/// A line: its number from 1, and its text, or `None` when it is longer than [`MAX_LINE`].
+/// A line: its number from 1, and its text, or `None` when it is longer than `objects::import::MAX_LINE`.
 pub(super) type Line = (u64, Option<String>);
 
 impl Lines {
@@ -65,8 +60,7 @@ impl Lines {
             encoding,
             charset: charset.filter(|_| encoding.unit() == 1).map(str::to_owned),
             expected: detector.lines(),
-            number: 0,
-            after_return: false,
+            gatherer: LineGatherer::new(encoding),
         })
     }
 
@@ -95,36 +89,21 @@ impl Lines {
     /// The next line; `None` at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
         let width = self.encoding.unit();
-        let mut line = Vec::new();
-        let (mut any, mut long) = (false, false);
         while let Some(unit) = self.unit()? {
-            let unit = unit.get(..width).unwrap_or_default();
-            let value = self.encoding.value(unit);
-            let second_half = std::mem::take(&mut self.after_return) && value == FEED;
-            if second_half {
-                continue;
-            }
-            any = true;
-            if value == FEED || value == RETURN {
-                self.after_return = value == RETURN;
-                break;
-            }
-            if line.len() < MAX_LINE {
-                line.extend_from_slice(unit);
-            } else {
-                long = true;
+            if let Some((number, line)) = self.gatherer.take(unit.get(..width).unwrap_or_default())
+            {
+                return Ok(Some((number, line.map(|line| self.text(&line)))));
             }
         }
-        if !any {
-            return Ok(None);
-        }
-        self.number += 1;
-        Ok(Some((self.number, (!long).then(|| self.text(&line)))))
+        let last = self.gatherer.end();
+        Ok(last.map(|(number, line)| (number, line.map(|line| self.text(&line)))))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use angarium_objects::import::MAX_LINE;
+
     use super::*;
 
     fn lines(bytes: &[u8]) -> Vec<Option<String>> {

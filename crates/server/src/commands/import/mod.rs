@@ -76,7 +76,7 @@ pub(crate) enum ImportFrom {
     Exchange(ForeignFile),
     /// Accounts of any table whose first line names the columns.
     Table(ForeignFile),
-    /// A mailing list of another server as a group: one address a line.
+    /// A mailing list of another server, or a group: one address a line.
     Subscribers(SubscriberFile),
     /// Events and tasks of an iCalendar or vCalendar file into an account.
     Calendar(ItemFile),
@@ -171,4 +171,8 @@ pub(crate) struct AliasesFile {
     /// Where the old system's files lie: `:include:/etc/list` is read as DIR/etc/list.
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub(crate) root: PathBuf,
+    /// Account that owns mailing lists whose owner (`owner-LIST`) is no account here; included files
+    /// become mailing lists then, too.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) list_owner: Option<String>,
 }

@@ -1,5 +1,5 @@
-//! A mailing list of another server as a group (MIG-58): a file with one subscriber a line becomes
-//! its members.
+//! A mailing list of another server (MIG-58): a file with one subscriber a line becomes a list of an
+//! owner here, or a group where none is named.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -19,10 +19,13 @@ use crate::commands::directory;
 /// Arguments of `import subscribers`.
 #[derive(Debug, Args)]
 pub(crate) struct SubscriberFile {
-    /// Name of the group, such as staff or staff@example.com.
+    /// Name of the list or group, such as staff or staff@example.com.
     pub(crate) group: String,
     /// The file: one address a line, with or without a name.
     pub(crate) file: PathBuf,
+    /// The account that owns the list; without it the addresses become a group.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) owner: Option<String>,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -66,6 +69,8 @@ pub(in crate::commands) fn run(base: &Base, file: &SubscriberFile) -> io::Result
         programs: false,
         root: None,
         promised: BTreeMap::new(),
+        lists: file.owner.iter().map(|owner| (entry.name.clone(), Some(owner.clone()))).collect(),
+        list_owner: None,
     };
     let (steps, outcomes) = aliases::bring(&mut server, &[entry], how)?;
     let remark = lines.remark();

@@ -2,6 +2,7 @@
 //! it, watching who has arrived, and the switch.
 
 mod authenticator;
+mod old_queue;
 mod prepare;
 mod rehearse;
 mod shadow;

@@ -13,6 +13,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::dictionary;
+use super::old_queue::OldQueue;
 use super::status::Standing;
 use crate::administration::{Administrator, Answer, parameter};
 use crate::arguments::Base;
@@ -106,6 +107,7 @@ struct Walk<'a> {
     server: Administrator,
     wanted: &'a Switch,
     done: Done,
+    queue: OldQueue,
 }
 
 /// How a step stands: done, or what is to be done.
@@ -278,16 +280,8 @@ impl Walk<'_> {
             }
         }
         if let Some(ip) = self.wanted.old_queue {
-            let known = match self.server.execute("GetClientIPs")? {
-                Answer::Done(Some(Value::String(text))) => text,
-                _ => String::new(),
-            };
-            if !known.lines().any(|line| line.trim() == ip.to_string()) {
-                let all = format!("{known}\n{ip}");
-                let line = format!("SetClientIPs {}", parameter(all.trim()).replace('\n', "\\e"));
-                if let Answer::Failed(code, text) = self.server.execute(&line)? {
-                    return Ok(Some(format!("{text} ({code})")));
-                }
+            if let Some(why) = self.queue.let_in(&mut self.server, ip)? {
+                return Ok(Some(why));
             }
             put(&format!(
                 "  {ip} may send through this server: make it the old server's smart host, e.g. \
@@ -312,7 +306,8 @@ pub(super) fn run(base: &Base, wanted: &Switch) -> io::Result<u8> {
     let domain = wanted.domain.to_lowercase();
     book.make(&domain)?;
     let path: PathBuf = book.domain(&domain).join("switch.list");
-    let mut walk = Walk { base, server, wanted, done: remembered(&path) };
+    let queue = OldQueue::of(&book.domain(&domain));
+    let mut walk = Walk { base, server, wanted, done: remembered(&path), queue };
     for word in &wanted.again {
         walk.done.remove(word);
     }
@@ -339,6 +334,12 @@ pub(super) fn run(base: &Base, wanted: &Switch) -> io::Result<u8> {
             }
             said
         };
+        if word == "drained"
+            && said.is_ok()
+            && let Some(why) = walk.queue.shut_out(&mut walk.server)?
+        {
+            tell(&format!("angarium: the old server may still send through this one: {why}"));
+        }
         rows.push((word, what, said));
     }
     write_private(&path, &serde_json::to_vec(&walk.done)?)?;
