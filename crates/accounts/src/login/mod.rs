@@ -129,6 +129,9 @@ pub enum LoginError {
     /// The account accepts clear passwords over an encrypted connection only.
     #[error("a secure login method is required")]
     SecureMethodRequired,
+    /// The domain does not take this login method (`AUTHMethods`); another may do.
+    #[error("this login method is not allowed for the account")]
+    MethodNotAllowed,
     /// *Later*: too many failed logins in a short time.
     #[error("too many failed logins, try again later")]
     TooMany,
@@ -162,7 +165,7 @@ impl LoginError {
             Self::ServiceDisabled => 514,
             Self::MayNotImpersonate => 510,
             Self::UnknownMechanism | Self::Protocol(_) => 500,
-            Self::Moved { .. } | Self::SecureMethodRequired => 501,
+            Self::Moved { .. } | Self::SecureMethodRequired | Self::MethodNotAllowed => 501,
             Self::TooMany | Self::Unavailable => 599,
         }
     }

@@ -2,7 +2,7 @@
 //! account, failed-login limit, password, service, session.
 //!
 //! What an outsider could learn from the order is told only to those with the right password:
-//! that a service is disabled, that a secure method is required.
+//! that a service is disabled, that a secure method is required, that a method is not allowed.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -304,9 +304,7 @@ impl Accounts {
         }
         let clear = matches!(method, "CLRTXT" | "PLAIN" | "LOGIN");
         let methods = modes(&domain.effective, "AUTHMethods");
-        if !offers::allowed(&methods, method)
-            || (clear && !context.tls && yes(&found.settings, "RequireAPOP"))
-        {
+        if clear && !context.tls && yes(&found.settings, "RequireAPOP") {
             return Err(LoginError::SecureMethodRequired);
         }
         Ok(())
@@ -317,6 +315,9 @@ impl Accounts {
         let main = self.main_domain().await? == record.domain;
         let rights = Rights::new(record.rights.iter().cloned(), main);
         Ok(Actor::account(record.id, &record.name, &record.domain, rights))
+        if !offers::allowed(&methods, method) {
+            return Err(LoginError::MethodNotAllowed);
+        }
     }
 
     /// The account `name` as somebody who is logged in already may act for it (PROXYAUTH), by the
@@ -375,7 +376,7 @@ impl Accounts {
         let settings = self.effective_settings(record.id).await?;
         self.check_service(&Found { record, settings }, context, "SCRAM-SHA-256").await.or_else(
             // Which methods the target's domain allows says nothing about the one who acts.
-            |error| if error == LoginError::SecureMethodRequired { Ok(()) } else { Err(error) },
+            |error| if error == LoginError::MethodNotAllowed { Ok(()) } else { Err(error) },
         )?;
         tracing::info!(actor = %actor.full_name(), target = %target.full_name(), "acts for another");
         let mut acting = target;
