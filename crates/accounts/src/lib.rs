@@ -8,6 +8,7 @@
 pub mod actor;
 pub mod alerts;
 pub mod consult;
+pub mod counters;
 pub mod directory;
 mod legacy;
 pub mod login;
@@ -78,6 +79,7 @@ pub struct Accounts {
     clear_text: AtomicBool,
     pub(crate) alert_bell: alerts::AlertBell,
     pub(crate) statistics: statistics::Statistics,
+    pub(crate) counter_file: counters::CounterFile,
     pub(crate) legacy: Option<Arc<legacy::Legacy>>,
     /// Held while a list is read, changed and written.
     pub(crate) lists: tokio::sync::Mutex<()>,
@@ -118,6 +120,7 @@ impl Accounts {
             clear_text: AtomicBool::new(false),
             alert_bell: alerts::AlertBell::default(),
             statistics: statistics::Statistics::new(started),
+            counter_file: counters::CounterFile::default(),
             legacy,
             lists: tokio::sync::Mutex::default(),
         });

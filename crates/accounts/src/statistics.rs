@@ -1,6 +1,7 @@
 //! Counters of what accounts and domains received and sent and how often they logged in
-//! (`reference/cli.md` section 13), since the server started or since they were reset. They live
-//! in memory; it must never know how mail or logins work.
+//! (`reference/cli.md` section 13), since they were counted first or reset. They are gathered in
+//! memory and written behind by [`crate::counters`]: those of an account into its facts, those of
+//! domains into a file. It must never know how mail or logins work.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -16,8 +17,13 @@ use crate::{Accounts, Actor, OperationError};
 /// Accounts, and domains, that are counted at a time; further ones count for the server only.
 const MAX_COUNTED: usize = 1_000_000;
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
+/// The key in an account's facts.
+const STATISTICS: &str = "Statistics";
+/// The word a domain's line in the file begins with.
+const LINE: &str = "domain";
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
     /// Since when; `None` is the start of the server.
     reset: Option<i64>,
     received: u64,
@@ -27,8 +33,56 @@ struct Counts {
     logins: u64,
 }
 
+impl Counts {
+    /// What was written into an account's facts.
+    fn of_facts(facts: &Dictionary) -> Self {
+        let none = Dictionary::new();
+        let all = facts.get(STATISTICS).and_then(Value::as_dictionary).unwrap_or(&none);
+        let number = |key: &str| {
+            all.get(key).and_then(Value::as_number).and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
+        };
+        let reset = match all.get("StatReset") {
+            Some(Value::Time(time)) => Some(*time),
+            _ => None,
+        };
+        Self {
+            reset,
+            received: number("MessagesReceived"),
+            bytes_received: number("BytesReceived"),
+            sent: number("MessagesSent"),
+            bytes_sent: number("BytesSent"),
+            logins: number("Logins"),
+        }
+    }
+
+    /// The same and what came since.
+    fn and(self, new: Self) -> Self {
+        Self {
+            reset: new.reset.or(self.reset),
+            received: self.received.saturating_add(new.received),
+            bytes_received: self.bytes_received.saturating_add(new.bytes_received),
+            sent: self.sent.saturating_add(new.sent),
+            bytes_sent: self.bytes_sent.saturating_add(new.bytes_sent),
+            logins: self.logins.saturating_add(new.logins),
+        }
+    }
+
+    /// The same without what was written.
+    fn without(self, written: Self) -> Self {
+        Self {
+            reset: None,
+            received: self.received.saturating_sub(written.received),
+            bytes_received: self.bytes_received.saturating_sub(written.bytes_received),
+            sent: self.sent.saturating_sub(written.sent),
+            bytes_sent: self.bytes_sent.saturating_sub(written.bytes_sent),
+            logins: self.logins.saturating_sub(written.logins),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Table {
+    /// What is not in the accounts' facts yet.
     accounts: HashMap<AccountId, Counts>,
     domains: HashMap<String, Counts>,
 }
@@ -115,6 +169,61 @@ impl Statistics {
         self.failed.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Accounts that were counted since they were written last, as many as are asked for.
+    pub(crate) fn gathered(&self, most: usize) -> Vec<(AccountId, Counts)> {
+        let table = self.table();
+        table.accounts.iter().take(most).map(|(id, counts)| (*id, *counts)).collect()
+    }
+
+    /// Adds what was gathered to what an account's facts say.
+    pub(crate) fn lay_over(&self, new: Counts, facts: &mut Dictionary) {
+        let all = self.shown(Counts::of_facts(facts).and(new), false);
+        facts.insert(STATISTICS.to_owned(), Value::Dictionary(all));
+    }
+
+    /// What was written is not new any more.
+    pub(crate) fn written(&self, id: AccountId, written: Counts) {
+        let mut table = self.table();
+        if let Some(counts) = table.accounts.get_mut(&id) {
+            *counts = counts.without(written);
+            if *counts == Counts::default() {
+                table.accounts.remove(&id);
+            }
+        }
+    }
+
+    /// A domain has another name, or is gone.
+    pub(crate) fn domain_moved(&self, from: &str, to: Option<&str>) {
+        let mut table = self.table();
+        if let (Some(counts), Some(to)) = (table.domains.remove(from), to) {
+            table.domains.insert(to.to_owned(), counts);
+        }
+    }
+
+    /// Writes the counters of all domains, one line each.
+    pub(crate) fn write_to(&self, out: &mut String) {
+        for (name, c) in &self.table().domains {
+            let since = c.reset.unwrap_or(self.started);
+            let Counts { received, bytes_received, sent, bytes_sent, logins, .. } = c;
+            out.push_str(&format!(
+                "{LINE} {name} {since} {received} {bytes_received} {sent} {bytes_sent} {logins}\n"
+            ));
+        }
+    }
+
+    /// Takes a line of [`Statistics::write_to`]; others are passed over.
+    pub(crate) fn take_line(&self, line: &str) -> Option<()> {
+        let mut words = line.strip_prefix(LINE)?.strip_prefix(' ')?.split(' ');
+        let name = words.next()?.to_owned();
+        let reset = Some(words.next()?.parse().ok()?);
+        let mut number = || words.next()?.parse::<u64>().ok();
+        let (received, bytes_received) = (number()?, number()?);
+        let (sent, bytes_sent, logins) = (number()?, number()?, number()?);
+        let counts = Counts { reset, received, bytes_received, sent, bytes_sent, logins };
+        *of(&mut self.table().domains, name)? = counts;
+        Some(())
+    }
+
     fn shown(&self, counts: Counts, domain: bool) -> Dictionary {
         let number = |n: u64| Value::Number(i64::try_from(n).unwrap_or(i64::MAX));
         let mut all = Dictionary::from([
@@ -146,6 +255,11 @@ fn reset(counts: &mut Counts, key: Option<&str>, now: i64) -> bool {
         Some(_) => return false,
     }
     true
+}
+
+/// Takes the counters out of an account's facts: they have commands of their own.
+pub(crate) fn without_statistics(facts: &mut Dictionary) {
+    facts.remove(STATISTICS);
 }
 
 fn unknown_key() -> OperationError {
@@ -193,8 +307,9 @@ impl Accounts {
         account: &str,
     ) -> Result<Dictionary, OperationError> {
         let (_, record) = self.readable_account(actor, account).await?;
-        let counts = self.statistics.table().accounts.get(&record.id).copied();
-        Ok(self.statistics.shown(counts.unwrap_or_default(), false))
+        let new = self.statistics.table().accounts.get(&record.id).copied();
+        let all = Counts::of_facts(&record.info).and(new.unwrap_or_default());
+        Ok(self.statistics.shown(all, false))
     }
 
     /// Sets the counters of an account back, or one of them.
@@ -211,11 +326,22 @@ impl Accounts {
         let record = self.named_account(&authority, account).await?;
         self.need_in_domain(&authority, &record.domain, BASIC_SETTINGS).await?;
         let now = self.now();
-        let done = match of(&mut self.statistics.table().accounts, record.id) {
-            Some(counts) => reset(counts, key, now),
-            None => true,
-        };
-        if done { Ok(()) } else { Err(unknown_key()) }
+        if !reset(&mut Counts::default(), key, now) {
+            return Err(unknown_key());
+        }
+        let new = self.statistics.table().accounts.get(&record.id).copied();
+        self.edit_account(record.id, |record| {
+            let mut all = Counts::of_facts(&record.info).and(new.unwrap_or_default());
+            reset(&mut all, key, now);
+            let all = self.statistics.shown(all, false);
+            record.info.insert(STATISTICS.to_owned(), Value::Dictionary(all));
+            Ok(())
+        })
+        .await?;
+        if let Some(new) = new {
+            self.statistics.written(record.id, new);
+        }
+        Ok(())
     }
 
     /// The counters of a domain (`""` or `*` for one's own).
@@ -278,5 +404,42 @@ mod tests {
         assert_eq!((own.bytes_received, own.received), (0, 1));
         assert!(reset(&mut own, None, 9) && !reset(&mut own, Some("Steps"), 9));
         assert_eq!(counters.shown(own, false)["StatReset"], Value::Time(9));
+    }
+
+    #[test]
+    fn what_was_written_is_added_to_and_counted_once() {
+        let counters = Statistics::new(5);
+        let joe = AccountId(1);
+        let mut facts = Dictionary::new();
+        for octets in [10, 20] {
+            counters.received(joe, "one.dom", octets);
+            let (id, new) = counters.gathered(9)[0];
+            // Another comes while this is being written.
+            counters.logged_in(joe, "one.dom");
+            counters.lay_over(new, &mut facts);
+            counters.written(id, new);
+        }
+        let (_, rest) = counters.gathered(9)[0];
+        assert_eq!(rest, Counts { logins: 1, ..Counts::default() });
+        let shown = counters.shown(Counts::of_facts(&facts).and(rest), false);
+        assert_eq!(shown["BytesReceived"], Value::Number(30));
+        assert_eq!(shown["Logins"], Value::Number(2));
+        assert_eq!(shown["StatReset"], Value::Time(5));
+        counters.written(joe, rest);
+        assert!(counters.gathered(9).is_empty());
+        let mut text = String::new();
+        counters.write_to(&mut text);
+        assert_eq!(text, "domain one.dom 5 2 30 0 0 2\n");
+        let again = Statistics::new(70);
+        for line in text.lines().chain(["domain", "domain x", "domain x 1 2 3 4 5 y", "name 1 1 x"])
+        {
+            let _ = again.take_line(line);
+        }
+        again.domain_moved("one.dom", Some("two.dom"));
+        let counts = again.table().domains["two.dom"];
+        assert_eq!((counts.reset, counts.bytes_received), (Some(5), 30));
+        assert_eq!(again.table().domains.len(), 1);
+        again.domain_moved("two.dom", None);
+        assert!(again.table().domains.is_empty());
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use angarium_accounts::{Accounts, Change, ChangeListener, Dictionary, Value};
 use tokio::sync::{Notify, watch};
 
+use crate::absent::Absent;
 use crate::authenticator::{self, Authenticator};
 use crate::launch::{self, switch};
 use crate::os_passwords::{self, OsPasswords};
@@ -21,12 +22,19 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Sets how much is logged under a tag; `None` is as usual.
 pub type SetLevel = Box<dyn Fn(&'static str, Option<u8>) + Send + Sync>;
 
+/// The external authenticator as it stands.
+enum External {
+    Runs(Authenticator),
+    Absent(Absent),
+}
+
 /// What runs now.
 #[derive(Default)]
 struct InUse {
-    external: Option<Authenticator>,
-    /// How the program for the operating system's passwords is run.
-    system: Option<HelperOptions>,
+    /// `None` before the settings were read.
+    external: Option<External>,
+    /// How the program for the operating system's passwords is run, or why it is not.
+    system: Option<Result<HelperOptions, Absent>>,
     /// What could not be run, so that it is told once.
     told: Vec<String>,
 }
@@ -75,10 +83,17 @@ impl HelperPrograms {
                 _ = tokio::time::timeout(LOOK_AGAIN, changed.notified()) => self.load().await,
             }
         }
-        self.accounts.set_unknown_consultant(None);
-        self.accounts.set_external_authenticator(None);
+        // Whoever still asks is to ask again when the server is back.
+        self.set_absent(Absent::Stopping);
+        self.accounts.set_system_passwords(Some(Box::new(Absent::Stopping)));
+    }
+
+    /// Nobody is asked outside; the programs of before end.
+    fn set_absent(&self, absent: Absent) {
+        let consultant = (absent != Absent::Off).then(|| Box::new(absent) as Box<_>);
+        self.accounts.set_unknown_consultant(consultant);
+        self.accounts.set_external_authenticator(Some(Box::new(absent)));
         self.accounts.set_provision_listener(None);
-        self.accounts.set_system_passwords(None);
     }
 
     async fn load(&self) {
@@ -107,6 +122,7 @@ impl HelperPrograms {
         faults: &mut Vec<String>,
     ) {
         let settings = settings.filter(|settings| switch(settings, "Enabled", true));
+        let absent = if settings.is_some() { Absent::Unable } else { Absent::Off };
         (self.level)(authenticator::TAG, settings.as_ref().and_then(log_level));
         let wanted = settings.and_then(|settings| {
             match launch::options(&self.base, &settings, authenticator::TAG, LIMIT) {
@@ -121,38 +137,40 @@ impl HelperPrograms {
             }
         });
         let Some((options, settings)) = wanted else {
-            if in_use.external.take().is_some() {
-                self.accounts.set_unknown_consultant(None);
-                self.accounts.set_external_authenticator(None);
-                self.accounts.set_provision_listener(None);
+            if !matches!(&in_use.external, Some(External::Absent(old)) if *old == absent) {
+                self.set_absent(absent);
+                in_use.external = Some(External::Absent(absent));
             }
             return;
         };
-        if in_use.external.as_ref().is_some_and(|old| old.is_as(&options, &settings)) {
+        if matches!(&in_use.external, Some(External::Runs(old)) if old.is_as(&options, &settings)) {
             return;
         }
         let fresh = Authenticator::start(options, &settings);
         self.accounts.set_unknown_consultant(Some(Box::new(fresh.clone())));
         self.accounts.set_external_authenticator(Some(Box::new(fresh.clone())));
         self.accounts.set_provision_listener(Some(Box::new(fresh.clone())));
-        in_use.external = Some(fresh);
+        in_use.external = Some(External::Runs(fresh));
     }
 
     fn load_system(&self, in_use: &mut InUse, settings: &Dictionary, faults: &mut Vec<String>) {
         (self.level)(os_passwords::TAG, log_level(settings));
-        let wanted = switch(settings, "Enabled", true)
-            .then(|| os_passwords::options(&self.base, settings).map(launch::for_logins))
-            .transpose();
-        let wanted = wanted.unwrap_or_else(|why| {
-            faults.push(format!("OSPasswords: {why}"));
-            None
-        });
-        if in_use.system == wanted {
+        let wanted = match os_passwords::options(&self.base, settings) {
+            _ if !switch(settings, "Enabled", true) => Err(Absent::Off),
+            Ok(options) => Ok(launch::for_logins(options)),
+            Err(why) => {
+                faults.push(format!("OSPasswords: {why}"));
+                Err(Absent::Unable)
+            }
+        };
+        if in_use.system.as_ref() == Some(&wanted) {
             return;
         }
-        in_use.system.clone_from(&wanted);
-        let fresh = wanted.map(|options| Box::new(OsPasswords::new(options)) as Box<_>);
-        self.accounts.set_system_passwords(fresh);
+        in_use.system = Some(wanted.clone());
+        self.accounts.set_system_passwords(Some(match wanted {
+            Ok(options) => Box::new(OsPasswords::new(options)),
+            Err(absent) => Box::new(absent),
+        }));
     }
 }
 

@@ -1,6 +1,7 @@
 //! A helper program and its numbered lines (`reference/helpers.md` section 1): requests go to its
 //! standard input, responses come from its standard output, in any order. It is started at once or
-//! when it is first wanted, started again when it ends, and stopped when it does not answer.
+//! when it is first wanted, started again when it ends, and stopped with all it has started when it
+//! does not answer.
 //!
 //! Bounds: [`MAX_OPEN`] requests at a time, [`MAX_LINE`] octets of a response, [`MAX_SENT`] times a
 //! request is sent, [`INFORMATION`] lines of information logged a second. It must never know what a
@@ -19,6 +20,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
+use crate::group::ProcessGroup;
+
 /// Requests open at a time; more wait.
 pub const MAX_OPEN: usize = 256;
 /// Longest response line, in octets without its end.
@@ -35,6 +38,8 @@ const MAX_UNASKED: u32 = 1_000;
 const FAREWELL: Duration = Duration::from_secs(5);
 /// The version of the interface that is offered.
 const INTERFACE: u32 = 3;
+/// How long answers of a program that has ended are waited for, from what it had started.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// Lines that wait between the reader and us.
 const LINES: usize = 64;
 
@@ -246,7 +251,7 @@ impl Keeper {
         if self.options.bare {
             command.env_clear();
         }
-        let mut child = command
+        let mut child = ProcessGroup::prepare(&mut command)
             .args(&self.options.arguments)
             .current_dir(&self.options.directory)
             .stdin(Stdio::piped())
@@ -274,8 +279,9 @@ impl Keeper {
         mut output: mpsc::Receiver<Output>,
         mut errors: mpsc::Receiver<String>,
     ) -> Over {
+        let mut group = ProcessGroup::of(&child);
         let over = match self.greet(&mut input, &mut output).await {
-            Ok(()) => self.serve(&mut input, &mut output).await,
+            Ok(()) => self.serve(&mut child, &mut input, &mut output).await,
             Err(over) => over,
         };
         if matches!(over, Over::Unwanted) {
@@ -284,9 +290,15 @@ impl Keeper {
         }
         drop(input);
         let patience = if matches!(over, Over::Unwanted) { FAREWELL } else { Duration::ZERO };
+        if matches!(over, Over::TimedOut | Over::Protocol) {
+            group.end();
+        }
         if timeout(patience, child.wait()).await.is_err() {
+            group.end();
             let _ = child.kill().await;
         }
+        // Whatever it left behind, such as a copy that goes on, is meant to stay.
+        group.let_go();
         if let Ok(Some(said)) = timeout(Duration::from_millis(200), errors.recv()).await
             && !said.is_empty()
         {
@@ -352,7 +364,12 @@ impl Keeper {
         }
     }
 
-    async fn serve(&mut self, input: &mut ChildStdin, output: &mut mpsc::Receiver<Output>) -> Over {
+    async fn serve(
+        &mut self,
+        child: &mut Child,
+        input: &mut ChildStdin,
+        output: &mut mpsc::Receiver<Output>,
+    ) -> Over {
         let limit = self.options.time_limit;
         let waiting: Vec<u64> = self.open.keys().copied().collect();
         for number in waiting {
@@ -362,6 +379,8 @@ impl Keeper {
         }
         let (mut informed, mut second) = (0_u32, Instant::now());
         let mut unasked = 0;
+        // What it has started may hold its output open after its end.
+        let mut ended: Option<Instant> = None;
         loop {
             let due = self.open.values().map(|request| request.deadline).min();
             let due = due.unwrap_or_else(|| Instant::now() + limit);
@@ -391,7 +410,13 @@ impl Keeper {
                         }
                     }
                 },
-                request = self.incoming.recv(), if self.open.len() < MAX_OPEN => match request {
+                _ = child.wait(), if ended.is_none() => {
+                    ended = Some(Instant::now() + LAST_ANSWERS);
+                }
+                () = tokio::time::sleep_until(ended.unwrap_or(due)), if ended.is_some() => {
+                    return Over::Ended;
+                }
+                request = self.incoming.recv(), if ended.is_none() && self.open.len() < MAX_OPEN => match request {
                     None => return Over::Unwanted,
                     Some(request) => {
                         let number = self.enter(request);

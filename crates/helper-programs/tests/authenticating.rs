@@ -63,6 +63,9 @@ for line in iter(sys.stdin.readline, ''):
     else: say(number + ' ERROR "wrong password"')
 "#;
 
+/// Refusals that are remembered of a domain.
+const PACE: usize = 16;
+
 struct World {
     accounts: Arc<Accounts>,
     base: TempDir,
@@ -123,6 +126,15 @@ impl World {
         self.accounts.login(login).await
     }
 
+    /// Waits until joe's right password is answered so: settings are followed by a task.
+    async fn refuses_joe(&self, with: LoginError) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while self.login("joe", "of two words").await.err().as_ref() != Some(&with) {
+            assert!(Instant::now() < end, "not answered with {with:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     fn book(&self) -> String {
         std::fs::read_to_string(self.base.path().join("book")).unwrap_or_default()
     }
@@ -148,8 +160,6 @@ const USUAL: &str =
 #[tokio::test]
 async fn pwd_03_the_program_says_who_gets_in() {
     let w = World::new(USUAL).await;
-    // Nobody is asked yet: that is no wrong password.
-    assert_eq!(w.login("later", "x").await.unwrap_err(), LoginError::Unavailable);
     w.ready().await;
     assert_eq!(w.login("joe", "wrong").await.unwrap_err(), LoginError::Denied);
     assert_eq!(w.login("later", "of two words").await.unwrap_err(), LoginError::Unavailable);
@@ -168,11 +178,70 @@ async fn pwd_03_the_program_says_who_gets_in() {
         w.login("joe", "of two words").await.unwrap();
     }
     w.set("{ExternalAUTH={ProgramName=\"auth.py\";Enabled=NO;};}").await;
-    while w.login("joe", "of two words").await.err() != Some(LoginError::Unavailable) {
-        assert!(Instant::now() < end, "the program is still asked");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    // Nobody will ever accept it: that is never, not later.
+    w.refuses_joe(LoginError::Denied).await;
     w.stop.send_replace(true);
+    // While the server stops nobody is told that his password is wrong.
+    w.refuses_joe(LoginError::Unavailable).await;
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_be_run_is_later_and_one_switched_off_is_never() {
+    let w = World::new("{ExternalAUTH={ProgramName=\"\";};OSPasswords={Service=\"../x\";};}").await;
+    let c = Actor::console();
+    let set = dictionary("{ExternalOnUnknown=YES;}");
+    w.accounts.update_domain_settings(&c, "main.dom", set).await.unwrap();
+    w.make("os", "{UseAppPassword=NO;UseSysPassword=YES;}").await;
+    w.refuses_joe(LoginError::Unavailable).await;
+    assert_eq!(w.login("os", "x").await.unwrap_err(), LoginError::Unavailable);
+    assert!(matches!(w.mail("nobody@main.dom").await, RouteOutcome::Later { .. }));
+    w.set("{ExternalAUTH={ProgramName=\"\";Enabled=NO;};OSPasswords={Enabled=NO;};}").await;
+    w.refuses_joe(LoginError::Denied).await;
+    assert_eq!(w.login("os", "x").await.unwrap_err(), LoginError::Denied);
+    assert!(matches!(w.mail("nobody@main.dom").await, RouteOutcome::Unknown { .. }));
+    w.stop.send_replace(true);
+    w.refuses_joe(LoginError::Unavailable).await;
+    assert!(matches!(w.mail("nobody@main.dom").await, RouteOutcome::Later { .. }));
+}
+
+/// Takes its time over every password; names say nothing to it.
+const SLOW: &str = r#"#!/usr/bin/env python3
+import sys, time
+for line in iter(sys.stdin.readline, ''):
+    number, verb = line.split(' ')[:2]
+    if verb.startswith('INTF'): print(number, 'INTF 3', flush=True)
+    elif verb.startswith('QUIT'): print(number, 'OK', flush=True); break
+    elif verb == 'NEW': print(number, 'ERROR', flush=True)
+    else: time.sleep(0.4); print(number, 'ERROR', flush=True)
+"#;
+
+// ABU-35
+#[tokio::test]
+async fn an_unknown_name_takes_as_long_as_those_that_are_asked_about_outside() {
+    let w = World::new("{ExternalAUTH={ProgramName=\"slow.py\";Enabled=NO;};}").await;
+    program(w.base.path(), "slow.py", SLOW);
+    w.set("{ExternalAUTH={ProgramName=\"slow.py\";RestartPause=1s;};}").await;
+    for name in ["joe", "told"] {
+        let often = dictionary("{FailedLoginFlow=(\"-1\",60);}");
+        w.accounts.update_account_settings(&Actor::console(), name, often).await.unwrap();
+    }
+    let patience = Duration::from_millis(390);
+    let took = async |name: &str| {
+        let begun = Instant::now();
+        assert_eq!(w.login(name, "x").await.unwrap_err(), LoginError::Denied, "{name}");
+        begun.elapsed()
+    };
+    let end = Instant::now() + Duration::from_secs(60);
+    while took("joe").await < patience {
+        assert!(Instant::now() < end, "the program is not asked");
+    }
+    // What was seen of the accounts is what is shown of others.
+    for _ in 0..PACE {
+        took("told").await;
+    }
+    for name in ["nobody", "no-one", "nobody"] {
+        assert!(took(name).await >= patience, "{name}");
+    }
 }
 
 #[tokio::test]

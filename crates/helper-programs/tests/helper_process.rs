@@ -204,3 +204,92 @@ async fn a_late_answer_and_one_for_another_number_are_nobodys() {
     assert_eq!(helper.request("VRFY slow").await.as_deref(), Ok("OK slow"));
     assert_eq!(helper.starts(), 2);
 }
+
+/// True while a process with this id runs, and is no corpse.
+fn lives(id: &str) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    status.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
+}
+
+async fn gone(id: &str) -> bool {
+    let end = Instant::now() + Duration::from_secs(20);
+    while lives(id) && Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    !lives(id)
+}
+
+/// The number that a helper wrote into a file.
+async fn number(base: &TempDir, name: &str) -> String {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        let text = std::fs::read_to_string(base.path().join(name)).unwrap_or_default();
+        if text.ends_with('.') {
+            return text.trim_end_matches('.').to_owned();
+        }
+        assert!(Instant::now() < end, "{name} is not written");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Starts something that sleeps when it is asked, and notes its number.
+const FORKS: &str = "import subprocess\n\
+def fork(name, **how):\n  made = subprocess.Popen(['sleep', '300'], **how)\n  f = open(name, 'w'); f.write(str(made.pid) + '.'); f.close()\n";
+
+#[tokio::test]
+async fn a_helper_that_hangs_takes_what_it_has_started_with_it() {
+    let base = room();
+    let text = format!(
+        "{LINES}{FORKS}for words in lines():\n  if words[1] == 'INTF': say(words[0] + ' INTF 3')\n  else: fork('hung'); time.sleep(300)\n"
+    );
+    let hangs = helper(&base, &text, 2, true);
+    assert_eq!(hangs.request("VRFY x").await, Err(HelperError::TimedOut));
+    let id = number(&base, "hung").await;
+    assert!(gone(&id).await, "what it has started goes on");
+    // So does one that is dropped while it hangs.
+    std::fs::remove_file(base.path().join("hung")).unwrap();
+    let hangs = Arc::new(helper(&base, &text, 300, true));
+    let asking = tokio::spawn({
+        let hangs = hangs.clone();
+        async move { hangs.request("VRFY x").await }
+    });
+    let id = number(&base, "hung").await;
+    asking.abort();
+    drop(hangs);
+    assert!(gone(&id).await, "what it has started goes on");
+}
+
+#[tokio::test]
+async fn a_helper_that_forks_for_each_request_answers_and_its_end_is_noticed() {
+    let base = room();
+    // Each request has a process of its own that answers; one of them ends the parent and holds
+    // its output open.
+    let text = format!(
+        "{LINES}import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\nfor words in lines():\n  if words[1] == 'INTF': say(words[0] + ' INTF 3'); continue\n  if words[1] == 'QUIT': say(words[0] + ' OK'); break\n  if os.fork(): continue\n  if words[2] == 'kill' and not os.path.exists('killed'):\n    open('killed', 'w').close(); os.kill(os.getppid(), 9); time.sleep(5); os._exit(0)\n  time.sleep(0.3 if words[2] == 'slow' else 0)\n  say(words[0] + ' OK ' + words[2]); os._exit(0)\n"
+    );
+    let forks = helper(&base, &text, 60, true);
+    let begun = Instant::now();
+    let (slow, quick) = tokio::join!(forks.request("VRFY slow"), forks.request("VRFY quick"));
+    assert_eq!((slow.as_deref(), quick.as_deref()), (Ok("OK slow"), Ok("OK quick")));
+    assert_eq!(forks.starts(), 1);
+    assert_eq!(forks.request("VRFY kill").await.as_deref(), Ok("OK kill"));
+    assert_eq!(forks.starts(), 2);
+    assert!(begun.elapsed() < Duration::from_secs(50), "its end was noticed by the time limit");
+}
+
+#[tokio::test]
+async fn what_a_helper_leaves_behind_after_its_farewell_goes_on() {
+    let base = room();
+    let text = format!(
+        "{LINES}{FORKS}for words in lines():\n  if words[1] == 'INTF': say(words[0] + ' INTF 3')\n  elif words[1] == 'QUIT': say(words[0] + ' OK'); break\n  else:\n    none = subprocess.DEVNULL\n    fork('copy', stdin=none, stdout=none, stderr=none); say(words[0] + ' OK')\nopen('over', 'w').write('.')\n"
+    );
+    let leaves = helper(&base, &text, 60, true);
+    assert_eq!(leaves.request("VRFY x").await.as_deref(), Ok("OK"));
+    let id = number(&base, "copy").await;
+    drop(leaves);
+    number(&base, "over").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(lives(&id), "a copy it has started was ended");
+    let ended = std::process::Command::new("kill").args(["-9", &id]).status().unwrap();
+    assert!(ended.success());
+}

@@ -95,6 +95,11 @@ impl BaseDirectory {
         self.run().join("listeners.json")
     }
 
+    /// Counters of domains and the memory of failed logins, over a restart.
+    pub(crate) fn counters(&self) -> PathBuf {
+        self.settings().join("Counters.data")
+    }
+
     /// The first password, where there was no terminal to show it on.
     pub(crate) fn first_password(&self) -> PathBuf {
         self.root.join("postmaster-password")

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use angarium_access::cli::{Cli, ServerControl, SessionEnder};
 use angarium_access::sessions::SessionTable;
-use angarium_accounts::login::WRITTEN_EVERY;
+use angarium_accounts::counters::WRITTEN_EVERY;
 use angarium_accounts::{Accounts, Actor};
 use angarium_helper_programs::HelperPrograms;
 use angarium_store_embedded::Embedded;
@@ -86,6 +86,7 @@ async fn live(
 ) -> io::Result<()> {
     let options = angarium_accounts::Options::default();
     let accounts = Accounts::with_legacy_inboxes(embedded.store(), options, base.legacy());
+    accounts.keep_counters(base.counters());
     if arguments.clear_text_logins {
         accounts.allow_clear_text_logins();
         tell("warning: passwords are taken in clear; anybody on the way can read them");
@@ -161,7 +162,7 @@ async fn live(
     let administration = Arc::new(administration);
     tokio::spawn(socket::serve(admin, administration, stopping.clone()));
     let listening = tokio::spawn(listeners.follow(stopping.clone()));
-    tokio::spawn(write_logins(accounts.clone(), stopping.clone()));
+    tokio::spawn(write_counters(accounts.clone(), stopping.clone()));
     unheard(ready());
     tracing::info!(tag = "SYSTEM", "{PRODUCT} {VERSION} serves {main_domain}");
     until_told(stopping).await?;
@@ -173,18 +174,18 @@ async fn live(
         tokio::join!(transfer.stop(), everybody_gone(&sessions));
     };
     let _ = tokio::time::timeout(FAREWELL, farewell).await;
-    let _ = tokio::time::timeout(FAREWELL, accounts.write_logins()).await;
+    let _ = tokio::time::timeout(FAREWELL, accounts.write_counters()).await;
     Ok(())
 }
 
-/// Writes the logins of all accounts now and then, until the server stops.
-async fn write_logins(accounts: Arc<Accounts>, mut stopping: watch::Receiver<bool>) {
+/// Writes what was counted now and then, until the server stops.
+async fn write_counters(accounts: Arc<Accounts>, mut stopping: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => return,
             () = tokio::time::sleep(WRITTEN_EVERY) => {}
         }
-        accounts.write_logins().await;
+        accounts.write_counters().await;
     }
 }
 

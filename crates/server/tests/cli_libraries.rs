@@ -190,6 +190,25 @@ fn sys_19_clients_that_parse_as_the_fields_libraries_do_run() {
 }
 
 #[test]
+fn sys_19_a_client_in_php_makes_objects_and_reads_every_form_of_data() {
+    if skipped("php") {
+        return;
+    }
+    let house = House::build();
+    assert_eq!(client(Path::new("php"), "object_client.php", &administrator(&house)), "done\n");
+}
+
+#[test]
+fn sys_19_a_client_in_java_makes_objects_and_reads_every_form_of_data() {
+    // Java runs a file of source where its compiler is there too.
+    if skipped("java") || skipped("javac") {
+        return;
+    }
+    let house = House::build();
+    assert_eq!(client(Path::new("java"), "ObjectClient.java", &administrator(&house)), "done\n");
+}
+
+#[test]
 fn sys_19_a_library_of_the_package_index_runs_unchanged() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let made = root.join("target/foreign-python/bin/python");

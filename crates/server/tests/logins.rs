@@ -328,3 +328,90 @@ fn pwd_22_the_recipe_of_the_guide_leaves_plain_alone_on_every_service() {
     let pop = shout(&house, 110, b"CAPA\r\nQUIT\r\n");
     assert!(!pop.contains("\r\nUSER\r\n") && pop.contains("SASL SCRAM-SHA-256\r\n"), "{pop}");
 }
+
+#[test]
+fn pwd_22_a_method_that_the_domain_does_not_take_is_told_from_a_lack_of_encryption() {
+    let house = House::build();
+    house.account("joe");
+    cli(&house, "CreateDomain strict.example {AUTHMethods=(SCRAM-SHA-256);}");
+    cli(&house, &format!("CreateAccount amy@strict.example {{Password=\"{PASSWORD}\";}}"));
+    let words = "this login method is not allowed for the account";
+    let plain = |password: &str| {
+        let text = format!("\0amy@strict.example\0{password}");
+        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text)
+    };
+    let (right, wrong) = (plain(PASSWORD), plain("wrong"));
+    for (port, line, refusal) in [
+        (143, format!("a LOGIN amy@strict.example {PASSWORD}\r\n"), "a NO [CANNOT] "),
+        (143, format!("a AUTHENTICATE PLAIN {right}\r\n"), "a NO [CANNOT] "),
+        (110, format!("USER amy@strict.example\r\nPASS {PASSWORD}\r\n"), "-ERR [SYS/PERM] "),
+        (110, format!("AUTH PLAIN {right}\r\n"), "-ERR [SYS/PERM] "),
+        (587, format!("EHLO x\r\nAUTH PLAIN {right}\r\n"), "534 5.7.9 "),
+        (106, format!("USER amy@strict.example\r\nPASS {PASSWORD}\r\n"), "501 "),
+    ] {
+        let said = shout(&house, port, line.as_bytes());
+        assert!(said.contains(&format!("{refusal}{words}")), "{port} {line}: {said}");
+    }
+    // Only those who know the password are told, and only they by this word.
+    let said = shout(&house, 143, format!("a AUTHENTICATE PLAIN {wrong}\r\n").as_bytes());
+    assert!(said.contains("a NO [AUTHENTICATIONFAILED] "), "{said}");
+    // What no domain takes, or nobody knows, is not begun.
+    for (port, line, refusal) in [
+        (143, "a AUTHENTICATE CRAM-MD5\r\n", "a NO [CANNOT] this mechanism is not offered here"),
+        (110, "AUTH CRAM-MD5\r\n", "-ERR [SYS/PERM] this AUTH mechanism is not available"),
+        (587, "EHLO x\r\nAUTH CRAM-MD5\r\n", "504 5.5.4 "),
+        (106, "AUTH CRAM-MD5\r\n", "500 this AUTH mechanism is not available"),
+    ] {
+        let said = shout(&house, port, line.as_bytes());
+        assert!(said.contains(refusal), "{port}: {said}");
+    }
+    // The programs that move mail go on to the next method.
+    let journal = house.base.join("move.journal");
+    let port = house.port(143);
+    let home = tempfile::tempdir().unwrap();
+    let (done, said) = run(
+        home.path(),
+        house::ANGARIUM,
+        &[
+            "move",
+            "imap",
+            "--notls1",
+            "--notls2",
+            "--journal",
+            &journal.display().to_string(),
+            &format!("127.0.0.1:{port}"),
+            "amy@strict.example",
+            "-",
+            &format!("127.0.0.1:{port}"),
+            &format!("joe@{DOMAIN}"),
+            "-",
+        ],
+        &format!("{PASSWORD}\n{PASSWORD}\n"),
+    );
+    assert!(done, "{said}");
+}
+
+#[test]
+fn what_was_counted_before_a_restart_counts_after_it() {
+    let mut house = House::build();
+    house.account("joe");
+    house.account("amy");
+    cli(&house, &format!("UpdateAccountSettings joe@{DOMAIN} {{FailedLoginFlow=(3,1h);}}"));
+    house.imap("amy").ok("NOOP");
+    let joe = |house: &House, password: &str| {
+        let line = format!("USER joe@{DOMAIN}\r\nPASS {password}\r\nQUIT\r\n");
+        shout(house, 110, line.as_bytes())
+    };
+    for _ in 0..3 {
+        assert!(joe(&house, "guess").contains("-ERR [AUTH]"));
+    }
+    let asked = |house: &House, line: &str| cli(house, line).trim().to_owned();
+    let since = asked(&house, &format!("GetAccountStat amy@{DOMAIN} KEY StatReset"));
+    assert_eq!(house.stop(), Some(0));
+    house.start();
+    assert_eq!(asked(&house, &format!("GetAccountStat amy@{DOMAIN} KEY Logins")), "#1");
+    assert_eq!(asked(&house, &format!("GetAccountStat amy@{DOMAIN} KEY StatReset")), since);
+    assert!(joe(&house, PASSWORD).contains("-ERR [SYS/TEMP]"), "guessed too often before");
+    house.imap("amy").ok("NOOP");
+    assert_eq!(asked(&house, &format!("GetAccountStat amy@{DOMAIN} KEY Logins")), "#2");
+}

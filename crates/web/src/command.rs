@@ -139,9 +139,9 @@ async fn log_in(
         LoginError::Unavailable => {
             plain(StatusCode::SERVICE_UNAVAILABLE, &text).with(RETRY_AFTER, LATER)
         }
-        LoginError::ServiceDisabled | LoginError::SecureMethodRequired => {
-            plain(StatusCode::FORBIDDEN, &text)
-        }
+        LoginError::ServiceDisabled
+        | LoginError::SecureMethodRequired
+        | LoginError::MethodNotAllowed => plain(StatusCode::FORBIDDEN, &text),
         _ => who(connection, &text),
     })
 }

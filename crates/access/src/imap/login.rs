@@ -60,7 +60,9 @@ fn refusal(error: &LoginError) -> Answer {
             Answer::no(error.to_string()).word("UNAVAILABLE")
         }
         LoginError::Protocol(_) => Answer::bad(error.to_string()),
-        LoginError::UnknownMechanism => Answer::no(error.to_string()).word("CANNOT"),
+        LoginError::UnknownMechanism | LoginError::MethodNotAllowed => {
+            Answer::no(error.to_string()).word("CANNOT")
+        }
         _ => Answer::no(error.to_string()).word("AUTHENTICATIONFAILED"),
     }
 }

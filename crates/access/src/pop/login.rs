@@ -114,6 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             LoginError::Unavailable | LoginError::TooMany => ResponseCode::SysTemp,
             LoginError::ServiceDisabled
             | LoginError::SecureMethodRequired
+            | LoginError::MethodNotAllowed
             | LoginError::Moved { .. }
             | LoginError::UnknownMechanism => ResponseCode::SysPerm,
             _ => ResponseCode::Auth,

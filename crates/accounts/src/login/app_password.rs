@@ -2,11 +2,12 @@
 //! comes in by one reads and sends mail; he neither administers nor changes the password. It must
 //! never know how they are made and listed.
 
-use angarium_objects::password::HASH_MARK;
+use angarium_objects::password::{HASH_MARK, ScramKeys};
 use angarium_objects::spelling::{self, Services};
 use angarium_objects::value::{Dictionary, Value};
 use aws_lc_rs::digest;
 
+use super::hash::{self, ScramSalt};
 use super::path::Candidate;
 use super::{LoginContext, LoginError, Service};
 use crate::{Accounts, Secret};
@@ -66,6 +67,13 @@ pub(crate) fn all(settings: &Dictionary) -> Vec<AppPassword<'_>> {
         .collect()
 }
 
+/// What the SCRAM keys of an account's application passwords are made with; `None` while it has
+/// none of them. A new password of the account is given the same, so that one challenge does for
+/// all.
+pub(crate) fn scram_salt(settings: &Dictionary) -> Option<ScramSalt> {
+    all(settings).iter().find_map(|one| ScramSalt::of_stored(one.stored))
+}
+
 /// The entry of the setting for a new one.
 pub(crate) fn entry(
     stored: String,
@@ -86,6 +94,33 @@ pub(crate) fn entry(
     Value::Dictionary(one)
 }
 
+/// Those that let in to the service of a login.
+fn usable(candidate: &Candidate, context: LoginContext) -> Vec<AppPassword<'_>> {
+    let Some(found) = &candidate.found else { return Vec::new() };
+    let used = found.settings.get("UseAppPassword").and_then(spelling::boolean);
+    let administers = matches!(context.service, Service::Pwd | Service::Http);
+    if administers || !used.unwrap_or(false) {
+        return Vec::new();
+    }
+    let mut all = all(&found.record.settings);
+    all.retain(|one| one.services.enabled(context.service.mode()));
+    all
+}
+
+/// The SCRAM keys of the application passwords that a login to this service may show, by their
+/// tags: those made with the salt that the client is told.
+pub(super) fn scram_keys(
+    candidate: &Candidate,
+    context: LoginContext,
+    told: &ScramKeys,
+) -> Vec<(String, ScramKeys)> {
+    usable(candidate, context)
+        .iter()
+        .filter_map(|one| Some((one.tag.to_owned(), hash::scram_keys_in(one.stored)?)))
+        .filter(|(_, keys)| keys.salt == told.salt && keys.rounds == told.rounds)
+        .collect()
+}
+
 impl Accounts {
     /// True when a password is one of the account's application passwords and lets in to the
     /// service.
@@ -95,27 +130,25 @@ impl Accounts {
         password: &Secret,
         context: LoginContext,
     ) -> Result<bool, LoginError> {
-        let Some(found) = &candidate.found else { return Ok(false) };
-        let used = found.settings.get("UseAppPassword").and_then(spelling::boolean);
-        let administers = matches!(context.service, Service::Pwd | Service::Http);
-        if administers || !used.unwrap_or(false) {
-            return Ok(false);
-        }
         let now = self.now();
-        for one in all(&found.record.settings) {
-            if one.hint != hint_of(one.salt, password)
-                || !one.services.enabled(context.service.mode())
-            {
+        for one in usable(candidate, context) {
+            if one.hint != hint_of(one.salt, password) {
                 continue;
             }
-            let id = found.record.id;
+            let Some(id) = candidate.found.as_ref().map(|found| found.record.id) else { break };
             if self.gate.verify_one(id, one.tag, one.stored, password, now).await? {
-                tracing::info!(account = %candidate.key, tag = %one.tag, "by an application password");
-                self.note_use(found.record.id, &found.record.info, one.tag, now).await;
+                self.used_app_password(candidate, one.tag).await;
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Somebody has shown the application password of this tag.
+    pub(super) async fn used_app_password(&self, candidate: &Candidate, tag: &str) {
+        let Some(found) = &candidate.found else { return };
+        tracing::info!(account = %candidate.key, %tag, "by an application password");
+        self.note_use(found.record.id, &found.record.info, tag, self.now()).await;
     }
 
     /// Writes down when an application password was used, not more often than once an hour.

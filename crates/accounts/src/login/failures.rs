@@ -1,6 +1,8 @@
 //! Failed logins, counted over all services: by name, by network address, and by both for
 //! addresses from which the owner is known to log in. Somebody else who guesses locks himself out,
-//! not the owner's devices (ABU-38). All in memory and bounded. It must never know a password.
+//! not the owner's devices (ABU-38). All in memory and bounded; [`crate::counters`] carries them over
+//! a restart, so that it neither gives guessers new tries nor takes an owner's devices their good
+//! name. It must never know a password.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -15,6 +17,8 @@ const COUNTED: usize = 20_000;
 const GOOD: usize = 50_000;
 /// How long an address counts as good after a login from there, seconds.
 const GOOD_SECONDS: i64 = 30 * 24 * 3600;
+/// Failures older than this are not carried over a restart, seconds.
+const CARRIED: i64 = 7 * 24 * 3600;
 
 #[derive(Clone, Copy)]
 struct Failures {
@@ -96,6 +100,70 @@ impl FailureCounters {
     }
 }
 
+/// The lines of [`FailureCounters::write_to`]: what is counted, or remembered, and under what.
+const LINE_NAME: &str = "name";
+const LINE_ADDRESS: &str = "address";
+const LINE_DEVICE: &str = "device";
+const LINE_GOOD: &str = "good";
+
+impl FailureCounters {
+    /// Writes what is worth carrying over a restart, one line each.
+    pub(crate) fn write_to(&self, out: &mut String, now: i64) {
+        let fresh =
+            |failures: &Failures| (0..CARRIED).contains(&now.saturating_sub(failures.since));
+        for ((account, ip), last) in self.good.iter() {
+            if (0..GOOD_SECONDS).contains(&now.saturating_sub(last)) {
+                out.push_str(&format!("{LINE_GOOD} {} {ip} {last}\n", account.0));
+            }
+        }
+        for ((account, ip), f) in self.by_device.iter().filter(|(_, f)| fresh(f)) {
+            out.push_str(&format!("{LINE_DEVICE} {} {ip} {} {}\n", account.0, f.count, f.since));
+        }
+        for (ip, f) in self.by_address.iter().filter(|(_, f)| fresh(f)) {
+            out.push_str(&format!("{LINE_ADDRESS} {ip} {} {}\n", f.count, f.since));
+        }
+        // Names as clients gave them: what could end a line is no name of an account.
+        let plain = |name: &str| !name.chars().any(char::is_control);
+        for (name, f) in self.by_name.iter().filter(|(name, f)| fresh(f) && plain(name)) {
+            out.push_str(&format!("{LINE_NAME} {} {} {name}\n", f.count, f.since));
+        }
+    }
+
+    /// Takes a line of [`FailureCounters::write_to`]; others, and what lies in the future, are
+    /// passed over.
+    pub(crate) fn take_line(&self, line: &str, now: i64) -> Option<()> {
+        let (what, rest) = line.split_once(' ')?;
+        let past = |time: &i64| *time <= now;
+        let mut words = rest.splitn(if what == LINE_NAME { 3 } else { 4 }, ' ');
+        match what {
+            LINE_GOOD => {
+                let device = (AccountId(words.next()?.parse().ok()?), words.next()?.parse().ok()?);
+                self.good.insert(device, words.next()?.parse().ok().filter(past)?);
+            }
+            LINE_DEVICE => {
+                let device = (AccountId(words.next()?.parse().ok()?), words.next()?.parse().ok()?);
+                self.by_device.insert(device, failures_in(&mut words, now)?);
+            }
+            LINE_ADDRESS => {
+                let ip = words.next()?.parse().ok()?;
+                self.by_address.insert(ip, failures_in(&mut words, now)?);
+            }
+            LINE_NAME => {
+                let failures = failures_in(&mut words, now)?;
+                self.by_name.insert(words.next()?.to_owned(), failures);
+            }
+            _ => {}
+        }
+        Some(())
+    }
+}
+
+fn failures_in<'a>(words: &mut impl Iterator<Item = &'a str>, now: i64) -> Option<Failures> {
+    let count = words.next()?.parse().ok()?;
+    let since = words.next()?.parse().ok().filter(|since| *since <= now)?;
+    Some(Failures { count, since })
+}
+
 /// A flow's period in seconds.
 fn period(flow: Flow) -> i64 {
     i64::try_from(flow.seconds).unwrap_or(i64::MAX)
@@ -103,12 +171,14 @@ fn period(flow: Flow) -> i64 {
 
 fn blocked(failures: Option<Failures>, flow: Flow, now: i64) -> bool {
     let (Some(failures), Limit::Of(limit)) = (failures, flow.count) else { return false };
-    failures.count >= limit.max(1) && now.saturating_sub(failures.since) < period(flow)
+    // A clock that was set back leaves nobody out for ever.
+    failures.count >= limit.max(1)
+        && (0..period(flow)).contains(&now.saturating_sub(failures.since))
 }
 
 fn count<K: Hash + Eq>(cache: &Cache<K, Failures>, key: K, flow: Flow, now: i64) -> u64 {
     let failures = match cache.get(&key) {
-        Some(old) if now.saturating_sub(old.since) < period(flow) => {
+        Some(old) if (0..period(flow)).contains(&now.saturating_sub(old.since)) => {
             Failures { count: old.count.saturating_add(1), since: old.since }
         }
         _ => Failures { count: 1, since: now },
@@ -163,6 +233,35 @@ mod tests {
         let late = 1000 + GOOD_SECONDS;
         counters.failed(from("192.0.2.1"), Flow { count: Limit::Of(1), ..FLOW }, late);
         assert!(counters.by_name.get("joe@a.dom").is_some_and(|f| f.since == late));
+    }
+
+    #[test]
+    fn a_restart_gives_no_new_tries_and_takes_no_good_name() {
+        let before = FailureCounters::new();
+        before.succeeded(AccountId(7), "192.0.2.1".parse().unwrap(), 1000);
+        for guess in 0..3 {
+            before.failed(from(&format!("198.51.100.{guess}")), FLOW, 1000);
+            before.failed_from("198.51.100.7".parse().unwrap(), FLOW, 1000);
+        }
+        let odd = Attempt { name: "a\nname 9 1 joe", account: None, peer: None };
+        before.failed(odd, FLOW, 1000);
+        let spaced = Attempt { name: "two words@a.dom", account: None, peer: None };
+        (0..3).for_each(|_| before.failed(spaced, FLOW, 1000));
+        let mut text = String::new();
+        before.write_to(&mut text, 1010);
+        assert!(!text.contains("name 9 1 joe"), "{text}");
+        let after = FailureCounters::new();
+        for line in text.lines().chain(["name x y z", "good 1", "good 8 192.0.2.1 9999", ""]) {
+            let _ = after.take_line(line, 1010);
+        }
+        assert!(after.name_blocked(from("203.0.113.9"), FLOW, 1010));
+        assert!(after.name_blocked(spaced, FLOW, 1010));
+        assert!(after.address_blocked("198.51.100.7".parse().unwrap(), FLOW, 1010));
+        assert!(!after.name_blocked(from("192.0.2.1"), FLOW, 1010), "the owner gets in");
+        assert_eq!(after.good.len(), 1, "nothing of the future");
+        let mut old = String::new();
+        before.write_to(&mut old, 1000 + GOOD_SECONDS);
+        assert_eq!(old, "");
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(crate) struct Gate {
     /// By account and application password (`""` for the password itself).
     verified: Cache<(AccountId, String), Verified>,
     pub(crate) failures: FailureCounters,
-    pub(super) last: LastLogins,
+    pub(crate) last: LastLogins,
     /// Hears of logins that read mail.
     pub(super) reading: OnceLock<Arc<dyn super::ReadingWatcher>>,
     /// Hears of addresses with too many failed logins.

@@ -160,22 +160,51 @@ pub(super) fn dummy_phc(hashing: Hashing, random: &[u8; 48]) -> String {
     phc_text(hashing, salt, hash)
 }
 
-/// Our own stored form of a new password; `None` only when memory or random bytes are out.
+/// What a server tells a SCRAM client before it knows which password is meant: one salt and one
+/// number of rounds for all passwords of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ScramSalt {
+    pub(crate) salt: Vec<u8>,
+    pub(crate) rounds: u32,
+}
+
+impl ScramSalt {
+    /// Of the keys in a stored form, if it holds some.
+    pub(crate) fn of_stored(stored: &str) -> Option<Self> {
+        scram_keys_in(stored).map(|keys| Self { salt: keys.salt, rounds: keys.rounds })
+    }
+}
+
+/// The SCRAM keys in a stored form, if it holds some.
+pub(super) fn scram_keys_in(stored: &str) -> Option<ScramKeys> {
+    match password::recognise(stored) {
+        StoredPassword::Argon2 { scram: Some(keys), .. } | StoredPassword::Scram(keys) => {
+            Some(keys)
+        }
+        _ => None,
+    }
+}
+
+/// Our own stored form of a new password, its SCRAM keys with the salt that the account's other
+/// passwords have; `None` only when memory or random bytes are out.
 pub(crate) fn new_stored(
     memory: &WorkingMemory,
     hashing: Hashing,
     password: &Secret,
+    beside: Option<ScramSalt>,
 ) -> Option<String> {
     let mut salts = [0_u8; 2 * SALT];
     rand::fill(&mut salts).ok()?;
     let (salt, scram_salt) = salts.split_at(SALT);
+    let fresh = || ScramSalt { salt: scram_salt.to_vec(), rounds: hashing.scram_rounds };
+    let scram = beside.unwrap_or_else(fresh);
     let params = Params::new(hashing.memory_kib, hashing.passes, 1, Some(32)).ok()?;
     let mut hash = [0_u8; 32];
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     memory.hash(&argon2, password.expose(), salt, &mut hash).ok()?;
     let phc = phc_text(hashing, salt, &hash);
-    let keys = prepare(password)
-        .and_then(|prepared| scram_keys(&prepared, scram_salt, hashing.scram_rounds));
+    let keys =
+        prepare(password).and_then(|prepared| scram_keys(&prepared, &scram.salt, scram.rounds));
     Some(password::own_form(&phc, keys.as_ref()))
 }
 
@@ -262,7 +291,7 @@ mod tests {
     #[test]
     fn a_new_password_is_stored_with_scram_keys_and_matches() {
         let stored =
-            new_stored(&memory(), Hashing::weak_for_tests(), &Secret::from("päss")).unwrap();
+            new_stored(&memory(), Hashing::weak_for_tests(), &Secret::from("päss"), None).unwrap();
         assert!(stored.starts_with("\u{2}{ANGARIUM-1}$argon2id$"));
         assert!(verify(&memory(), &stored, &Secret::from("päss")));
         assert!(!verify(&memory(), &stored, &Secret::from("pass")));
@@ -271,7 +300,7 @@ mod tests {
         };
         assert_eq!(keys.rounds, 4096);
         let bytes = Secret::new(vec![0xFF, 0xFE]);
-        let stored = new_stored(&memory(), Hashing::weak_for_tests(), &bytes).unwrap();
+        let stored = new_stored(&memory(), Hashing::weak_for_tests(), &bytes, None).unwrap();
         assert!(verify(&memory(), &stored, &bytes));
     }
 }

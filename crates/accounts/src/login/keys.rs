@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::path::Candidate;
 use super::scram::{Keys, ScramHash};
 use super::sealed::SealingKey;
-use super::{LoginContext, LoginError, hash, ntlm};
+use super::{LoginContext, LoginError, app_password, hash, ntlm};
 use crate::Accounts;
 
 /// The module name under which the secret for decoys is kept.
@@ -55,13 +55,15 @@ impl Accounts {
             let stored = found.record.settings.get("Password").and_then(Value::as_str);
             stored.filter(|_| enabled.unwrap_or(false))
         });
-        if let Some(
-            StoredPassword::Argon2 { scram: Some(keys), .. } | StoredPassword::Scram(keys),
-        ) = stored.map(password::recognise)
-        {
+        if let Some(keys) = stored.and_then(hash::scram_keys_in) {
             return Ok(keys);
         }
-        let (rounds, salt, [decoy_stored, decoy_server]) = self.decoys(candidate).await?;
+        let (mut rounds, mut salt, [decoy_stored, decoy_server]) = self.decoys(candidate).await?;
+        // Application passwords have keys though the password has none.
+        let beside = candidate.found.as_ref().map(|found| &found.record.settings);
+        if let Some(beside) = beside.and_then(app_password::scram_salt) {
+            (rounds, salt) = (beside.rounds, beside.salt);
+        }
         let kept = self.scram_password(candidate, context).await?;
         if let Some(clear) = kept.as_ref().and_then(hash::prepare) {
             let keys = self.gate.slow(move |_| hash::scram_keys(&clear, &salt, rounds)).await?;
@@ -86,7 +88,8 @@ impl Accounts {
             keys = made.await?.ok_or(LoginError::Unavailable)?;
         }
         let [stored_key, server_key] = keys;
-        Ok(Keys { hash: ScramHash::Sha1, rounds, salt, stored_key, server_key })
+        let others = Vec::new();
+        Ok(Keys { hash: ScramHash::Sha1, rounds, salt, stored_key, server_key, others })
     }
 
     /// Rounds, salt and two keys for a name: always the same for the same name, and nobody knows a

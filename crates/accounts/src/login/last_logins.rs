@@ -1,26 +1,15 @@
 //! When, from where and how often accounts log in. A login costs no write: what is new is gathered
-//! and written now and then, many accounts at a time, and when the server stops.
-//!
-//! A server that is cut off loses what was not written yet: at most the logins of
-//! [`WRITTEN_EVERY`]. It must never make a login wait or fail.
+//! here and written now and then by [`crate::counters`]. It must never make a login wait or fail.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use angarium_objects::value::{Dictionary, Value};
 use angarium_store::AccountId;
-use tokio::task::JoinSet;
 
-use crate::{Accounts, OperationError};
-
-/// Logins are written this often.
-pub const WRITTEN_EVERY: Duration = Duration::from_secs(300);
 /// Accounts whose logins are gathered; those of more are not counted until the next writing.
 const GATHERED: usize = 200_000;
-/// Accounts written at a time: they share their sync.
-const TOGETHER: usize = 64;
 
 /// The keys in an account's facts.
 pub(crate) const LAST_LOGIN: &str = "LastLogin";
@@ -29,7 +18,7 @@ pub(crate) const LOGINS: &str = "Logins";
 
 /// The logins of an account since they were written last.
 #[derive(Clone, Copy, Debug)]
-struct New {
+pub(crate) struct New {
     time: i64,
     peer: Option<IpAddr>,
     logins: u64,
@@ -37,7 +26,7 @@ struct New {
 
 impl New {
     /// Lays the new logins over the facts written before.
-    fn lay_over(self, facts: &mut Dictionary) {
+    pub(crate) fn lay_over(self, facts: &mut Dictionary) {
         let before = facts.get(LOGINS).and_then(Value::as_number).unwrap_or(0);
         let logins = u64::try_from(before).unwrap_or(0).saturating_add(self.logins);
         facts.insert(LAST_LOGIN.to_owned(), Value::Time(self.time));
@@ -78,44 +67,19 @@ impl LastLogins {
         }
     }
 
+    /// The accounts that logged in since they were written last.
+    pub(crate) fn gathered(&self) -> Vec<(AccountId, New)> {
+        self.lock().iter().map(|(id, new)| (*id, *new)).collect()
+    }
+
     /// What was written is not new any more.
-    fn written(&self, id: AccountId, written: u64) {
+    pub(crate) fn written(&self, id: AccountId, written: New) {
         let mut all = self.lock();
         if let Some(new) = all.get_mut(&id) {
-            new.logins = new.logins.saturating_sub(written);
+            new.logins = new.logins.saturating_sub(written.logins);
             if new.logins == 0 {
                 all.remove(&id);
             }
-        }
-    }
-}
-
-impl Accounts {
-    /// Writes the logins gathered so far; how many accounts had some. Those that cannot be
-    /// written now are tried the next time.
-    pub async fn write_logins(self: &Arc<Self>) -> usize {
-        let gathered: Vec<(AccountId, New)> =
-            self.gate.last.lock().iter().map(|(id, new)| (*id, *new)).collect();
-        let mut running = JoinSet::new();
-        for (id, new) in &gathered {
-            if running.len() >= TOGETHER {
-                running.join_next().await;
-            }
-            let (accounts, id, new) = (Arc::clone(self), *id, *new);
-            running.spawn(async move { accounts.write_login(id, new).await });
-        }
-        while running.join_next().await.is_some() {}
-        gathered.len()
-    }
-
-    async fn write_login(&self, id: AccountId, new: New) {
-        let written = Box::pin(self.edit_account(id, |record| {
-            new.lay_over(&mut record.info);
-            Ok(())
-        }));
-        match written.await {
-            Ok(_) | Err(OperationError::UnknownAccount) => self.gate.last.written(id, new.logins),
-            Err(error) => tracing::warn!("the last login of an account is not written: {error}"),
         }
     }
 }
@@ -139,11 +103,13 @@ mod tests {
         logins.lay_over(ann, &mut none);
         assert!(none.is_empty());
         // A login while the others are being written stays.
+        let (_, before) = logins.gathered()[0];
         logins.entered(joe, None, 30);
-        logins.written(joe, 2);
+        logins.written(joe, before);
         logins.lay_over(joe, &mut none);
         assert_eq!(none[LOGINS], Value::from("1"));
-        logins.written(joe, 1);
+        let (_, last) = logins.gathered()[0];
+        logins.written(joe, last);
         assert!(logins.lock().is_empty());
     }
 }

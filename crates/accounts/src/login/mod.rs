@@ -8,7 +8,7 @@ pub(crate) mod failures;
 pub(crate) mod gate;
 pub(crate) mod hash;
 pub(crate) mod keys;
-mod last_logins;
+pub(crate) mod last_logins;
 mod md5_methods;
 pub(crate) mod memory;
 mod methods;
@@ -16,6 +16,7 @@ mod ntlm;
 mod offers;
 pub mod old_servers;
 pub mod outside;
+mod pace;
 mod path;
 mod reading;
 pub mod sasl;
@@ -33,7 +34,6 @@ use thiserror::Error;
 use crate::Secret;
 
 pub use channel::Channel;
-pub use last_logins::WRITTEN_EVERY;
 pub(crate) use offers::Offers;
 pub use reading::{GuessingWatcher, ReadingWatcher};
 pub use token::KeySource;
@@ -129,6 +129,9 @@ pub enum LoginError {
     /// The account accepts clear passwords over an encrypted connection only.
     #[error("a secure login method is required")]
     SecureMethodRequired,
+    /// The domain does not take this login method (`AUTHMethods`); another may do.
+    #[error("this login method is not allowed for the account")]
+    MethodNotAllowed,
     /// *Later*: too many failed logins in a short time.
     #[error("too many failed logins, try again later")]
     TooMany,
@@ -162,7 +165,7 @@ impl LoginError {
             Self::ServiceDisabled => 514,
             Self::MayNotImpersonate => 510,
             Self::UnknownMechanism | Self::Protocol(_) => 500,
-            Self::Moved { .. } | Self::SecureMethodRequired => 501,
+            Self::Moved { .. } | Self::SecureMethodRequired | Self::MethodNotAllowed => 501,
             Self::TooMany | Self::Unavailable => 599,
         }
     }

@@ -11,8 +11,10 @@ use angarium_objects::spelling;
 use angarium_objects::value::{Dictionary, Value};
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::old_servers::OldServers;
+use super::pace::Pace;
 use super::path::{Candidate, Found};
 use super::{LoginContext, LoginError, Service};
 use crate::{Accounts, Secret};
@@ -106,14 +108,17 @@ pub(crate) struct Outside {
     system: ArcSwapOption<Box<dyn SystemPasswords>>,
     /// Who asks the old servers of domains that are taken over.
     pub(super) old: ArcSwapOption<Arc<dyn OldServers>>,
+    /// How long it takes.
+    pace: Pace,
 }
 
 impl Outside {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             external: ArcSwapOption::const_empty(),
             system: ArcSwapOption::const_empty(),
             old: ArcSwapOption::const_empty(),
+            pace: Pace::new(),
         }
     }
 }
@@ -184,12 +189,18 @@ impl Accounts {
         proof: Proof<'_>,
         context: LoginContext,
     ) -> Result<(Candidate, Checked), LoginError> {
-        let Some(found) = candidate.found.clone().filter(|_| Self::asks_outside(&candidate)) else {
-            return Ok((candidate, Checked::Wrong));
-        };
         if matches!(proof, Proof::Clear(password) if !can_be_asked(password)) {
             return Ok((candidate, Checked::Wrong));
         }
+        let Some(found) = candidate.found.clone() else {
+            self.wait_as_others(&candidate).await;
+            return Ok((candidate, Checked::Wrong));
+        };
+        if !Self::asks_outside(&candidate) {
+            self.outside.pace.refused(&found.record.domain, None);
+            return Ok((candidate, Checked::Wrong));
+        }
+        let begun = Instant::now();
         let asked = asked(&found, context);
         let mut checked = Ok(Checked::Wrong);
         if let Proof::Clear(password) = proof
@@ -211,7 +222,10 @@ impl Accounts {
                 let again = self.read_again(candidate, &found).await?;
                 Ok((again, Checked::Right(data)))
             }
-            Ok(Checked::Wrong) => Ok((candidate, Checked::Wrong)),
+            Ok(Checked::Wrong) => {
+                self.outside.pace.refused(&found.record.domain, Some(begun.elapsed()));
+                Ok((candidate, Checked::Wrong))
+            }
             Err(why) => {
                 tracing::warn!("the password of {} cannot be checked: {why}", asked.full_name());
                 // Its own password was wrong all the same: it is not guessed without end while
@@ -233,16 +247,14 @@ impl Accounts {
         password: &Secret,
         context: LoginContext,
     ) -> Result<(Candidate, bool), LoginError> {
-        if candidate.found.is_none() {
-            let adopted = self.adopt(&candidate, password, context).await?;
-            let right = adopted.is_some();
-            return Ok((adopted.unwrap_or(candidate), right));
+        if candidate.found.is_none()
+            && let Some(adopted) = self.adopt(&candidate, password, context).await?
+        {
+            return Ok((adopted, true));
         }
-        if !Self::asks_outside(&candidate) {
-            return Ok((candidate, false));
-        }
-        // A comparison with its own password took its time already.
-        let compared = candidate.found.as_ref().is_some_and(Found::has_own_password);
+        // A comparison with its own password, or the pretence of one, took its time already.
+        let compared = candidate.found.as_ref().is_none_or(Found::has_own_password)
+            || !Self::asks_outside(&candidate);
         let proof = Proof::Clear(password);
         let (candidate, right) = self.prove_outside(candidate, proof, context).await?;
         Ok((candidate, right || (!compared && self.gate.pretend(password).await?)))
@@ -289,6 +301,17 @@ impl Accounts {
         match self.outside.external.load_full() {
             Some(external) => external.check(asked, proof).await,
             None => Err("there is no external authentication program".into()),
+        }
+    }
+
+    /// A name that does not exist takes as long as those of its domain that are asked about
+    /// outside; what it took to find out that it does not exist counts.
+    async fn wait_as_others(&self, candidate: &Candidate) {
+        let Some((_, domain)) = candidate.key.rsplit_once('@') else { return };
+        let wait = self.outside.pace.imitated(domain, &candidate.key);
+        let wait = wait.saturating_sub(candidate.spent);
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
         }
     }
 

@@ -2,10 +2,11 @@
 //! account, failed-login limit, password, service, session.
 //!
 //! What an outsider could learn from the order is told only to those with the right password:
-//! that a service is disabled, that a secure method is required.
+//! that a service is disabled, that a secure method is required, that a method is not allowed.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use angarium_objects::name::fold_domain;
 use angarium_objects::password::REVERSIBLE_MARK;
@@ -14,6 +15,7 @@ use angarium_objects::settings::Scope;
 use angarium_objects::spelling::{self, Flow, Limit, Services};
 use angarium_objects::value::{Dictionary, Value};
 use angarium_store::{AccountRecord, StoreError};
+use tokio::time::Instant;
 
 use super::failures::Attempt;
 use super::gate::Busy;
@@ -55,6 +57,8 @@ pub(super) struct Candidate {
     pub(super) flow: Flow,
     /// The login is to read and send mail alone: an application password or an access token.
     pub(super) limited: bool,
+    /// What asking about a name that does not exist took.
+    pub(super) spent: Duration,
 }
 
 impl Candidate {
@@ -196,14 +200,15 @@ impl Accounts {
             }
         }
         let builtin = Scope::Account.built_in("FailedLoginFlow");
-        let candidate = match self.route(name, RouteKind::Access, context.local_ip).await {
+        let begun = Instant::now();
+        let mut candidate = match self.route(name, RouteKind::Access, context.local_ip).await {
             RouteOutcome::Local { account, .. } => match self.account_record(account).await? {
                 Some(record) => {
                     let settings = self.effective_settings(account).await?;
                     let flow = flow_of(settings.get("FailedLoginFlow"));
                     let key = format!("{}@{}", record.name, record.domain);
                     let found = Some(Found { record, settings });
-                    Candidate { key, found, limited: false, flow }
+                    Candidate { key, found, limited: false, flow, spent: Duration::ZERO }
                 }
                 None => unknown(name, builtin.as_ref()),
             },
@@ -220,6 +225,9 @@ impl Accounts {
             }
             _ => unknown(name, builtin.as_ref()),
         };
+        if candidate.found.is_none() {
+            candidate.spent = begun.elapsed();
+        }
         let attempt = candidate.attempt(context);
         if self.gate.failures.name_blocked(attempt, candidate.flow, now) {
             return Err(LoginError::TooMany);
@@ -304,10 +312,11 @@ impl Accounts {
         }
         let clear = matches!(method, "CLRTXT" | "PLAIN" | "LOGIN");
         let methods = modes(&domain.effective, "AUTHMethods");
-        if !offers::allowed(&methods, method)
-            || (clear && !context.tls && yes(&found.settings, "RequireAPOP"))
-        {
+        if clear && !context.tls && yes(&found.settings, "RequireAPOP") {
             return Err(LoginError::SecureMethodRequired);
+        }
+        if !offers::allowed(&methods, method) {
+            return Err(LoginError::MethodNotAllowed);
         }
         Ok(())
     }
@@ -375,7 +384,7 @@ impl Accounts {
         let settings = self.effective_settings(record.id).await?;
         self.check_service(&Found { record, settings }, context, "SCRAM-SHA-256").await.or_else(
             // Which methods the target's domain allows says nothing about the one who acts.
-            |error| if error == LoginError::SecureMethodRequired { Ok(()) } else { Err(error) },
+            |error| if error == LoginError::MethodNotAllowed { Ok(()) } else { Err(error) },
         )?;
         tracing::info!(actor = %actor.full_name(), target = %target.full_name(), "acts for another");
         let mut acting = target;
@@ -404,7 +413,8 @@ fn unknown(name: &str, builtin: Option<&Value>) -> Candidate {
     if key.len() > MAX_KEY {
         key.clear();
     }
-    Candidate { key, found: None, limited: false, flow: flow_of(builtin) }
+    let flow = flow_of(builtin);
+    Candidate { key, found: None, limited: false, flow, spent: Duration::ZERO }
 }
 
 /// The address failures are counted under; this machine itself is not counted, front ends live

@@ -12,9 +12,9 @@ use base64::engine::general_purpose::STANDARD;
 use super::channel::Channel;
 use super::outside::{Checked, Proof};
 use super::path::Candidate;
-use super::scram::{Binding, Challenge, ClientFirst, ScramHash};
+use super::scram::{Binding, Challenge, ClientFirst, Keys, ScramHash};
 use super::token::Form;
-use super::{Login, LoginContext, LoginError, digest_md5, hash, md5_methods, ntlm};
+use super::{Login, LoginContext, LoginError, app_password, digest_md5, hash, md5_methods, ntlm};
 use crate::{Accounts, Actor, Secret};
 
 /// What to do next in an exchange.
@@ -48,6 +48,8 @@ enum State {
         challenge: Box<Challenge>,
         candidate: Box<Candidate>,
         authorize_as: Option<String>,
+        /// The tags of the application passwords beside the account's own.
+        tags: Vec<String>,
     },
     /// The server has proved itself; the client agrees with an empty answer.
     Proved(Arc<Actor>),
@@ -132,10 +134,17 @@ impl SaslExchange {
                 }
                 Some(message) => self.scram_first(hash, plus, message).await,
             },
-            State::ScramProof { challenge, candidate, authorize_as } => {
+            State::ScramProof { challenge, mut candidate, authorize_as, tags } => {
                 let message = client.ok_or(LoginError::Protocol("an answer is missing"))?;
-                let verifier = challenge.finish(message)?;
-                let right = verifier.is_some();
+                let proved = challenge.finish(message)?;
+                let right = proved.is_some();
+                if let Some(tag) =
+                    proved.as_ref().and_then(|proved| proved.by).and_then(|by| tags.get(by))
+                {
+                    candidate.limited = true;
+                    self.accounts.used_app_password(&candidate, tag).await;
+                }
+                let verifier = proved.map(|proved| proved.verifier);
                 let actor = self
                     .accounts
                     .admit(
@@ -321,16 +330,22 @@ impl SaslExchange {
         let first = ClientFirst::read(message)?;
         let bindings = self.bindings(plus, &first.binding)?;
         let candidate = self.accounts.candidate(&first.name, self.context).await?;
-        let keys = match hash {
-            ScramHash::Sha256 => {
-                self.accounts.scram_keys_of(&candidate, self.context).await?.into()
-            }
-            ScramHash::Sha1 => self.accounts.scram_sha1_keys_of(&candidate, self.context).await?,
+        let (mut keys, mut tags) = (None, Vec::new());
+        if hash == ScramHash::Sha256 {
+            let own = self.accounts.scram_keys_of(&candidate, self.context).await?;
+            let others = app_password::scram_keys(&candidate, self.context, &own);
+            keys = Some(Keys::from(own).beside(others.iter().map(|(_, keys)| keys)));
+            tags = others.into_iter().map(|(tag, _)| tag).collect();
+        }
+        let keys = match keys {
+            Some(keys) => keys,
+            None => self.accounts.scram_sha1_keys_of(&candidate, self.context).await?,
         };
         let authorize_as = first.authorize_as.clone();
         let challenge = Box::new(first.challenge(keys, &nonce()?, &bindings));
         let text = challenge.text().as_bytes().to_vec();
-        self.state = State::ScramProof { challenge, candidate: Box::new(candidate), authorize_as };
+        let candidate = Box::new(candidate);
+        self.state = State::ScramProof { challenge, candidate, authorize_as, tags };
         Ok(SaslStep::Challenge(text))
     }
 }

@@ -54,6 +54,26 @@ pub(super) struct Keys {
     pub(super) salt: Vec<u8>,
     pub(super) stored_key: Vec<u8>,
     pub(super) server_key: Vec<u8>,
+    /// StoredKey and ServerKey of other passwords with the same salt that are as good.
+    pub(super) others: Vec<[Vec<u8>; 2]>,
+}
+
+impl Keys {
+    /// The same with further passwords; all have the salt that the client is told.
+    pub(super) fn beside<'a>(mut self, others: impl IntoIterator<Item = &'a ScramKeys>) -> Self {
+        let pair = |keys: &ScramKeys| [keys.stored_key.to_vec(), keys.server_key.to_vec()];
+        self.others = others.into_iter().map(pair).collect();
+        self
+    }
+}
+
+/// A proof that was right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Proved {
+    /// The server's final message, with its own proof.
+    pub(super) verifier: String,
+    /// Which of the other passwords it was; `None` is the first.
+    pub(super) by: Option<usize>,
 }
 
 impl From<ScramKeys> for Keys {
@@ -64,6 +84,7 @@ impl From<ScramKeys> for Keys {
             salt: keys.salt,
             stored_key: keys.stored_key.to_vec(),
             server_key: keys.server_key.to_vec(),
+            others: Vec::new(),
         }
     }
 }
@@ -194,7 +215,7 @@ impl Challenge {
 
     /// Checks the client's final message; the server's final message when it is right, `None`
     /// when the proof is wrong.
-    pub(super) fn finish(&self, message: &[u8]) -> Result<Option<String>, LoginError> {
+    pub(super) fn finish(&self, message: &[u8]) -> Result<Option<Proved>, LoginError> {
         let text = std::str::from_utf8(message).map_err(|_| MALFORMED)?;
         let (without_proof, proof) = text.rsplit_once(",p=").ok_or(MALFORMED)?;
         let mut fields = without_proof.split(',');
@@ -207,19 +228,34 @@ impl Challenge {
         if !self.bound.contains(&binding) {
             return Err(LoginError::Protocol("the login is bound to another connection"));
         }
-        let (hash, stored) = (self.keys.hash, &self.keys.stored_key);
-        let proof = STANDARD.decode(proof).ok().filter(|proof| proof.len() == stored.len());
-        let mut client_key = proof.ok_or(MALFORMED)?;
+        let length = self.keys.stored_key.len();
+        let proof = STANDARD.decode(proof).ok().filter(|proof| proof.len() == length);
+        let proof = proof.ok_or(MALFORMED)?;
         let signed = format!("{},{},{without_proof}", self.first.bare, self.text);
+        let (first, others) = (&self.keys, self.keys.others.iter());
+        let own = self.answer(&first.stored_key, &first.server_key, &proof, &signed);
+        let own = own.map(|verifier| Proved { verifier, by: None });
+        // All are compared, whichever is right.
+        let others = others.enumerate().filter_map(|(index, [stored, server])| {
+            let verifier = self.answer(stored, server, &proof, &signed)?;
+            Some(Proved { verifier, by: Some(index) })
+        });
+        Ok(others.fold(own, |found, other| found.or(Some(other))))
+    }
+
+    /// The server's final message, if the proof is made with the password of these keys.
+    fn answer(&self, stored: &[u8], server: &[u8], proof: &[u8], signed: &str) -> Option<String> {
+        let hash = self.keys.hash;
+        let mut client_key = proof.to_vec();
         let signature = hash.hmac(stored, signed.as_bytes());
         for (byte, mask) in client_key.iter_mut().zip(signature.as_ref()) {
             *byte ^= mask;
         }
         if !bool::from(hash.digest(&client_key).as_ref().ct_eq(stored)) {
-            return Ok(None);
+            return None;
         }
-        let verifier = hash.hmac(&self.keys.server_key, signed.as_bytes());
-        Ok(Some(format!("v={}", STANDARD.encode(verifier.as_ref()))))
+        let verifier = hash.hmac(server, signed.as_bytes());
+        Some(format!("v={}", STANDARD.encode(verifier.as_ref())))
     }
 }
 
@@ -247,7 +283,7 @@ mod tests {
         );
         let last = b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
         assert_eq!(
-            challenge.finish(last).unwrap().as_deref(),
+            challenge.finish(last).unwrap().map(|proved| proved.verifier).as_deref(),
             Some("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
         );
         let wrong = b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=AHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
@@ -260,7 +296,14 @@ mod tests {
         let first = ClientFirst::read(b"n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL").unwrap();
         let salt = STANDARD.decode("QSXCR+Q6sek8bf92").unwrap();
         let [stored_key, server_key] = hash::scram_sha1_keys("pencil", &salt, 4096).unwrap();
-        let keys = Keys { hash: ScramHash::Sha1, rounds: 4096, salt, stored_key, server_key };
+        let keys = Keys {
+            hash: ScramHash::Sha1,
+            rounds: 4096,
+            salt,
+            stored_key,
+            server_key,
+            others: Vec::new(),
+        };
         let challenge = first.challenge(keys, "3rfcNHYJY1ZVvWVs7j", &[]);
         assert_eq!(
             challenge.text(),
@@ -269,9 +312,26 @@ mod tests {
         let last =
             b"c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=";
         assert_eq!(
-            challenge.finish(last).unwrap().as_deref(),
+            challenge.finish(last).unwrap().map(|proved| proved.verifier).as_deref(),
             Some("v=rmF9pqV8S7suAoZWja4dJRkFsKQ=")
         );
+    }
+
+    // ABU-39
+    #[test]
+    fn one_challenge_does_for_all_passwords_with_its_salt() {
+        let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+        let keys = |password| hash::scram_keys(password, &salt, 4096).unwrap();
+        let first = || ClientFirst::read(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO").unwrap();
+        let nonce = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+        let last = b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+        let (phone, pencil, desk) = (keys("phone"), keys("pencil"), keys("desk"));
+        let told = Keys::from(keys("main")).beside([&phone, &pencil, &desk]);
+        let proved = first().challenge(told, nonce, &[]).finish(last).unwrap().unwrap();
+        assert_eq!(proved.by, Some(1));
+        assert_eq!(proved.verifier, "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+        let told = Keys::from(keys("main")).beside([&phone, &desk]);
+        assert_eq!(first().challenge(told, nonce, &[]).finish(last), Ok(None));
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl Accounts {
     }
 
     /// The password that was sealed; `None` when no key here opens it.
-    pub(super) async fn open_sealed(&self, sealed: &str) -> Result<Option<Secret>, LoginError> {
+    pub(crate) async fn open_sealed(&self, sealed: &str) -> Result<Option<Secret>, LoginError> {
         if let Some(opened) = self.sealing_key().await?.open(sealed) {
             return Ok(Some(opened));
         }

@@ -6,6 +6,7 @@ use angarium_objects::spelling;
 use angarium_objects::value::{Dictionary, Value};
 use angarium_store::AccountRecord;
 
+use super::app_password;
 use crate::{Accounts, Secret};
 
 /// Octets that crypt(3) and bcrypt look at.
@@ -38,7 +39,8 @@ impl Accounts {
         let stored = record.settings.get("Password").and_then(Value::as_str);
         let wanted = settings.get("UpgradePassword").and_then(spelling::boolean).unwrap_or(true);
         let Some(old) = stored.filter(|stored| wanted && is_due(stored, password)) else { return };
-        let Ok(new) = self.new_stored(settings, password).await else { return };
+        let beside = app_password::scram_salt(&record.settings);
+        let Ok(new) = self.new_stored(settings, password, beside).await else { return };
         let changed = self
             .edit_account(record.id, |now| {
                 if now.settings.get("Password").and_then(Value::as_str) == Some(old) {

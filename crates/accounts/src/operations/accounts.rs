@@ -18,7 +18,9 @@ use super::domains::filtered;
 use super::edit::How;
 use super::{NewAccount, OperationError, kind_extension};
 use crate::alerts::without_alerts;
+use crate::login::app_password;
 use crate::mailboxes::{alias_fault, canonical};
+use crate::statistics::without_statistics;
 use crate::{Accounts, Actor, Provisioned};
 
 /// Most mailboxes in a subscription list, and most mailbox aliases.
@@ -100,7 +102,7 @@ impl Accounts {
         if legacy {
             settings.insert("ExternalINBOX".to_owned(), Value::from("YES"));
         }
-        self.prepare_password(&full.domain, &mut settings).await?;
+        self.prepare_password(&full.domain, &mut settings, None).await?;
         let record = AccountRecord {
             id: AccountId(0),
             domain: full.domain,
@@ -250,7 +252,8 @@ impl Accounts {
         how: How,
         mut changes: Dictionary,
     ) -> Result<(), OperationError> {
-        self.prepare_password(&record.domain, &mut changes).await?;
+        let beside = app_password::scram_salt(&record.settings);
+        self.prepare_password(&record.domain, &mut changes, beside).await?;
         self.edit_account(record.id, |record| {
             record.settings = how.apply(Scope::Account, &record.settings, &changes)?;
             Ok(())
@@ -377,6 +380,7 @@ impl Accounts {
         let (_, record) = self.readable_account(actor, account).await?;
         let mut info = record.info.clone();
         without_alerts(&mut info);
+        without_statistics(&mut info);
         let (size, messages) = self.store.mailboxes.usage(record.id).await?;
         info.insert("StorageUsed".to_owned(), Value::from(size.to_string()));
         info.insert("Messages".to_owned(), Value::from(messages.to_string()));

@@ -11,7 +11,7 @@ use super::OperationError;
 use super::authority::allowed;
 use super::passwords::busy;
 use crate::login::app_password::{self, MOST, SETTING, USED};
-use crate::login::hash;
+use crate::login::hash::{self, ScramSalt};
 use crate::{Accounts, Actor, Secret};
 
 /// Least characters of one: programs remember it, so it can be long.
@@ -49,7 +49,11 @@ impl Accounts {
         let entry = if password.is_empty() {
             None
         } else {
-            Some(self.app_password_entry(&password, services).await?)
+            // One salt for all passwords of an account: a SCRAM client does not say which it means.
+            let own = record.settings.get("Password").and_then(Value::as_str);
+            let beside = own.and_then(ScramSalt::of_stored);
+            let beside = beside.or_else(|| app_password::scram_salt(&record.settings));
+            Some(self.app_password_entry(&password, services, beside).await?)
         };
         self.edit_account(of.record.id, |record| {
             let before = record.settings.get(SETTING).and_then(Value::as_dictionary);
@@ -83,6 +87,7 @@ impl Accounts {
         &self,
         password: &Secret,
         services: Option<Vec<String>>,
+        beside: Option<ScramSalt>,
     ) -> Result<Value, OperationError> {
         let text = password.expose_str().ok_or_else(|| syntax("a password is UTF-8"))?;
         if text.chars().count() < LEAST || text.chars().any(char::is_control) {
@@ -105,7 +110,8 @@ impl Accounts {
         let mut salt = [0; 9];
         rand::fill(&mut salt).map_err(|_| busy())?;
         let (hashing, secret) = (self.gate.hashing, password.clone());
-        let stored = self.gate.slow(move |memory| hash::new_stored(memory, hashing, &secret)).await;
+        let stored =
+            self.gate.slow(move |memory| hash::new_stored(memory, hashing, &secret, beside)).await;
         let stored = stored.ok().flatten().ok_or_else(busy)?;
         let salt = STANDARD_NO_PAD.encode(salt);
         Ok(app_password::entry(stored, &salt, password, wanted, self.now()))

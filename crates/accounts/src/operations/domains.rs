@@ -111,6 +111,7 @@ impl Accounts {
         }
         let new = name::domain_name(new).map_err(bad_name)?;
         self.store.directory.rename_domain(&old.record.name, &new).await?;
+        self.statistics.domain_moved(&old.record.name, Some(&new));
         self.move_domain_alerts(&old.record.name, Some(&new)).await
     }
 
@@ -135,6 +136,7 @@ impl Accounts {
             return Err(OperationError::General("the Main Domain cannot be deleted".to_owned()));
         }
         self.store.directory.delete_domain(&facts.record.name, force).await?;
+        self.statistics.domain_moved(&facts.record.name, None);
         self.move_domain_alerts(&facts.record.name, None).await
     }
 
@@ -215,7 +217,7 @@ impl Accounts {
         if part == Part::Settings {
             self.check_addresses(name, &changes).await?;
         } else {
-            self.prepare_password(name, &mut changes).await?;
+            self.prepare_password(name, &mut changes, None).await?;
         }
         self.edit_domain(name, |record| {
             let all = how.apply(part.scope(), part.of(record), &changes)?;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use angarium_objects::password::{HASH_MARK, REVERSIBLE_MARK};
+use angarium_objects::password::{HASH_MARK, REVERSIBLE_MARK, StoredPassword, recognise};
 use angarium_objects::rights::BASIC_SETTINGS;
 use angarium_objects::spelling;
 use angarium_objects::value::{Dictionary, Value};
@@ -11,7 +11,8 @@ use angarium_store::{AccountId, AccountRecord};
 
 use super::OperationError;
 use super::authority::allowed;
-use crate::login::hash;
+use crate::login::app_password;
+use crate::login::hash::{self, ScramSalt};
 use crate::{Accounts, Actor, Secret};
 
 /// An account whose password, or one of whose passwords, somebody wants to change, and what that
@@ -75,7 +76,8 @@ impl Accounts {
                 return Err(OperationError::General(text));
             }
         }
-        let stored = self.new_stored(&of.settings, &password).await?;
+        let beside = app_password::scram_salt(&of.record.settings);
+        let stored = self.new_stored(&of.settings, &password, beside).await?;
         self.write_password(of.record.id, &stored).await
     }
 
@@ -115,6 +117,11 @@ impl Accounts {
         let record = self.named_account(&authority, account).await?;
         self.need_in_domain(&authority, &record.domain, angarium_objects::rights::DOMAIN).await?;
         let stored = record.settings.get("Password").and_then(Value::as_str).unwrap_or_default();
+        if let StoredPassword::Sealed(sealed) = recognise(stored) {
+            let kept = self.open_sealed(sealed).await.map_err(|_| busy())?;
+            let right = kept.is_some_and(|kept| kept.matches(password.expose()));
+            return if right { Ok(()) } else { Err(OperationError::WrongPassword) };
+        }
         let right = self.gate.verify(record.id, stored, &password, self.now()).await;
         match right {
             Ok(true) => Ok(()),
@@ -123,11 +130,13 @@ impl Accounts {
         }
     }
 
-    /// The stored form of a new password, by the effective `PasswordEncryption`.
+    /// The stored form of a new password, by the effective `PasswordEncryption`; `beside` is what
+    /// the account's application passwords are salted with.
     pub(crate) async fn new_stored(
         &self,
         effective: &Dictionary,
         password: &Secret,
+        beside: Option<ScramSalt>,
     ) -> Result<String, OperationError> {
         if password.is_empty() {
             return Ok(String::new());
@@ -151,7 +160,8 @@ impl Accounts {
             return key.seal(password).ok_or_else(busy);
         }
         let (hashing, secret) = (self.gate.hashing, password.clone());
-        let stored = self.gate.slow(move |memory| hash::new_stored(memory, hashing, &secret)).await;
+        let stored =
+            self.gate.slow(move |memory| hash::new_stored(memory, hashing, &secret, beside)).await;
         stored.ok().flatten().ok_or_else(busy)
     }
 
@@ -161,6 +171,7 @@ impl Accounts {
         &self,
         domain: &str,
         settings: &mut Dictionary,
+        beside: Option<ScramSalt>,
     ) -> Result<(), OperationError> {
         let Some(value) = settings.get("Password") else { return Ok(()) };
         if angarium_objects::settings::is_default(value) {
@@ -175,7 +186,7 @@ impl Accounts {
             text
         } else {
             let effective = self.effective_of(domain, settings).await?;
-            self.new_stored(&effective, &Secret::from(text)).await?
+            self.new_stored(&effective, &Secret::from(text), beside).await?
         };
         settings.insert("Password".to_owned(), Value::from(stored));
         Ok(())

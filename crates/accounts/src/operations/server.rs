@@ -79,7 +79,7 @@ impl Accounts {
                 let record = self.find_account("postmaster", &domain).await?;
                 let record = record.ok_or(OperationError::UnknownAccount)?;
                 let effective = self.effective_of(&domain, &record.settings).await?;
-                let stored = self.new_stored(&effective, &password).await?;
+                let stored = self.new_stored(&effective, &password, None).await?;
                 tracing::info!(actor = %console.full_name(), "the first start is finished");
                 self.edit_account(record.id, |record| {
                     record.settings.insert("Password".to_owned(), Value::from(stored.as_str()));

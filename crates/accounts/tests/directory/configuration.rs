@@ -258,7 +258,7 @@ async fn logins_are_written_now_and_then_and_survive_a_restart() {
     for _ in 0..2 {
         w.login("bob", "bob-secret").await.unwrap();
     }
-    assert_eq!(w.accounts.write_logins().await, 1);
+    assert_eq!(w.accounts.write_counters().await, 1);
     let record = w.accounts.find_account("bob", "main.dom").await.unwrap().unwrap();
     assert_eq!(record.info.get("Logins"), Some(&Value::from("2")));
     w.login("bob", "bob-secret").await.unwrap();
@@ -266,8 +266,8 @@ async fn logins_are_written_now_and_then_and_survive_a_restart() {
     assert_eq!(info.get("Logins"), Some(&Value::from("3")));
     assert_eq!(info.get("LastAddress"), Some(&Value::from("198.51.100.7")));
     assert_eq!(info.get("MailboxesUsed"), Some(&Value::from("1")));
-    assert_eq!(w.accounts.write_logins().await, 1);
-    assert_eq!(w.accounts.write_logins().await, 0);
+    assert_eq!(w.accounts.write_counters().await, 1);
+    assert_eq!(w.accounts.write_counters().await, 0);
     let info = w.accounts.account_info(&w.console, "bob").await.unwrap();
     assert_eq!(info.get("Logins"), Some(&Value::from("3")));
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod configuration;
+mod counters;
 mod imports;
 mod logins;
 mod modern_methods;

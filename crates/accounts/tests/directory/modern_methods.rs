@@ -210,7 +210,7 @@ async fn a_method_is_offered_while_one_domain_takes_it_and_refused_by_the_others
     }
     assert_eq!(w.accounts.sasl_mechanisms(true, true).await, ["SCRAM-SHA-256"]);
     assert!(!w.accounts.clear_text_offered(true).await);
-    assert_eq!(w.login("bob", "bob-secret").await.unwrap_err(), LoginError::SecureMethodRequired);
+    assert_eq!(w.login("bob", "bob-secret").await.unwrap_err(), LoginError::MethodNotAllowed);
     assert_eq!(w.login("bob", "wrong").await.unwrap_err(), LoginError::Denied);
     let bound = Channel::new(Some([1; 32]), Vec::new());
     let offered = w.accounts.sasl_offers(true, false, Some(&bound)).await;

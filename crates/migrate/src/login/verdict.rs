@@ -65,6 +65,8 @@ pub(crate) fn judge(status: Status, code: Option<&Code>, text: &str, method: Met
         "not enabled",
         "method is disabled",
         "mechanism is disabled",
+        "method is not allowed",
+        "mechanism is not allowed",
     ];
     if status == Status::Bad || says(&unable) {
         return Verdict::NextMethod;
@@ -136,6 +138,10 @@ mod tests {
         assert_eq!(no("", "Too many simultaneous connections. (Failure)", login), Verdict::Later);
         assert_eq!(no("UNAVAILABLE", "Temporary authentication failure.", login), Verdict::Later);
         assert_eq!(no("PRIVACYREQUIRED", "no", login), Verdict::WantsTls);
+        // Our own words, by IMAP with a code and by POP without.
+        let not_allowed = "this login method is not allowed for the account";
+        assert_eq!(no("CANNOT", not_allowed, login), Verdict::NextMethod);
+        assert_eq!(no("", not_allowed, Method::Plain), Verdict::NextMethod);
         assert_eq!(no("AUTHORIZATIONFAILED", "no", Method::Plain), Verdict::MayNot);
     }
 

@@ -49,6 +49,8 @@ pub(super) async fn copy(
     command
         .args([&old.server.to_string(), &old.login_name(name, domain), "-"])
         .args([&target, &format!("{name}@{domain}"), "-"])
+        // A copy goes on when the server ends this program for not answering.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());

@@ -118,6 +118,8 @@ pub(super) fn login_failed(error: &LoginError) -> Reply {
     let (code, status) = match error {
         LoginError::Unavailable | LoginError::TooMany => (454, Status(4, 7, 0)),
         LoginError::SecureMethodRequired => (538, Status(5, 7, 11)),
+        // RFC 4954 section 6: not what is wanted of this user.
+        LoginError::MethodNotAllowed => (534, Status(5, 7, 9)),
         LoginError::Protocol(_) => (501, Status(5, 5, 2)),
         LoginError::UnknownMechanism => (504, Status(5, 5, 4)),
         LoginError::ServiceDisabled | LoginError::MayNotImpersonate => (535, Status(5, 7, 1)),

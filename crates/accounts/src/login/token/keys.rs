@@ -1,5 +1,5 @@
 //! The keys of token issuers, kept for an hour: fetched by one login at a time, again when a token
-//! names a key that is not among them (at most once a minute), and used for a day longer while the
+//! names a key that is not among them (at most twice a minute), and used for a day longer while the
 //! issuer is not to be reached. It must never know how they are fetched.
 
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ const FRESH: i64 = 3600;
 /// Seconds for which they are used when nobody answers.
 const STALE: i64 = 24 * 3600;
 /// Seconds between two fetches from one place.
-const AGAIN: i64 = 60;
+const AGAIN: i64 = 30;
 /// Longest time a fetch may take.
 const LONGEST: Duration = Duration::from_secs(15);
 

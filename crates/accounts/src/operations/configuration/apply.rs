@@ -193,8 +193,8 @@ impl Accounts {
         };
         let mut defaults = settings::replace(Scope::Account, &record.account_defaults)?;
         let mut template = settings::replace(Scope::Template, &record.template)?;
-        self.prepare_password(&record.name, &mut defaults).await?;
-        self.prepare_password(&record.name, &mut template).await?;
+        self.prepare_password(&record.name, &mut defaults, None).await?;
+        self.prepare_password(&record.name, &mut template, None).await?;
         (record.account_defaults, record.template) = (defaults, template);
         self.check_addresses(&record.name, &record.settings).await?;
         let suspends =
@@ -341,7 +341,7 @@ impl Accounts {
         }
         let mut all = own.clone();
         all.insert(PASSWORD.to_owned(), typed);
-        self.prepare_password(&full.domain, &mut all).await?;
+        self.prepare_password(&full.domain, &mut all, None).await?;
         all.remove(PASSWORD).ok_or_else(|| syntax("a password is a string"))
     }
 

@@ -4,6 +4,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use angarium_helper_programs::group::ProcessGroup;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
@@ -48,7 +49,8 @@ pub(super) async fn run(
     message: Bytes,
     limit: Duration,
 ) -> Ended {
-    let started = tokio::process::Command::new(&command.file)
+    let mut program = tokio::process::Command::new(&command.file);
+    let started = ProcessGroup::prepare(&mut program)
         .args(&command.parameters)
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
@@ -58,7 +60,6 @@ pub(super) async fn run(
         .env("RECIPIENT", &envelope.recipient)
         .env("QUEUE_ID", &envelope.id)
         .current_dir(&command.directory)
-        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -68,9 +69,13 @@ pub(super) async fn run(
         Ok(child) => child,
         Err(error) => return Ended::Later(format!("cannot be started: {error}")),
     };
+    // When the time is over, or the server stops, all that it has started ends with it.
+    let mut group = ProcessGroup::of(&child);
     match tokio::time::timeout(limit, attend(child, message)).await {
-        Ok(ended) => ended,
-        // Dropping it has killed it.
+        Ok(ended) => {
+            group.let_go();
+            ended
+        }
         Err(_) => Ended::Later(format!("not ready after {} seconds", limit.as_secs())),
     }
 }
