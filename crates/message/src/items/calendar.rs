@@ -95,6 +95,10 @@ impl Calendar {
         };
         let lines = lines.as_ref();
         let (uid, part) = part(begin.number, &word, lines);
+        // In the new form, and with what is made up, it may be more.
+        if let Some(why) = part.too_large() {
+            return all.fault(begin.number, why);
+        }
         if lines.iter().all(|line| line.name() != "DTSTART") && kind == ItemKind::Event {
             all.remark(begin.number, "the event says no beginning");
         }
@@ -125,7 +129,8 @@ impl Calendar {
             return all.remark(begin.number, "the time zone has no name and is left out");
         };
         let name = name.plain();
-        let lines = lines.iter().map(|line| line.text.clone()).collect();
+        let clear = old_card::in_the_clear(lines);
+        let lines = clear.iter().map(|line| line.text.clone()).collect();
         self.zones.entry(name).or_insert(lines);
     }
 
@@ -168,6 +173,16 @@ impl Calendar {
         }
         out.push_str("END:VCALENDAR\r\n");
         out
+    }
+}
+
+impl Part {
+    /// Why it is not taken, as it would be read again.
+    fn too_large(&self) -> Option<&'static str> {
+        let inside = self.lines.get(1..self.lines.len().saturating_sub(1)).unwrap_or_default();
+        let lines: Vec<Line> =
+            inside.iter().filter_map(|text| Line::new(self.line, text.clone())).collect();
+        too_large(&lines)
     }
 }
 

@@ -1,6 +1,6 @@
 //! One vCard. It must never know who the person is, and fetches no picture.
 
-use super::line::{Line, digits, escaped, fold, made_uid, too_large};
+use super::line::{Line, digits, escaped, fold, logical, made_uid, too_large};
 use super::old_card;
 use super::{Edition, Item, ItemKind, Items};
 
@@ -50,6 +50,13 @@ pub(super) fn read(number: u64, inside: &[Line], all: &mut Items) -> Option<Item
         .filter(|line| line.name() != "VERSION")
         .for_each(|line| fold(&mut body, &line.text));
     body.push_str("END:VCARD\r\n");
+    // In the new form, and with what is made up, it may be more.
+    let written = logical(&body);
+    let inside = written.get(1..written.len().saturating_sub(1)).unwrap_or_default();
+    if let Some(why) = too_large(inside) {
+        all.fault(number, why);
+        return None;
+    }
     let uid = uid.or(made).unwrap_or_default();
     let edition = Edition { sequence: 0, changed: edition };
     let address = address.filter(|a| super::calendar::mail_address(a).is_some());

@@ -3,11 +3,14 @@
 
 use std::fmt::Write as _;
 
+use super::old_card::is_coded;
 use super::{MAX_DEPTH, MAX_ITEM, MAX_LINES};
 use crate::decode;
 
 /// Octets of a folded line without its end.
 const FOLD: usize = 75;
+/// Octets in which the name and the parameters of a line in quoted-printable are looked for.
+const MAX_HEAD: usize = 4_096;
 
 /// One line, unfolded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,12 +70,28 @@ pub(super) fn logical(text: &str) -> Vec<Line> {
     all
 }
 
+/// True for a line, or the beginning of one, whose value is in quoted-printable. What says so must
+/// stand whole at the beginning: a line that is not coded is never taken for one when it is read
+/// again, wherever it was folded.
 fn is_quoted_printable(line: &str) -> bool {
-    let head = line.split(':').next().unwrap_or_default();
-    head.split(';').skip(1).any(|part| {
-        let value = part.split_once('=').map_or(part, |(_, value)| value);
-        value.trim().trim_matches('"').eq_ignore_ascii_case("QUOTED-PRINTABLE")
-    })
+    let end = line.floor_char_boundary(MAX_HEAD);
+    let Some(head) = line.get(..end) else { return false };
+    let Some(colon) = colon(head) else { return false };
+    let head = head.get(..=colon).unwrap_or_default().to_owned();
+    Line::of(0, head).is_some_and(|line| is_coded(&line))
+}
+
+/// Where the colon before the value is: the first outside quotation marks.
+fn colon(text: &str) -> Option<usize> {
+    let name_end = text.find([':', ';'])?;
+    let mut quoted = false;
+    let found = text.get(name_end..)?.char_indices().find(|(_, c)| {
+        if *c == '"' {
+            quoted = !quoted;
+        }
+        *c == ':' && !quoted
+    });
+    found.map(|(at, _)| name_end + at)
 }
 
 /// The lines of a component without its BEGIN and END, if it ends; and those behind it.
@@ -95,19 +114,13 @@ impl Line {
     fn of(number: u64, mut text: String) -> Option<Self> {
         // What no line may hold is gone before anything is read from it.
         text.retain(|c| !c.is_control() || c == '\t');
+        // Nor may it begin like one that goes on.
+        if text.starts_with([' ', '\t']) {
+            text = text.trim_start_matches([' ', '\t']).to_owned();
+        }
         let name_end = text.find([':', ';'])?;
-        let mut quoted = false;
-        let value = text.get(name_end..)?.char_indices().find(|(_, c)| {
-            if *c == '"' {
-                quoted = !quoted;
-            }
-            *c == ':' && !quoted
-        });
         // A quotation mark that is never closed hides no colon.
-        let value = match value {
-            Some((at, _)) => name_end + at,
-            None => text.find(':')?,
-        };
+        let value = colon(&text).or_else(|| text.find(':'))?;
         if text.get(..name_end).is_none_or(|name| name.trim().is_empty()) {
             return None;
         }

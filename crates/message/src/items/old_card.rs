@@ -7,7 +7,7 @@ use super::line::Line;
 use crate::decode;
 
 /// True for a value in quoted-printable.
-fn is_coded(line: &Line) -> bool {
+pub(super) fn is_coded(line: &Line) -> bool {
     let coded = |(name, value): &(String, String)| {
         (name.is_empty() || name == "ENCODING") && value.eq_ignore_ascii_case("QUOTED-PRINTABLE")
     };
@@ -71,6 +71,8 @@ pub(super) fn converted(line: &Line) -> Option<Line> {
     Line::new(line.number, format!("{}{name}{parameters}:{value}", line.group()))
 }
 
+/// A parameter's value, in quotation marks where it needs them; it may hold none itself.
 fn quoted(value: &str) -> String {
-    if value.contains([':', ';', ',']) { format!("\"{value}\"") } else { value.to_owned() }
+    let value = value.replace('"', "");
+    if value.contains([':', ';', ',']) { format!("\"{value}\"") } else { value }
 }
