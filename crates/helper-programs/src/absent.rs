@@ -49,7 +49,12 @@ impl SystemPasswords for Absent {
 
 #[async_trait]
 impl UnknownConsultant for Absent {
-    async fn consult(&self, _: &str, _: &str) -> Result<Consulted, String> {
+    async fn consult(
+        &self,
+        _: &str,
+        _: &str,
+        _: Option<std::net::IpAddr>,
+    ) -> Result<Consulted, String> {
         self.answer(Consulted::Unknown)
     }
 }

@@ -50,9 +50,9 @@ impl Accounts {
             None
         } else {
             // One salt for all passwords of an account: a SCRAM client does not say which it means.
-            let own = record.settings.get("Password").and_then(Value::as_str);
+            let own = of.record.settings.get("Password").and_then(Value::as_str);
             let beside = own.and_then(ScramSalt::of_stored);
-            let beside = beside.or_else(|| app_password::scram_salt(&record.settings));
+            let beside = beside.or_else(|| app_password::scram_salt(&of.record.settings));
             Some(self.app_password_entry(&password, services, beside).await?)
         };
         self.edit_account(of.record.id, |record| {
