@@ -1,10 +1,12 @@
 //! The objects of this server page by page, in an order in which they can be applied: what is
 //! server-wide, then each domain with its objects, last the server settings.
 
+use std::sync::Arc;
+
 use angarium_objects::configuration::{Stanza, kind, without_secrets};
 use angarium_objects::name::FullName;
 use angarium_objects::value::{Dictionary, Value};
-use angarium_store::{DomainObject, SettingsKey};
+use angarium_store::{AccountRecord, DomainObject, SettingsKey};
 
 use super::contents::{SEALING_SECRET, of_account, of_domain, of_object};
 use super::{ConfigurationPage, ConfigurationParts};
@@ -141,6 +143,28 @@ impl Accounts {
         Ok(())
     }
 
+    /// The records of the accounts among objects, in their order, read side by side. Not through the
+    /// memory: that is for those who log in.
+    async fn records_of(
+        &self,
+        objects: &[(String, DomainObject)],
+        parts: ConfigurationParts,
+    ) -> Result<Vec<Option<AccountRecord>>, OperationError> {
+        let mut reading = Vec::new();
+        for (_, object) in objects {
+            if let (DomainObject::Account(id), false) = (object, parts.names_only) {
+                let (directory, id) = (Arc::clone(&self.store.directory), *id);
+                reading.push(tokio::spawn(async move { directory.account(id).await }));
+            }
+        }
+        let mut records = Vec::with_capacity(reading.len());
+        for one in reading {
+            let read = one.await.map_err(|error| OperationError::Later(error.to_string()))?;
+            records.push(read?);
+        }
+        Ok(records)
+    }
+
     /// Fills in objects of a domain after a name; the last name, empty when the domain is done.
     async fn fill_objects(
         &self,
@@ -152,15 +176,15 @@ impl Accounts {
         loop {
             let from = (!last.is_empty()).then_some(last.as_str());
             let found = self.store.directory.objects(domain, from, PAGE).await?;
+            let mut records = self.records_of(&found.objects, page.parts).await?.into_iter();
             for (name, object) in found.objects {
                 let full = FullName { name: name.clone(), domain: domain.to_owned() }.to_string();
                 match &object {
                     DomainObject::Account(_) if page.parts.names_only => {
                         page.push(kind::ACCOUNT, &full, Dictionary::new());
                     }
-                    DomainObject::Account(id) => {
-                        // Not through the memory: that is for those who log in.
-                        if let Some(record) = self.store.directory.account(*id).await? {
+                    DomainObject::Account(_) => {
+                        if let Some(record) = records.next().flatten() {
                             page.push(kind::ACCOUNT, &full, of_account(&record));
                         }
                     }
