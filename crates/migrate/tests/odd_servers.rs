@@ -66,6 +66,31 @@ fn mig_43_several_mailboxes_are_copied_at_once_on_as_many_connections_as_are_giv
 }
 
 #[test]
+fn mig_42_a_run_with_nothing_to_do_logs_in_once_and_opens_and_makes_nothing() {
+    let counts = || Oddities { capabilities: format!("{MODERN} CONDSTORE"), ..modern() };
+    let (old, new) = (OddServer::start(counts()), OddServer::start(counts()));
+    for (name, count) in [("INBOX", 30), ("a/", 0), ("a/b", 20), ("a/empty", 0)] {
+        old.fill(name, count, 500, "\\Seen");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("journal");
+    let kept = ["--journal", journal.to_str().unwrap()];
+    assert_eq!(moved(&old, &new, &kept).copied(), 50);
+    assert_eq!(new.heard()("CREATE"), 3, "the name that holds others is made as well");
+    drop(old.heard());
+    let report = moved(&old, &new, &kept);
+    assert_eq!((report.copied(), report.failures()), (0, 0), "{}", report.text());
+    assert_eq!(report.mailboxes.iter().map(|m| m.already_there).sum::<u64>(), 50);
+    for (side, heard) in [("old", old.heard()), ("new", new.heard())] {
+        assert_eq!(heard("LOGIN"), 1, "{side}");
+        for verb in ["CREATE", "SELECT", "EXAMINE", "FETCH", "UID", "APPEND", "SUBSCRIBE"] {
+            assert_eq!(heard(verb), 0, "{side}: {verb}");
+        }
+        assert_eq!(heard("LSUB"), 1, "{side}");
+    }
+}
+
+#[test]
 fn mig_43_a_target_that_refuses_what_it_announces_is_served_without() {
     for (odd, word) in [
         (Oddities { no_multi: true, ..modern() }, "MULTIAPPEND"),

@@ -1,7 +1,7 @@
 //! MIG-07 and MIG-42: a move is killed with -9, mover and target in turn, at random moments; what
 //! is there in the end is what was at the old server, once, and a further run copies nothing.
 //!
-//! `ANGARIUM_KILLS_MESSAGES=20000 ANGARIUM_KILLS=20` runs it whole.
+//! `ANGARIUM_KILLS_MESSAGES=20000 ANGARIUM_KILLS=20 ANGARIUM_KILLS_SLOWER=6` runs it whole.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up should fail")]
 
@@ -91,7 +91,9 @@ fn mig_07_forty_kills_of_mover_and_target_lose_and_double_nothing() {
     };
     // Slowed so that every kill falls into the work: about the same share of it each time.
     let octets = 7_000 * messages;
-    let rate = (octets / (2 * kills) * 4).max(1).to_string();
+    // The longer between the kills, the less of it goes into connecting again.
+    let slower = number("ANGARIUM_KILLS_SLOWER", 1).max(1);
+    let rate = (octets / (2 * kills) * 4 / slower).max(1).to_string();
     let slowly = ["--maxRate", rate.as_str(), "--retry", "30"];
     let mut seed = 0x2545_F491_4F6C_DD1D_u64;
     let mut chance = |most: u64| {
@@ -103,7 +105,7 @@ fn mig_07_forty_kills_of_mover_and_target_lose_and_double_nothing() {
     let mut child = moving.start(&slowly);
     let (mut movers, mut targets) = (0, 0);
     for round in 0..2 * kills {
-        std::thread::sleep(Duration::from_millis(100 + chance(500)));
+        std::thread::sleep(Duration::from_millis((100 + chance(500)) * slower as u64));
         if round % 2 == 0 {
             movers += usize::from(child.try_wait().unwrap().is_none());
             child.kill().unwrap();

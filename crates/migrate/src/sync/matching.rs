@@ -93,11 +93,10 @@ impl Matched {
         }
         drop((ours, theirs));
         let new = self.pairs.get(before..).unwrap_or_default();
-        let (mut gone, mut taken): (Vec<u32>, Vec<u32>) = new.iter().copied().unzip();
-        gone.sort_unstable();
-        taken.sort_unstable();
-        self.source.retain(|i| gone.binary_search(i).is_err());
-        self.target.retain(|i| taken.binary_search(i).is_err());
+        let gone = marked(source.len(), new.iter().map(|(our, _)| *our));
+        let taken = marked(target.len(), new.iter().map(|(_, their)| *their));
+        self.source.retain(|i| !is_marked(&gone, *i));
+        self.target.retain(|i| !is_marked(&taken, *i));
     }
 
     /// Those left whose content could be equal to one on the other side: indexes at the source and
@@ -154,6 +153,21 @@ impl Matched {
 
 fn at(all: &[Entry], index: u32) -> Option<&Entry> {
     all.get(usize::try_from(index).ok()?)
+}
+
+/// A mark for each of so many entries, set for these.
+fn marked(entries: usize, indexes: impl Iterator<Item = u32>) -> Vec<bool> {
+    let mut marks = vec![false; entries];
+    for index in indexes {
+        if let Some(mark) = usize::try_from(index).ok().and_then(|i| marks.get_mut(i)) {
+            *mark = true;
+        }
+    }
+    marks
+}
+
+fn is_marked(marks: &[bool], index: u32) -> bool {
+    usize::try_from(index).ok().and_then(|i| marks.get(i)).is_some_and(|mark| *mark)
 }
 
 fn key(all: &[Entry], index: u32, by: By) -> Option<(u64, u32, u32)> {

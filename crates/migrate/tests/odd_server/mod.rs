@@ -58,6 +58,8 @@ struct State {
     pub(crate) nonsense: AtomicUsize,
     /// Octets of bodies given.
     given: AtomicUsize,
+    /// The verbs of all commands.
+    heard: Mutex<Vec<String>>,
 }
 
 pub(crate) struct OddServer {
@@ -118,6 +120,12 @@ impl OddServer {
         self.state.most_open.load(Ordering::SeqCst)
     }
 
+    /// How often a command was given since the last look.
+    pub(crate) fn heard(&self) -> impl Fn(&str) -> usize {
+        let heard = std::mem::take(&mut *self.state.heard.lock().unwrap());
+        move |verb| heard.iter().filter(|known| *known == verb).count()
+    }
+
     pub(crate) fn given(&self) -> usize {
         self.state.given.load(Ordering::SeqCst)
     }
@@ -155,6 +163,7 @@ impl Talk<'_> {
             let line = line.trim_end().to_owned();
             let (tag, rest) = line.split_once(' ').unwrap_or((&line, ""));
             let (verb, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+            self.state.heard.lock().unwrap().push(verb.to_ascii_uppercase());
             match verb.to_ascii_uppercase().as_str() {
                 "LOGIN" if refused => {
                     self.say(&format!(
@@ -176,7 +185,12 @@ impl Talk<'_> {
                     let names: Vec<String> =
                         self.state.boxes.lock().unwrap().iter().map(|b| b.0.clone()).collect();
                     for name in names {
-                        self.say(&format!("* LIST () \"/\" \"{name}\"\r\n"))?;
+                        // Such a name only holds others.
+                        let (flag, name) = match name.strip_suffix('/') {
+                            Some(name) => ("\\Noselect", name),
+                            None => ("", name.as_str()),
+                        };
+                        self.say(&format!("* LIST ({flag}) \"/\" \"{name}\"\r\n"))?;
                     }
                     self.say(&format!("{tag} OK\r\n"))?;
                 }
@@ -233,10 +247,15 @@ impl Talk<'_> {
     fn status(&mut self, tag: &str, rest: &str) -> std::io::Result<()> {
         let name = quoted(rest);
         match self.count(&name) {
-            Some(count) => self.say(&format!(
-                "* STATUS \"{name}\" (MESSAGES {count} UIDNEXT {} UIDVALIDITY 7)\r\n{tag} OK\r\n",
-                count + 1
-            )),
+            Some(count) => {
+                let next = count + 1;
+                let counts = self.odd().capabilities.contains("CONDSTORE");
+                let changes = if counts { format!(" HIGHESTMODSEQ {next}") } else { String::new() };
+                self.say(&format!(
+                    "* STATUS \"{name}\" (MESSAGES {count} UIDNEXT {next} UIDVALIDITY 7{changes})\r\n\
+                     {tag} OK\r\n"
+                ))
+            }
             None => self.say(&format!("{tag} NO no such mailbox\r\n")),
         }
     }
