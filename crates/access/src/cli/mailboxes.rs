@@ -171,7 +171,9 @@ impl View {
             format!("~{}@{}/", owner.name, owner.domain)
         };
         // The account's own rights as an administrator are left out: they are not asked for.
-        let eyes = Actor::account(looking.id, &looking.name, &looking.domain, Rights::none());
+        let mut eyes = Actor::account(looking.id, &looking.name, &looking.domain, Rights::none());
+        // Mailboxes of calendars and contacts are hidden from mail programs, not from commands.
+        eyes.authenticated_as = Some(actor.full_name());
         let mail = cli.accounts.open_account(&Arc::new(eyes));
         Ok(Self { mail, owner, prefix })
     }
