@@ -416,7 +416,8 @@ impl Keeper {
                 () = tokio::time::sleep_until(ended.unwrap_or(due)), if ended.is_some() => {
                     return Over::Ended;
                 }
-                request = self.incoming.recv(), if ended.is_none() && self.open.len() < MAX_OPEN => match request {
+                request = self.incoming.recv(),
+                    if ended.is_none() && self.open.len() < MAX_OPEN => match request {
                     None => return Over::Unwanted,
                     Some(request) => {
                         let number = self.enter(request);

@@ -1,4 +1,4 @@
-//! Replays `corpus/import` and `corpus/configuration` into each place that reads such a file; the
+//! Replays `corpus/import`, `corpus/configuration` and `corpus/text` into each place that reads such a file; the
 //! fuzzers (`fuzz/`) start from the same files.
 
 #![allow(clippy::disallowed_methods, reason = "the inputs are files")]
@@ -31,4 +31,10 @@ fn import_files() {
 #[test]
 fn configurations() {
     replay("configuration", 1, feeds::configuration);
+}
+
+// ABU-61
+#[test]
+fn object_texts() {
+    replay("text", 3, feeds::object_text);
 }

@@ -30,6 +30,7 @@ fn used(house: &House) -> u64 {
 fn refused(house: &House, port: u16, name: &str, password: &str) -> String {
     let said = match port {
         143 => shout(house, 143, format!("a LOGIN {name} {password}\r\n").as_bytes()),
+        587 => submit(house, &STANDARD.encode(format!("\0{name}\0{password}"))),
         _ => shout(house, port, format!("USER {name}\r\nPASS {password}\r\nQUIT\r\n").as_bytes()),
     };
     said.lines().find(|l| l.contains("incorrect") || l.contains("NO ")).unwrap_or(&said).to_owned()
@@ -47,14 +48,23 @@ fn submit(house: &House, plain: &str) -> String {
     String::from_utf8_lossy(&said[..n]).into_owned()
 }
 
+/// Forms of other servers that are compared in no time.
+const BCRYPT: &str = "$2a$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
+const SCRAM: &str = "{SCRAM-SHA-256}4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+const WEAK: &str = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$OD2fERKj0oKywKI0F6KiQYoP5zImk1vgezgv6L1ANx4";
+
 #[test]
 fn abu_35_a_refusal_says_and_costs_the_same_whoever_is_asked_for() {
-    const TIMES: usize = 12;
+    const TIMES: usize = 8;
     let house = House::build();
     let many = "FailedLoginFlow=(1000,1m);";
     for (name, settings) in [
         ("own", format!("Password=\"{PASSWORD}\";{many}")),
         ("des", format!("Password=\"\\002abNANd1rDfiNc\";{many}")),
+        ("sha", format!("Password=\"\\002{{SHA}}5en6G6MezRroT3XKqkdPOmY/BfQ=\";{many}")),
+        ("bcrypt", format!("Password=\"\\002{BCRYPT}\";{many}")),
+        ("scram", format!("Password=\"\\002{SCRAM}\";{many}")),
+        ("weak", format!("Password=\"\\002{WEAK}\";{many}")),
         ("sealed", format!("Password=\"{PASSWORD}\";PasswordEncryption=A-crpt;{many}")),
         ("clear", format!("Password=\"{PASSWORD}\";PasswordEncryption=clear;{many}")),
         ("none", format!("Password=\"\";{many}")),
@@ -62,12 +72,14 @@ fn abu_35_a_refusal_says_and_costs_the_same_whoever_is_asked_for() {
         cli(&house, &format!("CreateAccount {name}@{DOMAIN} {{{settings}}}"));
     }
     // The first ones pay for what is made once.
-    for port in [143, 110, 106] {
+    for port in [143, 110, 106, 587] {
         refused(&house, port, &format!("first@{DOMAIN}"), "wrong");
     }
-    for port in [143, 110, 106] {
+    for port in [143, 110, 106, 587] {
         let mut costs = Vec::new();
-        for name in ["own", "des", "sealed", "clear", "none", "nobody"] {
+        for name in
+            ["own", "des", "sha", "bcrypt", "scram", "weak", "sealed", "clear", "none", "nobody"]
+        {
             let before = used(&house);
             let mut words = Vec::new();
             for turn in 0..TIMES {

@@ -190,6 +190,16 @@ async fn types_with_many_mailboxes_change_into_each_other() {
         .await;
     let info = world.run(&console, "GetMailboxInfo bob MAILBOX People").await;
     assert!(info.contains("Class=IPF.Task;"), "{info}");
+    // Mail programs do not see it; commands do, and a tree goes with what is inside.
+    let listed = world.run(&console, "ListMailboxes bob FILTER \"P*\"").await;
+    assert!(listed.starts_with("200 {People={Class=IPF.Task;"), "{listed}");
+    for line in [
+        "CreateMailbox bob MAILBOX People/More CLASS IPF.Contact",
+        "DeleteMailbox bob MAILBOXES People",
+    ] {
+        assert_eq!(world.run(&console, line).await, "200 OK", "{line}");
+    }
+    assert_eq!(world.run(&console, "ListMailboxes bob FILTER \"P*\"").await, "200 {}");
     let found = world.accounts.find_account("bob", "one.dom").await.unwrap().unwrap();
     assert_eq!(found.kind, angarium_accounts::AccountKind::AGrade);
 }

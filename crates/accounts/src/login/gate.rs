@@ -145,10 +145,10 @@ impl Gate {
             hash::Quick::Slow => {}
         }
         let (owned, secret) = (stored.to_owned(), password.clone());
-        let dummy = Arc::clone(&self.dummy);
+        let (dummy, hashing) = (Arc::clone(&self.dummy), self.hashing);
         let compare = move |memory: &WorkingMemory| {
             let matches = hash::verify(memory, &owned, &secret);
-            if !matches && hash::is_foreign(&owned) {
+            if !matches && hash::is_quicker(&owned, hashing) {
                 hash::verify_argon2(memory, &dummy, &secret);
             }
             matches

@@ -64,9 +64,18 @@ pub(super) fn verify(memory: &WorkingMemory, stored: &str, password: &Secret) ->
     }
 }
 
-/// True when a hash is compared faster than our own form: a failure must then take as long.
-pub(super) fn is_foreign(stored: &str) -> bool {
-    matches!(password::recognise(stored), StoredPassword::Hash { .. })
+/// True when a stored form may be compared faster than a new one of our own: a failure must then
+/// take as long.
+pub(super) fn is_quicker(stored: &str, hashing: Hashing) -> bool {
+    match password::recognise(stored) {
+        StoredPassword::Hash { .. } | StoredPassword::Scram(_) => true,
+        StoredPassword::Argon2 { phc, .. } => read_phc(phc).is_none_or(|phc| {
+            let work = |memory, passes| u64::from(memory) * u64::from(passes);
+            work(phc.params.m_cost(), phc.params.t_cost())
+                < work(hashing.memory_kib, hashing.passes)
+        }),
+        _ => false,
+    }
 }
 
 /// Holds an answer of a client against a readable password. Without one a password that nobody
@@ -270,6 +279,23 @@ mod tests {
         let pencil = "\u{2}{SCRAM-SHA-256}4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
         assert!(verify(&memory(), pencil, &Secret::from("pencil")));
         assert!(!verify(&memory(), pencil, &Secret::from("pen")));
+    }
+
+    // ABU-35
+    #[test]
+    fn a_form_that_is_compared_faster_than_our_own_is_known() {
+        let hashing = Hashing { memory_kib: 64, passes: 2, ..Hashing::weak_for_tests() };
+        let own = new_stored(&memory(), hashing, &Secret::from("secret"), None).unwrap();
+        assert!(!is_quicker(&own, hashing));
+        assert!(is_quicker(&own, Hashing { passes: 3, ..hashing }), "the costs have grown");
+        for stored in [
+            "\u{2}abNANd1rDfiNc",
+            "\u{2}$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$OD2fERKj0oKywKI0F6KiQYoP5zImk1vgezgv6L1ANx4",
+            "\u{2}$argon2id$v=19$m=4294967295,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$OD2f",
+            "\u{2}{SCRAM-SHA-256}4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
+        ] {
+            assert!(is_quicker(stored, hashing), "{stored}");
+        }
     }
 
     #[test]

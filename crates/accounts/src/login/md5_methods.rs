@@ -47,7 +47,9 @@ pub(super) fn read_cram(message: &[u8]) -> Result<(&str, &str), LoginError> {
     const MALFORMED: LoginError = LoginError::Protocol("malformed CRAM-MD5 message");
     let text = std::str::from_utf8(message).map_err(|_| MALFORMED)?;
     let (name, digest) = text.rsplit_once(' ').ok_or(MALFORMED)?;
-    if name.is_empty() { Err(MALFORMED) } else { Ok((name, digest)) }
+    // What is no digest is shown to nobody outside.
+    let whole = digest.len() == 32 && digest.bytes().all(|b| b.is_ascii_hexdigit());
+    if name.is_empty() || !whole { Err(MALFORMED) } else { Ok((name, digest)) }
 }
 
 /// True when a CRAM-MD5 digest was made of this challenge and password.
@@ -72,7 +74,9 @@ mod tests {
         assert_eq!(name, "tim");
         assert!(cram(challenge, &Secret::from("tanstaaftanstaaf"), digest));
         assert!(!cram(challenge, &password, digest));
-        assert!(read_cram(b"tim").is_err() && read_cram(b" x").is_err());
+        for wrong in ["tim", " x", "tim b913", "tim b913a602c7eda7a495b4e6e7334d389\n"] {
+            assert!(read_cram(wrong.as_bytes()).is_err(), "{wrong:?}");
+        }
     }
 
     // RFC 2202 section 2, case 6: a key longer than a block

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use angarium_objects::configuration::is_secret;
 use angarium_objects::name::FullName;
 use angarium_objects::rights::{
     BASIC_SETTINGS, CAN_ACCESS_MAILBOXES, CAN_CREATE_ACCOUNTS, CAN_CREATE_ALIASES,
@@ -197,10 +198,9 @@ impl Accounts {
         if !self.may_in_domain(authority, &record.domain, BASIC_SETTINGS).await?
             || !authority.outranks(&target.rights)
         {
-            settings.remove("Password");
+            settings.retain(|key, _| !is_secret(key));
             // Its records hold passwords too.
             settings.remove(REMOTE_POP);
-            settings.remove(crate::login::app_password::SETTING);
         }
         Ok(settings)
     }

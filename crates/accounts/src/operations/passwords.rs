@@ -116,6 +116,9 @@ impl Accounts {
         let authority = self.authority(actor).await?;
         let record = self.named_account(&authority, account).await?;
         self.need_in_domain(&authority, &record.domain, angarium_objects::rights::DOMAIN).await?;
+        // Nobody guesses the password of those who may do more.
+        let target = self.actor_of(&record).await?;
+        allowed(authority.outranks(&target.rights))?;
         let stored = record.settings.get("Password").and_then(Value::as_str).unwrap_or_default();
         if let StoredPassword::Sealed(sealed) = recognise(stored) {
             let kept = self.open_sealed(sealed).await.map_err(|_| busy())?;

@@ -16,6 +16,9 @@ use angarium_objects::import::newcomer::{FIELDS, Newcomer, folded_reference};
 use angarium_objects::import::registry::Registry;
 use angarium_objects::import::table::{Table, separator_of, tab_cell};
 use angarium_objects::import::{address_book, passwd, sendmail};
+use angarium_objects::password::recognise;
+use angarium_objects::text::{Layout, Reader, line_text, parse_line};
+use angarium_objects::value::Value;
 
 /// Longest input looked at, in octets: a fuzzer wins nothing beyond it.
 const LONGEST: usize = 64 << 10;
@@ -123,4 +126,34 @@ pub(crate) fn configuration(bytes: &[u8]) {
         }
         assert_eq!(found.as_ref(), Some(&stanza), "{text}");
     }
+}
+
+/// Objects as text: each line as a command line, the whole as a file. What is read is printed on one
+/// line and read again as the same (ABU-61).
+pub(crate) fn object_text(bytes: &[u8]) {
+    let bytes = &bytes[..bytes.len().min(LONGEST)];
+    let whole = Reader::new(bytes, Layout::File).map(|mut reader| reader.object());
+    if let Ok(Ok(value)) = whole {
+        printed(&value);
+    }
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let Ok(mut reader) = Reader::new(line, Layout::Line) else { continue };
+        while !reader.at_end() {
+            let before = reader.position();
+            let Ok(value) = reader.parameter() else { break };
+            assert!(reader.position() > before, "a parameter takes something");
+            if let Value::String(text) = &value {
+                let _ = recognise(text);
+            }
+            printed(&value);
+        }
+    }
+}
+
+fn printed(value: &Value) {
+    let text = line_text(value);
+    assert!(!text.contains(['\r', '\n']), "{text:?}");
+    // Line ends inside XML become spaces, so the texts are compared.
+    let again = parse_line(&text).map(|again| line_text(&again));
+    assert_eq!(again.as_ref(), Ok(&text));
 }
