@@ -1,6 +1,6 @@
 //! Listing the objects of a domain, page by page.
 
-use angarium_objects::mailing_list::{OWNER, SUBSCRIBERS};
+use angarium_objects::mailing_list::OWNER;
 use angarium_objects::spelling;
 use angarium_objects::value::{Dictionary, Value};
 use angarium_store::{AccountId, AccountKind, AccountRecord, DomainObject};
@@ -201,11 +201,7 @@ impl Accounts {
                 }
                 DomainObject::List(list) => {
                     let owner = list.get(OWNER).cloned().unwrap_or_else(|| "".into());
-                    let there = list.get(SUBSCRIBERS).and_then(Value::as_dictionary);
-                    let there = there.into_iter().flat_map(Dictionary::keys).cloned();
-                    let there = Value::Array(there.map(Value::String).collect());
-                    let there = (SUBSCRIBERS.to_owned(), there);
-                    Dictionary::from([kind("list"), (OWNER.to_owned(), owner), there])
+                    Dictionary::from([kind("list"), (OWNER.to_owned(), owner)])
                 }
             };
             found.insert(name, Value::Dictionary(described));

@@ -281,7 +281,12 @@ fn known(
                 "account" => Known::Account,
                 "alias" => Known::Alias(word("Account")),
                 "forwarder" => Known::Forwarder(word("Address")),
-                "list" => Known::List(texts(object.get("Subscribers"))),
+                "list" => {
+                    let own = situation.domains.first().map_or("", String::as_str);
+                    let list = parameter(&format!("{name}@{own}"));
+                    let all = answer(server, &format!("ListSubscribers {list}"))?;
+                    Known::List(texts(all.as_ref()))
+                }
                 _ => Known::Group(texts(object.get("Members"))),
             };
             known.insert(name, kind);
