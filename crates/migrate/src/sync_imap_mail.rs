@@ -13,8 +13,8 @@ use clap::Parser;
 
 use crate::error::{MoveError, Result};
 use crate::lanes::limits::moment;
-use crate::move_imap_mail;
 use crate::options::spelling;
+use crate::{move_accounts, move_imap_mail};
 
 /// The command line of syncIMAPMail.
 #[derive(Clone, Debug, Parser)]
@@ -34,6 +34,9 @@ pub struct Arguments {
 /// Runs the program with its arguments (the first is its name).
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    if let Some(list) = move_accounts::of_sync(&arguments) {
+        return move_accounts::main(list);
+    }
     let arguments = match spelling::parse::<Arguments, _>(move_imap_mail::joined(arguments)) {
         Ok(arguments) => arguments,
         Err(e) => {

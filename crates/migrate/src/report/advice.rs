@@ -96,7 +96,8 @@ const ADVICE: &[(&[&str], &str)] = &[
             "mailbox name",
             "name is not",
             "would not create",
-            "character",
+            "invalid character",
+            "illegal character",
             "cannot be created",
         ],
         "give it another name with --renameMailbox or a map file",
@@ -104,6 +105,7 @@ const ADVICE: &[(&[&str], &str)] = &[
     (
         &[
             "nul",
+            "invalid header",
             "8bit",
             "8-bit",
             "line too long",
@@ -171,6 +173,9 @@ mod tests {
             ("[AUTHENTICATIONFAILED] Invalid credentials", "login name"),
             ("[NOPERM] Permission denied", "right"),
             ("Mailbox name contains NUL", "--renameMailbox"),
+            ("Message contains NUL characters", "dislikes its content"),
+            ("Message contains invalid header", "dislikes its content"),
+            ("Invalid character in name", "--renameMailbox"),
             ("something odd", "run again"),
         ] {
             assert!(of_words(words).contains(advice), "{words}: {}", of_words(words));

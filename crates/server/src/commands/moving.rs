@@ -138,8 +138,14 @@ fn prepared(words: Vec<OsString>) -> Vec<OsString> {
     if !is(1, "move") {
         return words;
     }
-    let (accounts, imap) = (is(2, "accounts"), is(2, "imap"));
+    let list = if is(2, "sync") { words.get(2..).and_then(move_accounts::of_sync) } else { None };
+    let (accounts, imap) = (is(2, "accounts") || list.is_some(), is(2, "imap"));
     let mut head = words;
+    if let Some(list) = list {
+        head.truncate(2);
+        head.push("accounts".into());
+        head.extend(list.into_iter().skip(1));
+    }
     if accounts {
         // The program's name stands first in what is sorted.
         let tail = head.split_off(2);
@@ -188,6 +194,10 @@ mod tests {
         let MoveAction::Accounts(arguments) = action(line) else { panic!() };
         assert!(arguments.imap && arguments.jobs == 3);
         assert_eq!(arguments.parameters, ["--delete", "--skip-mailbox", "x"]);
+        let line = "angarium move sync --accounts list --jobs 3 --syncDeletes a b";
+        let MoveAction::Accounts(arguments) = action(line) else { panic!() };
+        assert!(arguments.imap && arguments.jobs == 3);
+        assert_eq!(arguments.parameters, ["--syncDeletes"]);
         assert!(matches!(
             parsed("angarium move-imap-mail --by-one a b - c d -"),
             Command::MoveImapMail(_)
