@@ -217,6 +217,7 @@ const WORDS: &[(&[&str], &str)] = &[
         &[
             "nul ",
             "nul)",
+            "invalid header",
             "8bit",
             "8-bit",
             "line too long",
@@ -312,6 +313,9 @@ mod tests {
             ("[AUTHENTICATIONFAILED] Invalid credentials", "mail program"),
             ("[CANNOT] Invalid mailbox name", "--renameMailbox"),
             ("Mailbox name contains NUL", "--renameMailbox"),
+            ("Invalid character in name", "--renameMailbox"),
+            ("Message contains NUL characters", "dislikes its content"),
+            ("Message contains invalid header", "dislikes its content"),
             ("[SERVERBUG] Internal error occurred. Refer to server log", "repair the mailbox"),
             ("[INUSE] try again", "later"),
             ("554 5.7.1 spam", "protection"),

@@ -190,12 +190,15 @@ impl Work<'_> {
             Some(state) => (state.uid_validity, state.uid_next.unwrap_or(1), state.messages),
             None => target_state(self.target, planned).await?,
         };
-        let known = self.journal.begin(BoxKey {
+        let mut known = self.journal.begin(BoxKey {
             source: planned.source.clone(),
             source_validity: selected.uid_validity,
             target: planned.target.clone(),
             target_validity: validity,
         })?;
+        if let Some(object) = selected.object.filter(|_| !self.style.sync.dry_run) {
+            known.is_object(object)?;
+        }
         let mut current = Current {
             planned,
             selected,
@@ -249,6 +252,7 @@ impl Work<'_> {
                 changing: self.style.fold_at.is_some(),
                 certain: self.style.delete,
                 flags: sync.flags,
+                one_server: self.hands.is_one_server(),
             };
             let settled = settle(
                 self.source,
@@ -330,13 +334,14 @@ impl Work<'_> {
         let wants_vanished = self.style.sync.deletes.is_some() && known_before;
         let mut there = Vec::new();
         let (mut first, mut exists) = (1, current.selected.exists);
-        let mut listed = 0;
+        let (mut listed, mut highest) = (0, 0);
         while first <= exists {
             if self.stopped(current) {
                 return Ok(());
             }
             let last = exists.min(first.saturating_add(source::WINDOW - 1));
             let mut metas = source::list(self.source, first, last).await?;
+            highest = metas.iter().map(|meta| meta.uid).max().unwrap_or(0).max(highest);
             listed += metas.len() as u64;
             current.report.found += metas.len() as u64;
             if wants_vanished {
@@ -360,6 +365,12 @@ impl Work<'_> {
                 if number < first {
                     first -= 1;
                 }
+            }
+            if !self.source.take_vanished().is_empty() {
+                // It tells them by UID, so what is not listed yet is asked for by UID, too.
+                let rest = entries::uids(self.source, highest.saturating_add(1), None).await?;
+                current.report.found += rest.len() as u64;
+                return self.at(current, &rest).await;
             }
         }
         // A listing that was not whole proves nothing.

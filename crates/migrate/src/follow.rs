@@ -167,10 +167,10 @@ impl Watch {
                     }
                     Untagged::Exists(_)
                     | Untagged::Expunge(_)
+                    | Untagged::Vanished { .. }
                     | Untagged::Fetch(_)
                     | Untagged::StatusOf(..)
                     | Untagged::List(_) => return Ok(()),
-                    Untagged::Other(word) if word == "VANISHED" => return Ok(()),
                     _ => {}
                 },
                 // IDLE has come to an end without our word.

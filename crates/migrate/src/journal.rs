@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{MoveError, Result};
 
-pub(crate) use lines::{BoxKey, Same, Sent};
+pub(crate) use lines::{BoxKey, ObjectId, Same, Sent};
 use lines::{FIRST_LINE, Line};
 use pairs::FlagSets;
 pub(crate) use pairs::{Pair, Pairs};
@@ -40,6 +40,8 @@ struct Kept {
     /// What was sent without its outcome being noted: least UID at the target, and what.
     sent: Vec<(u32, Sent)>,
     same: Option<Same>,
+    /// What the source calls the mailbox, whatever its name.
+    object: Option<ObjectId>,
 }
 
 /// Messages that may be at the target although it never confirmed them.
@@ -173,6 +175,11 @@ impl Journal {
         kept.map(|kept| kept.pairs.iter().map(|pair| pair.source).collect()).unwrap_or_default()
     }
 
+    /// The identifier that the source gave a mailbox, if it told one.
+    pub(crate) fn object(&self, key: &BoxKey) -> Option<ObjectId> {
+        self.inner().boxes.get(key)?.object
+    }
+
     /// How many mailboxes of the source had this UIDVALIDITY.
     pub(crate) fn with_validity(&self, validity: u32) -> usize {
         self.inner().boxes.keys().filter(|key| key.source_validity == validity).count()
@@ -273,6 +280,15 @@ impl MailboxJournal {
     /// The flags a message had at the source when it was looked at last.
     pub(crate) fn flags_of(&self, pair: Pair) -> Option<Arc<str>> {
         self.journal.inner().flags.text(pair.flags()?)
+    }
+
+    /// Notes the identifier that the source gives the mailbox.
+    pub(crate) fn is_object(&mut self, object: ObjectId) -> Result<()> {
+        if self.kept.object == Some(object) {
+            return Ok(());
+        }
+        self.kept.object = Some(object);
+        self.journal.inner().line(&Line::Object(self.kept.id, object))
     }
 
     /// Messages of the source that may be at the target without our knowing.

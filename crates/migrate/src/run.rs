@@ -55,7 +55,11 @@ impl Move {
             Side::Source => &self.sides.source,
             Side::Target => &self.sides.target,
         };
-        Box::pin(Session::open(side, endpoint, who, self.pace.timeout)).await
+        let mut session = Box::pin(Session::open(side, endpoint, who, self.pace.timeout)).await?;
+        if side == Side::Source && self.keeping.sync.deletes.is_some() {
+            session.enable_vanished().await?;
+        }
+        Ok(session)
     }
 
     /// Connects to both.

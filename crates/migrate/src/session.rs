@@ -99,6 +99,10 @@ pub struct Session {
     tag: u32,
     /// Sequence numbers of EXPUNGE responses not looked at yet.
     expunged: Vec<u32>,
+    /// The same of VANISHED responses, by UID.
+    vanished: Vec<(u32, u32)>,
+    /// It tells which UIDs are gone (QRESYNC).
+    tells_vanished: bool,
 }
 
 impl Session {
@@ -158,8 +162,20 @@ impl Session {
         let product = product::recognise(&greeting, &[], &capabilities);
         let identity = Identity { greeting, product, ..Identity::default() };
         let current = preauthenticated;
-        let (tag, expunged) = (0, Vec::new());
-        Self { side, identity, read, write, reader, channel, capabilities, current, tag, expunged }
+        Self {
+            side,
+            identity,
+            read,
+            write,
+            reader,
+            channel,
+            capabilities,
+            current,
+            tag: 0,
+            expunged: Vec::new(),
+            vanished: Vec::new(),
+            tells_vanished: false,
+        }
     }
 
     /// What the server can, upper case.
@@ -372,12 +388,42 @@ impl Session {
     /// `Lost`, also when the server breaks a bound.
     pub(crate) async fn next_event(&mut self) -> Result<Event> {
         let event = next_event(&mut self.read, &mut self.reader, self.side).await?;
-        if let Event::Response(Response::Untagged(Untagged::Expunge(number))) = &event
-            && self.expunged.len() < MOST_EXPUNGED
-        {
-            self.expunged.push(*number);
+        match &event {
+            Event::Response(Response::Untagged(Untagged::Expunge(number)))
+                if self.expunged.len() < MOST_EXPUNGED =>
+            {
+                self.expunged.push(*number);
+            }
+            Event::Response(Response::Untagged(Untagged::Vanished { earlier: false, uids }))
+                if self.vanished.len() < MOST_EXPUNGED =>
+            {
+                self.vanished.extend_from_slice(uids);
+            }
+            _ => {}
         }
         Ok(event)
+    }
+
+    /// Asks the server to tell which UIDs are gone, where it can (QRESYNC, RFC 7162). To be called
+    /// before a mailbox is opened; from then on it says VANISHED instead of EXPUNGE.
+    ///
+    /// # Errors
+    /// `Lost`.
+    pub(crate) async fn enable_vanished(&mut self) -> Result<()> {
+        if !self.tells_vanished && self.has("QRESYNC") && self.has("ENABLE") {
+            self.tells_vanished = self.command(b"ENABLE QRESYNC").await?.is_ok();
+        }
+        Ok(())
+    }
+
+    /// True when it tells which UIDs are gone.
+    pub(crate) fn tells_vanished(&self) -> bool {
+        self.tells_vanished
+    }
+
+    /// The VANISHED responses since the last look, as ranges of UIDs that were there.
+    pub(crate) fn take_vanished(&mut self) -> Vec<(u32, u32)> {
+        std::mem::take(&mut self.vanished)
     }
 
     /// The EXPUNGE responses since the last look, in their order.
@@ -388,6 +434,7 @@ impl Session {
     /// Forgets EXPUNGE responses of a mailbox that was open before.
     pub(crate) fn forget_expunged(&mut self) {
         self.expunged.clear();
+        self.vanished.clear();
     }
 
     /// Ends the connection without a word and waits, but not for ever, until the server has closed

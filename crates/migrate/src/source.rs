@@ -7,6 +7,7 @@ use angarium_imap::client::Untagged;
 use bytes::Bytes;
 
 use crate::error::{MoveError, Result};
+use crate::journal::ObjectId;
 use crate::lanes::fetch::{self, Asking};
 use crate::lanes::pieces::Outlet;
 use crate::lanes::quirks::BodyItem;
@@ -56,6 +57,8 @@ pub(crate) struct Selected {
     pub(crate) exists: u32,
     pub(crate) uid_validity: u32,
     pub(crate) uid_next: Option<u32>,
+    /// What the server calls the mailbox, whatever its name (OBJECTID).
+    pub(crate) object: Option<ObjectId>,
 }
 
 /// Opens a mailbox by its wire name.
@@ -76,6 +79,9 @@ pub(crate) async fn select(session: &mut Session, name: &[u8], write: bool) -> R
             Untagged::Exists(n) => selected.exists = *n,
             Untagged::Status { code: Some(Code::UidValidity(n)), .. } => selected.uid_validity = *n,
             Untagged::Status { code: Some(Code::UidNext(n)), .. } => selected.uid_next = Some(*n),
+            Untagged::Status { code: Some(Code::Other(name, id)), .. } if name == "MAILBOXID" => {
+                selected.object = Some(ObjectId::of(id));
+            }
             _ => {}
         }
     }

@@ -23,6 +23,9 @@ const WRITE_SIZE: usize = 128 * 1024;
 /// Largest message that is folded: it has to be in memory for that.
 const MOST_FOLDED: u64 = 64 * 1024 * 1024;
 
+/// Largest message that is looked through for NUL before it is sent (RFC 3516 wants those said).
+const MOST_LOOKED_THROUGH: u64 = 1024 * 1024;
+
 /// What is left out of a message's flags and date so that the target may take it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LeaveOut {
@@ -34,6 +37,8 @@ pub(crate) struct LeaveOut {
     pub(crate) flags: bool,
     /// The date of arrival.
     pub(crate) date: bool,
+    /// The word that it holds NUL.
+    pub(crate) binary: bool,
 }
 
 /// How messages are put in.
@@ -132,6 +137,7 @@ pub(crate) async fn append_all(
         let multi = session.has("MULTIAPPEND") && known.multi != Belief::Refuted;
         (literals, multi && !style.by_one)
     };
+    let binary = session.has("BINARY") && !style.leave_out.binary;
     let first_tag = session.next_tag();
     let ahead = if style.by_one { 1 } else { COMMANDS_AHEAD };
     let (sent, sent_queue) = mpsc::channel(ahead);
@@ -144,6 +150,7 @@ pub(crate) async fn append_all(
         style,
         literals,
         multi,
+        binary,
         sent,
         go: go_queue,
         tags: (first_tag, 0),
@@ -206,8 +213,8 @@ enum Body {
     Passing,
     /// The message was refused before its octets: they are dropped.
     Dropping,
-    /// Gathered to be folded.
-    Folding(usize, Vec<u8>),
+    /// Gathered to be folded, or looked through.
+    Gathering(usize, Vec<u8>),
 }
 
 struct Writer<'a> {
@@ -216,6 +223,8 @@ struct Writer<'a> {
     style: &'a AppendStyle<'a>,
     literals: Literals,
     multi: bool,
+    /// Messages with NUL are sent as such.
+    binary: bool,
     sent: mpsc::Sender<Sent>,
     go: mpsc::UnboundedReceiver<Go>,
     tags: (String, u32),
@@ -238,25 +247,30 @@ impl Writer<'_> {
                     self.failed.push((index, reason));
                     self.body = Body::Dropping;
                 }
-                Piece::Begin { index, size } if self.style.fold_at.is_some() => {
+                Piece::Begin { index, size }
+                    if self.style.fold_at.is_some()
+                        || (self.binary && size <= MOST_LOOKED_THROUGH) =>
+                {
                     let room = usize::try_from(size).unwrap_or(0).min(1 << 20);
-                    self.body = Body::Folding(index, Vec::with_capacity(room));
+                    self.body = Body::Gathering(index, Vec::with_capacity(room));
                 }
-                Piece::Begin { index, size } => self.begin(index, size).await?,
+                Piece::Begin { index, size } => self.begin(index, size, false).await?,
                 Piece::Data(data) => match &mut self.body {
                     Body::Passing => self.put(&data).await?,
-                    Body::Folding(_, gathered) => gathered.extend_from_slice(&data),
+                    Body::Gathering(_, gathered) => gathered.extend_from_slice(&data),
                     Body::Dropping | Body::None => {}
                 },
                 Piece::End => {
-                    if let Body::Folding(index, gathered) =
+                    if let Body::Gathering(index, mut text) =
                         std::mem::replace(&mut self.body, Body::None)
                     {
-                        let limit = self.style.fold_at.unwrap_or(usize::MAX);
-                        let folded = long_lines::fold(&gathered, limit);
-                        self.begin(index, folded.len() as u64).await?;
+                        if let Some(limit) = self.style.fold_at {
+                            text = long_lines::fold(&text, limit);
+                        }
+                        let nul = self.binary && text.contains(&0);
+                        self.begin(index, text.len() as u64, nul).await?;
                         if matches!(self.body, Body::Passing) {
-                            self.put(&folded).await?;
+                            self.put(&text).await?;
                         }
                     }
                     self.body = Body::None;
@@ -282,7 +296,8 @@ impl Writer<'_> {
         }
     }
 
-    async fn begin(&mut self, index: usize, size: u64) -> Result<()> {
+    /// Writes what stands before a message's octets; `nul`: they hold NUL.
+    async fn begin(&mut self, index: usize, size: u64, nul: bool) -> Result<()> {
         let Some(meta) = self.metas.get(index) else { return Ok(()) };
         let full = self.batch.as_ref().is_some_and(|batch| {
             !self.multi
@@ -305,7 +320,8 @@ impl Writer<'_> {
         let mut head = self.flags_and_date(meta);
         let numbers = self.style.numbers;
         let item = numbers.lock().unwrap_or_else(PoisonError::into_inner).item(meta.uid);
-        head.push_str(&format!("{item}{{{size}{plus}}}\r\n"));
+        let literal8 = if nul { "~" } else { "" };
+        head.push_str(&format!("{item}{literal8}{{{size}{plus}}}\r\n"));
         self.out.extend_from_slice(head.as_bytes());
         self.body = Body::Passing;
         if !at_once {

@@ -108,12 +108,29 @@ impl TopCut {
     }
 }
 
-/// Takes the dots away again from what a client sends (XTND XMIT). Only CRLF `.` CRLF ends a
-/// message; a bare LF becomes CRLF and a bare CR is dropped, so that what is passed on has one
-/// kind of line end and can never hide a second message.
+/// What becomes of line ends that are not CRLF.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum LineEnds {
+    /// A bare LF becomes CRLF and a bare CR is dropped.
+    #[default]
+    Made,
+    /// They pass as they are.
+    Kept,
+    /// They pass as they are, and a bare LF is what ends lines.
+    Bare,
+}
+
+/// Takes the dots away again and finds the end of a message. Only CRLF `.` CRLF ends one.
+///
+/// From a client (XTND XMIT) a bare LF becomes CRLF and a bare CR is dropped, so that what is passed
+/// on has one kind of line end and can never hide a second message. From a server ([`Self::kept`])
+/// nothing but dots is changed: NUL, bare CR and LF pass as they are. After a bare LF, which many
+/// clients and servers take for a line end, two dots are one there (servers that count it stuff
+/// there) and a single one is itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DotDecoder {
     at: Place,
+    ends: LineEnds,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,10 +143,22 @@ enum Place {
     DotCr,
     Text,
     Cr,
+    /// Behind a bare LF that is kept.
+    AfterLf,
+    /// A dot there.
+    AfterLfDot,
     End,
 }
 
 impl DotDecoder {
+    /// At the start of a message that a server sends. `bare`: the server ends its lines with LF
+    /// alone, as the line before the message showed.
+    #[must_use]
+    pub const fn kept(bare: bool) -> Self {
+        let ends = if bare { LineEnds::Bare } else { LineEnds::Kept };
+        Self { at: Place::LineStart, ends }
+    }
+
     /// Decodes from `input`, writing the message to `out`. Answers how many bytes it has read;
     /// it reads all unless the message ends.
     pub fn push(&mut self, input: &[u8], out: &mut Vec<u8>) -> usize {
@@ -160,22 +189,39 @@ impl DotDecoder {
     fn step(&mut self, byte: u8, out: &mut Vec<u8>) {
         self.at = match (self.at, byte) {
             (Place::LineStart, b'.') => Place::Dot,
+            (Place::AfterLf, b'.') => Place::AfterLfDot,
             (Place::Dot, b'\r') => Place::DotCr,
+            (Place::Dot, b'\n') if self.ends == LineEnds::Bare => Place::End,
             (Place::DotCr, b'\n') => Place::End,
-            (Place::Cr, b'\n') => {
-                out.extend_from_slice(b"\r\n");
-                Place::LineStart
+            (Place::DotCr, other) => {
+                if self.ends != LineEnds::Made {
+                    out.push(b'\r');
+                }
+                self.plain(Place::Cr, other, out)
             }
-            (_, b'\r') => Place::Cr,
-            (_, b'\n') => {
-                out.extend_from_slice(b"\r\n");
-                Place::Text
+            (Place::AfterLfDot, other) => {
+                out.push(b'.');
+                if other == b'.' { Place::Text } else { self.plain(Place::Text, other, out) }
             }
-            (_, other) => {
-                out.push(other);
-                Place::Text
-            }
+            (from, other) => self.plain(from, other, out),
         };
+    }
+
+    /// A byte that is part of the message.
+    fn plain(self, from: Place, byte: u8, out: &mut Vec<u8>) -> Place {
+        let made = self.ends == LineEnds::Made;
+        match byte {
+            b'\n' if made => out.extend_from_slice(b"\r\n"),
+            b'\r' if made => {}
+            other => out.push(other),
+        }
+        match byte {
+            b'\n' if from == Place::Cr || self.ends == LineEnds::Bare => Place::LineStart,
+            b'\n' if made => Place::Text,
+            b'\n' => Place::AfterLf,
+            b'\r' => Place::Cr,
+            _ => Place::Text,
+        }
     }
 }
 
@@ -196,6 +242,14 @@ mod tests {
 
     fn decode(pieces: &[&[u8]]) -> (Vec<u8>, bool) {
         let (mut out, mut decoder) = (Vec::new(), DotDecoder::default());
+        for piece in pieces {
+            decoder.push(piece, &mut out);
+        }
+        (out, decoder.is_done())
+    }
+
+    fn kept(pieces: &[&[u8]], bare: bool) -> (Vec<u8>, bool) {
+        let (mut out, mut decoder) = (Vec::new(), DotDecoder::kept(bare));
         for piece in pieces {
             decoder.push(piece, &mut out);
         }
@@ -231,6 +285,19 @@ mod tests {
     }
 
     #[test]
+    fn nothing_but_dots_is_changed_of_what_a_server_sends() {
+        let (out, done) = kept(&[b"a\rb\n\0\r\r\n..x\r\n...\r\n.\r\nrest"], false);
+        assert_eq!((out.as_slice(), done), (&b"a\rb\n\0\r\r\n.x\r\n..\r\n"[..], true));
+        assert!(!kept(&[b"a\n.\nb"], false).1);
+        assert!(!kept(&[b"a\n.\r\n"], false).1);
+    }
+
+    #[test]
+    fn a_server_of_bare_lines_is_understood() {
+        assert_eq!(kept(&[b"a\n..b\n.\nrest"], true), (b"a\n.b\n".to_vec(), true));
+    }
+
+    #[test]
     fn top_passes_the_header_and_the_lines_asked_for() {
         let message: &[u8] = b"A: 1\r\nB: 2\r\n\r\none\r\ntwo\r\nthree";
         assert_eq!(top(&[message], 0), b"A: 1\r\nB: 2\r\n\r\n");
@@ -251,6 +318,19 @@ mod tests {
             prop_assert_eq!(encode(&[a, b]), encode(&[&text]));
             prop_assert_eq!(decode(&[a, b]), decode(&[&text]));
             prop_assert_eq!(top(&[a, b], lines), top(&[&text], lines));
+        }
+
+        #[test]
+        fn what_our_own_server_sends_comes_back_octet_by_octet(
+            text in proptest::collection::vec(
+                prop_oneof![Just(b'\n'), Just(b'\r'), Just(b'.'), Just(b'a')], 0..80),
+            cut in 0usize..90,
+        ) {
+            let mut text = text;
+            text.extend_from_slice(b"\r\n");
+            let wire = encode(&[&text]);
+            let (a, b) = wire.split_at(cut.min(wire.len()));
+            prop_assert_eq!(kept(&[a, b], false), (text, true));
         }
 
         #[test]

@@ -6,12 +6,10 @@
 mod house;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::io::Write;
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use house::{DOMAIN, House, Imap, PASSWORD, installed};
 
@@ -31,25 +29,8 @@ impl Dovecot {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         let port = house::ports::free_port();
-        let home = root.join("home");
-        std::fs::create_dir(&home).unwrap();
-        let said = |args: &[&str]| {
-            let out = Command::new("id").args(args).output().unwrap().stdout;
-            String::from_utf8(out).unwrap().trim().to_owned()
-        };
-        // As root Dovecot needs other users to run as; mail belongs to one that is no system user.
-        let as_root = said(&["-u"]) == "0";
-        let me = said(&["-un"]);
-        let (internal, login, mail) = match as_root {
-            true => ("dovecot", "dovenull", "nobody"),
-            false => (me.as_str(), me.as_str(), me.as_str()),
-        };
-        let group = said(&["-gn", mail]);
-        if as_root {
-            let owner = format!("{mail}:{group}");
-            Command::new("chown").args([&owner, home.to_str().unwrap()]).status().unwrap();
-            Command::new("chmod").args(["755", root.to_str().unwrap()]).status().unwrap();
-        }
+        let house::dovecot_start::Users { internal, login, mail, group } =
+            house::dovecot_start::users_with_homes(root);
         let (at, (prefix, separator)) = (root.display(), space);
         let text = format!(
             "base_dir = {at}/run\nstate_dir = {at}/state\nlog_path = {at}/log\n\
@@ -67,22 +48,7 @@ impl Dovecot {
              service imap-login {{\n chroot =\n inet_listener imap {{\n port = {port}\n }}\n\
               inet_listener imaps {{\n port = 0\n }}\n}}\n"
         );
-        let conf = root.join("dovecot.conf");
-        std::fs::write(&conf, text).unwrap();
-        let program =
-            if Path::new("/usr/sbin/dovecot").exists() { "/usr/sbin/dovecot" } else { "dovecot" };
-        let child = Command::new(program)
-            .args(["-F", "-c", conf.to_str().unwrap()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let end = Instant::now() + Duration::from_secs(30);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < end, "Dovecot does not start");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let child = house::dovecot_start::started(root, &text, &[port]);
         Some(Self { _directory: directory, port, child })
     }
 
@@ -344,40 +310,6 @@ fn mig_09_21_22_the_subscription_list_goes_over_under_the_new_names() {
     assert_eq!(keys(&rig.mailboxes(&only)), ["A", "B-mbox"]);
 }
 
-/// Passes bytes on to a port and keeps what the client said.
-fn recorded(port: u16) -> (u16, Arc<Mutex<Vec<u8>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = listener.local_addr().unwrap().port();
-    let said = Arc::new(Mutex::new(Vec::new()));
-    let shared = said.clone();
-    std::thread::spawn(move || {
-        for client in listener.incoming() {
-            let (Ok(mut client), Ok(mut server)) =
-                (client, TcpStream::connect(("127.0.0.1", port)))
-            else {
-                return;
-            };
-            let (mut back, mut from) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            std::thread::spawn(move || {
-                let _ = std::io::copy(&mut from, &mut back);
-                let _ = back.shutdown(std::net::Shutdown::Both);
-            });
-            let shared = shared.clone();
-            std::thread::spawn(move || {
-                let mut buffer = [0; 8192];
-                while let Ok(n @ 1..) = client.read(&mut buffer) {
-                    shared.lock().unwrap().extend_from_slice(&buffer[..n]);
-                    if server.write_all(&buffer[..n]).is_err() {
-                        break;
-                    }
-                }
-                let _ = server.shutdown(std::net::Shutdown::Both);
-            });
-        }
-    });
-    (at, said)
-}
-
 #[test]
 fn mig_23_24_old_ways_of_fetching_are_used_when_asked_for() {
     let Some(old) = Dovecot::start(("", "/")) else { return };
@@ -386,7 +318,7 @@ fn mig_23_24_old_ways_of_fetching_are_used_when_asked_for() {
     let texts: Vec<Vec<u8>> = (0..5).map(|n| letter(&n.to_string())).collect();
     imap.append_all("INBOX", texts.iter().map(|t| (String::new(), DATE.to_owned(), t.as_slice())));
     let fetches = |flags: &[&str]| {
-        let (port, said) = recorded(old.port);
+        let (port, said) = house::recorded::recorded(old.port);
         let name = rig.moved(flags, port, "joe");
         assert_eq!(rig.mailboxes(&name)["INBOX"], 5);
         let said = String::from_utf8_lossy(&said.lock().unwrap()).into_owned();

@@ -82,6 +82,14 @@ pub enum Untagged {
     Exists(u32),
     /// `* n EXPUNGE`
     Expunge(u32),
+    /// `* VANISHED` (RFC 7162 section 3.2.10).
+    Vanished {
+        /// It is about the past (EARLIER), not about what is open.
+        earlier: bool,
+        /// Ranges of UIDs, each from the lower to the higher one, at most 1,000,000 of them; a range
+        /// may span numbers that never were.
+        uids: Vec<(u32, u32)>,
+    },
     /// `* n FETCH`
     Fetch(Fetch),
     /// `* SEARCH` or the ALL set of `* ESEARCH`.
@@ -136,7 +144,8 @@ pub struct Fetch {
     pub labels: Option<Vec<String>>,
     /// Size of the body that was streamed, if there was one.
     pub body: Option<u64>,
-    /// Other pieces by name, such as `BODY[HEADER.FIELDS (MESSAGE-ID)]`.
+    /// Other pieces by name, such as `BODY[HEADER.FIELDS (MESSAGE-ID)]`; EMAILID (RFC 8474) without
+    /// its parentheses.
     pub others: Vec<(String, Bytes)>,
 }
 
@@ -303,10 +312,30 @@ fn untagged(source: &Source<'_>, from: usize) -> Untagged {
                 .map(|set| numbers_of_set(&set))
                 .unwrap_or_default(),
         ),
+        "VANISHED" => vanished(line.get(after..).unwrap_or_default()),
         "ACL" => acl(source, after),
         "STATUS" => status_of(source, after),
         _ => account::about(&name, source, after).map_or(Untagged::Other(name), Untagged::About),
     }
+}
+
+/// Most ranges of a VANISHED that are believed.
+const MOST_RANGES: usize = 1_000_000;
+
+fn vanished(rest: &[u8]) -> Untagged {
+    let text = String::from_utf8_lossy(rest);
+    let text = text.trim();
+    let (earlier, set) = match text.strip_prefix('(').and_then(|rest| rest.split_once(')')) {
+        Some((word, set)) => (word.trim().eq_ignore_ascii_case("EARLIER"), set.trim()),
+        None => (false, text),
+    };
+    let range = |part: &str| {
+        let (low, high) = part.split_once(':').unwrap_or((part, part));
+        let (a, b) = (low.parse::<u32>().ok()?, high.parse::<u32>().ok()?);
+        Some((a.min(b), a.max(b)))
+    };
+    let uids = set.split(',').filter_map(range).take(MOST_RANGES).collect();
+    Untagged::Vanished { earlier, uids }
 }
 
 fn numbered(source: &Source<'_>, number: u32, from: usize) -> Untagged {
@@ -343,6 +372,11 @@ pub(super) fn fetch(nodes: &[Node], seq: u32) -> Fetch {
             }
             b"MODSEQ" => {
                 fetch.modseq = value.list().and_then(|l| l.first()).and_then(Node::number);
+            }
+            b"EMAILID" => {
+                if let Some(id) = value.list().and_then(|l| l.first()).and_then(Node::bytes) {
+                    fetch.others.push(("EMAILID".to_owned(), id.clone()));
+                }
             }
             other => {
                 if let Some(bytes) = value.bytes() {

@@ -12,6 +12,7 @@
 //! | `sure` | ID: what became of everything sent so far is known |
 //! | `gone` | ID, source UIDs that are to be forgotten |
 //! | `same` | ID, what was asked for, source UIDNEXT, MESSAGES, HIGHESTMODSEQ when all of it was done |
+//! | `object` | ID, the old server's own identifier of the mailbox as 32 hexadecimal digits |
 //! | `drop` | ID: the mailbox is to be forgotten |
 //!
 //! Form 1 had `box` with source name, validity, target name, validity, UIDNEXT at the beginning, and
@@ -39,6 +40,21 @@ pub(crate) struct BoxKey {
     pub(crate) target: String,
     /// UIDVALIDITY there.
     pub(crate) target_validity: u32,
+}
+
+/// Stands for the identifier that a server gives a mailbox and leaves it under every name
+/// (MAILBOXID, RFC 8474).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ObjectId(u128);
+
+impl ObjectId {
+    /// Of an identifier as it was told.
+    pub(crate) fn of(told: &str) -> Self {
+        let mut first = [0; 16];
+        let hash = blake3::hash(told.as_bytes());
+        first.iter_mut().zip(hash.as_bytes()).for_each(|(to, from)| *to = *from);
+        Self(u128::from_be_bytes(first))
+    }
 }
 
 /// What the source was like when everything asked for was done.
@@ -73,6 +89,7 @@ pub(super) enum Line {
     Sure(u32),
     Gone(u32, Vec<u32>),
     Same(u32, Same),
+    Object(u32, ObjectId),
     Drop(u32),
     Empty,
 }
@@ -118,6 +135,9 @@ impl Line {
                     modseq: modseq.parse().ok()?,
                 },
             ),
+            ["object", _, object] => {
+                Self::Object(id()?, ObjectId(u128::from_str_radix(object, 16).ok()?))
+            }
             ["drop", _] => Self::Drop(id()?),
             [""] => Self::Empty,
             _ => return None,
@@ -154,6 +174,7 @@ impl Line {
                 same.messages,
                 same.modseq
             ),
+            Self::Object(id, object) => format!("object\t{id}\t{:032x}\n", object.0),
             Self::Drop(id) => format!("drop\t{id}\n"),
             Self::Empty => "\n".to_owned(),
         }

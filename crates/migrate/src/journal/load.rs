@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 
 use super::Kept;
-use super::lines::{self, BoxKey, Line, OldLine, Sent};
+use super::lines::{self, BoxKey, Line, ObjectId, OldLine, Sent};
 use super::pairs::{FlagSets, Pair, Pairs};
 
 /// What a file held.
@@ -27,11 +27,12 @@ struct Reading {
     pairs: Vec<Pair>,
     sent: Vec<(u32, Sent)>,
     same: Option<lines::Same>,
+    object: Option<ObjectId>,
 }
 
 impl Reading {
     fn new(key: BoxKey) -> Self {
-        Self { key, pairs: Vec::new(), sent: Vec::new(), same: None }
+        Self { key, pairs: Vec::new(), sent: Vec::new(), same: None, object: None }
     }
 }
 
@@ -82,9 +83,10 @@ fn read_lines(reader: &mut impl BufRead, loaded: &mut Loaded) -> std::io::Result
         loaded.rewrite |= !taken;
     }
     loaded.rewrite |= !line.is_empty();
-    for (id, one) in boxes {
-        let pairs = Pairs::gathered(one.pairs);
-        loaded.boxes.insert(one.key, Kept { id, pairs, sent: one.sent, same: one.same });
+    for (id, mut one) in boxes {
+        let pairs = Pairs::gathered(std::mem::take(&mut one.pairs));
+        let Reading { key, sent, same, object, .. } = one;
+        loaded.boxes.insert(key, Kept { id, pairs, sent, same, object });
     }
     Ok(())
 }
@@ -116,6 +118,9 @@ fn take(line: Line, boxes: &mut HashMap<u32, Reading>, flags: &mut FlagSets) -> 
             .map(|one| one.pairs.retain(|p| sources.binary_search(&p.source).is_err()))
             .is_some(),
         Line::Same(id, same) => boxes.get_mut(&id).map(|one| one.same = Some(same)).is_some(),
+        Line::Object(id, object) => {
+            boxes.get_mut(&id).map(|one| one.object = Some(object)).is_some()
+        }
         Line::Drop(id) => boxes.remove(&id).is_some(),
     }
 }
@@ -147,7 +152,7 @@ fn read_old(reader: &mut impl BufRead, loaded: &mut Loaded) -> std::io::Result<(
     for (key, one) in boxes {
         let id = u32::try_from(loaded.boxes.len()).unwrap_or(u32::MAX - 1) + 1;
         let pairs = Pairs::gathered(one.pairs);
-        loaded.boxes.insert(key, Kept { id, pairs, sent: one.sent, same: None });
+        loaded.boxes.insert(key, Kept { id, pairs, sent: one.sent, ..Kept::default() });
     }
     Ok(())
 }
@@ -155,7 +160,7 @@ fn read_old(reader: &mut impl BufRead, loaded: &mut Loaded) -> std::io::Result<(
 impl Loaded {
     /// Lines that live.
     pub(super) fn live(&self) -> u64 {
-        let messages: u64 = self.boxes.values().map(|kept| kept.pairs.len() as u64 + 3).sum();
+        let messages: u64 = self.boxes.values().map(|kept| kept.pairs.len() as u64 + 4).sum();
         messages + self.flags.iter().count() as u64
     }
 
@@ -169,6 +174,9 @@ impl Loaded {
         for (id, (key, kept)) in (1..).zip(&mut self.boxes) {
             kept.id = id;
             out.write_all(Line::Box(id, key.clone()).text().as_bytes())?;
+            if let Some(object) = kept.object {
+                out.write_all(Line::Object(id, object).text().as_bytes())?;
+            }
             for (floor, uids) in &kept.sent {
                 let line = Line::Send { id, floor: *floor, uids: uids.clone() };
                 out.write_all(line.text().as_bytes())?;

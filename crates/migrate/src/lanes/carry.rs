@@ -193,6 +193,11 @@ impl Way<'_, '_> {
             }
             keep
         });
+        if self.target.has("BINARY") {
+            // It may announce what it does not take of messages with NUL.
+            let plain = LeaveOut { binary: true, ..LeaveOut::default() };
+            self.without(&mut left, plain, |_| true).await?;
+        }
         for keyword in self.keywords(&left) {
             let leave_out = LeaveOut { keyword: Some(keyword.clone()), ..LeaveOut::default() };
             let has = |flags: &str| flags.split(' ').any(|f| f.eq_ignore_ascii_case(&keyword));

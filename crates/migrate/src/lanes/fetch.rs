@@ -293,8 +293,9 @@ impl Stream<'_> {
         item: BodyItem,
         refused: &[Refused],
     ) -> Result<Option<BodyItem>> {
-        let first =
-            refused.iter().find(|r| r.status == Status::Bad).and_then(|r| r.indexes.first());
+        // Courier says NO to what it does not know, as others say BAD; so it may also be the message.
+        let way = |r: &&Refused| r.status == Status::Bad || r.status == Status::No;
+        let first = refused.iter().find(way).and_then(|r| r.indexes.first());
         let Some(&first) = first else { return Ok(None) };
         if self.seen || self.asking.quirks.is_none() {
             return Ok(None);

@@ -65,6 +65,12 @@ impl Hands {
         *limit = Some(limit.map_or(octets, |known| known.min(octets)));
     }
 
+    /// True when both accounts are at one server: what it calls a message means the same in both.
+    pub(crate) fn is_one_server(&self) -> bool {
+        let (old, new) = (&self.sides.source.0, &self.sides.target.0);
+        old.host == new.host && old.port == new.port && old.tunnel == new.tunnel
+    }
+
     /// A new connection with login.
     pub(crate) async fn open(&self, side: Side) -> Result<Session> {
         let (endpoint, credentials) = match side {

@@ -68,6 +68,15 @@ enum Stop {
 }
 
 impl Crew {
+    /// Connections to both sides for this run's style.
+    async fn open_pair(&self) -> Result<Pair> {
+        let (mut source, target) = self.hands.open_pair().await?;
+        if self.style.sync.deletes.is_some() {
+            source.enable_vanished().await?;
+        }
+        Ok((source, target))
+    }
+
     /// A crew for these mailboxes.
     pub(crate) fn new(
         hands: Hands,
@@ -202,7 +211,7 @@ pub(crate) async fn work(crew: Arc<Crew>, first: Pair, lanes: usize) -> Result<O
 async fn lane(crew: Arc<Crew>, pair: Option<Pair>) -> Result<Option<Session>> {
     let mut pair = match pair {
         Some(pair) => pair,
-        None => match crew.hands.open_pair().await {
+        None => match crew.open_pair().await {
             Ok(pair) => {
                 crew.at_work.fetch_add(1, Ordering::Relaxed);
                 pair
@@ -332,7 +341,7 @@ async fn again(crew: &Crew, mut lost: MoveError, losses: &mut u32) -> Result<Opt
             crew.progress.say(&format!("{lost}; connecting again in {:.1} s", wait.as_secs_f64()));
             tokio::time::sleep(wait).await;
         }
-        match crew.hands.open_pair().await {
+        match crew.open_pair().await {
             Ok(pair) => return Ok(Some(pair)),
             Err(e @ (MoveError::Connect { .. } | MoveError::Lost { .. })) => lost = e,
             Err(e @ MoveError::Login { .. }) => {

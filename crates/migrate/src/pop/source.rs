@@ -85,6 +85,11 @@ impl Source {
         let before = Before { endpoint, channel: connection.channel(), greeting, timestamp };
         let (read, write) = connection.split(SIDE, timeout);
         let mut source = Self { read, write, machine, input: BytesMut::new(), able };
+        if source.able.utf8 {
+            // Else a server may wrap messages with UTF-8 in their header, or write them anew. One
+            // that refuses gives them as it did before there was this command.
+            source.ask(&Command::Utf8).await?;
+        }
         source.log_in(login, &before).await?;
         // What a server can do may differ after the login (RFC 2449 section 5).
         if source.able.told

@@ -58,6 +58,7 @@ fn weight(untagged: &Untagged) -> usize {
                 + fetch.others.iter().map(|(n, v)| n.len() + v.len()).sum::<usize>()
         }
         Untagged::Search(all) => 4 * all.len(),
+        Untagged::Vanished { uids, .. } => 8 * uids.len(),
         Untagged::Status { text, .. } => text.len(),
         Untagged::Other(word) => word.len(),
         Untagged::Acl(_, all) => all.iter().map(|(a, b)| a.len() + b.len() + 48).sum(),

@@ -1,6 +1,6 @@
 //! What changed in a mailbox of the old server since it was finished last, from a server that
 //! counts changes (CONDSTORE, RFC 7162): new messages, flags, and messages that vanished, without
-//! a full listing.
+//! a full listing. One that remembers what it has lost (QRESYNC) tells even that by itself.
 
 use angarium_imap::client::{Untagged, write};
 
@@ -42,24 +42,64 @@ pub(crate) async fn since(
     let before = (exists as usize).saturating_sub(new.len());
     let mut vanished = Vec::new();
     let look_for_vanished = deletes && before < known.pairs().len();
+    let told = look_for_vanished && session.tells_vanished();
     let sources: Vec<u32> = known.pairs().iter().map(|pair| pair.source).collect();
     for part in sources.chunks(AT_ONCE) {
         let (Some(low), Some(high)) = (part.first(), part.last()) else { continue };
-        if policy != FlagPolicy::None {
-            let line = format!("UID FETCH {low}:{high} (UID FLAGS) (CHANGEDSINCE {})", same.modseq);
+        if policy != FlagPolicy::None || told {
+            let more = if told { " VANISHED" } else { "" };
+            let modseq = same.modseq;
+            let line = format!("UID FETCH {low}:{high} (UID FLAGS) (CHANGEDSINCE {modseq}{more})");
             let answer = session.insist("FETCH", line.as_bytes()).await?;
             for untagged in answer.untagged {
+                if let Untagged::Vanished { uids, .. } = &untagged
+                    && told
+                {
+                    vanished.extend(within(part, uids));
+                }
                 let Untagged::Fetch(fetch) = untagged else { continue };
+                if policy == FlagPolicy::None {
+                    continue;
+                }
                 let (Some(uid), Some(now)) = (fetch.uid, &fetch.flags) else { continue };
                 compare(uid, &source::settable(now), known, policy, flags)?;
             }
         }
-        if look_for_vanished {
-            let there = entries::uids(session, *low, Some(*high)).await?;
-            vanished.extend(part.iter().filter(|uid| there.binary_search(uid).is_err()));
+        if look_for_vanished && !told {
+            vanished.extend(not_there(session, part).await?);
+        }
+    }
+    vanished.sort_unstable();
+    vanished.dedup();
+    if told {
+        // Mail is at stake: what is said to be gone must not be there.
+        let there = entries::present(session, &vanished).await?;
+        vanished.retain(|uid| there.binary_search(uid).is_err());
+    }
+    // A server that forgot whom it has lost has more known messages than it holds: it is listed.
+    if told && known.pairs().len().saturating_sub(vanished.len()) > before {
+        vanished.clear();
+        for part in sources.chunks(AT_ONCE) {
+            vanished.extend(not_there(session, part).await?);
         }
     }
     Ok(Changes { new, vanished: deletes.then_some(vanished) })
+}
+
+/// Those of `part` (ascending) that lie in ranges of UIDs.
+fn within<'a>(part: &'a [u32], ranges: &'a [(u32, u32)]) -> impl Iterator<Item = u32> + 'a {
+    ranges.iter().flat_map(move |(low, high)| {
+        let from = part.partition_point(|uid| uid < low);
+        let to = part.partition_point(|uid| uid <= high);
+        part.get(from..to).unwrap_or_default().iter().copied()
+    })
+}
+
+/// Those of `part` (ascending) that a listing does not hold.
+async fn not_there(session: &mut Session, part: &[u32]) -> Result<Vec<u32>> {
+    let (Some(low), Some(high)) = (part.first(), part.last()) else { return Ok(Vec::new()) };
+    let there = entries::uids(session, *low, Some(*high)).await?;
+    Ok(part.iter().copied().filter(|uid| there.binary_search(uid).is_err()).collect())
 }
 
 /// Compares one window of a full listing with what is known: changed flags go into `flags`.
@@ -115,5 +155,19 @@ pub(crate) fn spelled(uids: &[u32]) -> String {
             format!("{} and {} more", write::set(first), uids.len() - MOST)
         }
         _ => write::set(uids),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_span_what_never_was_name_only_what_is_known() {
+        let part = [3, 4, 9, 20];
+        let found = |ranges: &[(u32, u32)]| within(&part, ranges).collect::<Vec<_>>();
+        assert_eq!(found(&[(1, 3), (5, 8), (9, u32::MAX)]), [3, 9, 20]);
+        assert_eq!(found(&[]), [] as [u32; 0]);
+        assert_eq!(found(&[(21, 30)]), [] as [u32; 0]);
     }
 }

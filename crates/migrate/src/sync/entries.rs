@@ -36,9 +36,17 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Identities {
     key: RandomState,
+    /// A message without Message-ID goes by its EMAILID.
+    emails: bool,
 }
 
 impl Identities {
+    /// With `emails`, for two listings of one server with OBJECTID (RFC 8474), messages without
+    /// Message-ID go by what the server calls them.
+    pub(crate) fn new(emails: bool) -> Self {
+        Self { key: RandomState::default(), emails }
+    }
+
     /// The number of a Message-ID field as it was fetched, name and all; 0 for none.
     fn of(&self, field: &[u8]) -> u64 {
         let value = match field.iter().position(|b| *b == b':') {
@@ -134,7 +142,8 @@ async fn window(
     entries: &mut Entries,
 ) -> Result<()> {
     const BARE: &str = "UID FLAGS INTERNALDATE RFC822.SIZE";
-    let full = format!("{head} ({BARE} BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])");
+    let email = if identities.emails { " EMAILID" } else { "" };
+    let full = format!("{head} ({BARE}{email} BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])");
     let mut answer = session.command(full.as_bytes()).await?;
     if !answer.is_ok() {
         // A server that cannot give single fields: content will have to decide.
@@ -158,8 +167,12 @@ async fn window(
 }
 
 fn identity(fetch: &Fetch, identities: &Identities) -> Option<u64> {
-    let (_, field) = fetch.others.iter().find(|(name, _)| name.starts_with("BODY[HEADER"))?;
-    Some(identities.of(field))
+    let told = |start: &str| fetch.others.iter().find(|(name, _)| name.starts_with(start));
+    let id = told("BODY[HEADER").map_or(0, |(_, field)| identities.of(field));
+    if id != 0 || !identities.emails {
+        return Some(id).filter(|id| *id != 0);
+    }
+    told("EMAILID").map(|(_, email)| identities.key.hash_one((email, "EMAILID")).max(1))
 }
 
 fn entry(meta: &Meta, id: u64, flags: u32) -> Entry {
@@ -192,19 +205,33 @@ pub(crate) async fn metas_of(session: &mut Session, uids: &[u32]) -> Result<Vec<
 /// `Refused` or `Lost`.
 pub(crate) async fn uids(session: &mut Session, low: u32, high: Option<u32>) -> Result<Vec<u32>> {
     let end = high.map_or_else(|| "*".to_owned(), |high| high.to_string());
-    let line = format!("UID SEARCH UID {low}:{end}");
+    let mut all = searched(session, &format!("{low}:{end}")).await?;
+    // `n:*` names the last message even where that is below n.
+    all.retain(|uid| *uid >= low && high.is_none_or(|high| *uid <= high));
+    Ok(all)
+}
+
+/// Which of these UIDs (ascending) are there, ascending.
+///
+/// # Errors
+/// `Refused` or `Lost`.
+pub(crate) async fn present(session: &mut Session, uids: &[u32]) -> Result<Vec<u32>> {
+    let mut all = Vec::new();
+    for part in uids.chunks(UIDS_AT_ONCE) {
+        all.append(&mut searched(session, &write::set(part)).await?);
+    }
+    Ok(all)
+}
+
+/// The UIDs of a set that are there, ascending.
+async fn searched(session: &mut Session, set: &str) -> Result<Vec<u32>> {
+    let line = format!("UID SEARCH UID {set}");
     let answer = session.insist("SEARCH", line.as_bytes()).await?;
-    let mut all: Vec<u32> = answer
-        .untagged
-        .into_iter()
-        .filter_map(|untagged| match untagged {
-            Untagged::Search(found) => Some(found),
-            _ => None,
-        })
-        .flatten()
-        // `n:*` names the last message even where that is below n.
-        .filter(|uid| *uid >= low && high.is_none_or(|high| *uid <= high))
-        .collect();
+    let found = answer.untagged.into_iter().filter_map(|untagged| match untagged {
+        Untagged::Search(found) => Some(found),
+        _ => None,
+    });
+    let mut all: Vec<u32> = found.flatten().collect();
     all.sort_unstable();
     all.dedup();
     Ok(all)

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::error::Result;
+use crate::error::{MoveError, Result};
 use crate::journal::{BoxKey, Journal};
 use crate::plan::{Plan, Planned, Spelling};
 use crate::session::Session;
@@ -40,14 +40,7 @@ pub(crate) async fn follow(
     let targets: BTreeSet<&str> = plan.mailboxes.iter().map(|p| p.target.as_str()).collect();
     let new = plan.mailboxes.iter().filter(|p| p.selectable);
     for planned in new.filter(|p| !journal.knows(&p.source, &p.target)).take(MOST) {
-        let Some(validity) = validity(source, &planned.source_wire).await? else { continue };
-        let Some(old) = the_only(&gone, validity) else { continue };
-        // Some servers give all mailboxes the same validity.
-        if journal.with_validity(validity) != 1
-            || !same_messages(source, planned, old, journal).await?
-        {
-            continue;
-        }
+        let Some(old) = former(source, planned, &gone, journal).await? else { continue };
         if targets.contains(old.target.as_str()) || old.target.eq_ignore_ascii_case("INBOX") {
             continue;
         }
@@ -57,6 +50,38 @@ pub(crate) async fn follow(
         }
     }
     Ok(said)
+}
+
+/// Which of the mailboxes that are gone this one was: by what the server calls it whatever its name
+/// (OBJECTID, RFC 8474), else by its validity and its messages.
+async fn former<'a>(
+    source: &mut Session,
+    planned: &Planned,
+    gone: &'a [BoxKey],
+    journal: &Journal,
+) -> Result<Option<&'a BoxKey>> {
+    if source.has("OBJECTID") {
+        let selected = match source::select(source, &planned.source_wire, false).await {
+            Ok(selected) => selected,
+            Err(MoveError::Refused { .. }) => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        leave(source, &planned.source_wire, false).await?;
+        let same = |key: &&BoxKey| journal.object(key) == selected.object;
+        if let Some(old) = gone.iter().find(same).filter(|_| selected.object.is_some()) {
+            return Ok(is_gone(source, old).await?.then_some(old));
+        }
+    }
+    let Some(validity) = validity(source, &planned.source_wire).await? else { return Ok(None) };
+    let Some(old) = the_only(gone, validity) else { return Ok(None) };
+    // Some servers give all mailboxes the same validity.
+    let only = journal.with_validity(validity) == 1;
+    Ok((only && same_messages(source, planned, old, journal).await?).then_some(old))
+}
+
+/// True when there is no mailbox of the old name any more.
+async fn is_gone(source: &mut Session, old: &BoxKey) -> Result<bool> {
+    Ok(validity(source, &Spelling::of(source).wire(&old.source)).await?.is_none())
 }
 
 /// The one mailbox that had this validity; `None` if there are several.
@@ -73,7 +98,7 @@ async fn same_messages(
     old: &BoxKey,
     journal: &Journal,
 ) -> Result<bool> {
-    if validity(source, &Spelling::of(source).wire(&old.source)).await?.is_some() {
+    if !is_gone(source, old).await? {
         return Ok(false);
     }
     let had = journal.sources(old);

@@ -44,6 +44,8 @@ pub(crate) struct Looking {
     pub(crate) certain: bool,
     /// What becomes of flags.
     pub(crate) flags: FlagPolicy,
+    /// Both accounts are at one server.
+    pub(crate) one_server: bool,
 }
 
 /// Settles the doubt about a mailbox that is open at the source; notes what it finds.
@@ -73,7 +75,8 @@ pub(crate) async fn settle(
         known.sure()?;
         return Ok(Settled::default());
     }
-    let identities = Identities::default();
+    let known_by_server = looking.one_server && source.has("OBJECTID") && target.has("OBJECTID");
+    let identities = Identities::new(known_by_server);
     let which = there.as_deref().map_or(Which::All(opened.exists), Which::Uids);
     let ours = match &doubt.sent {
         Sent::Any => Which::All(selected.exists),

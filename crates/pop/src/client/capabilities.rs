@@ -14,6 +14,8 @@ pub struct Capabilities {
     pub user: bool,
     /// STLS (RFC 2595)
     pub stls: bool,
+    /// UTF8 (RFC 6856)
+    pub utf8: bool,
     /// Commands may be sent ahead (RFC 2449).
     pub pipelining: bool,
     /// SASL mechanisms in capitals (RFC 5034).
@@ -35,6 +37,7 @@ impl Capabilities {
             "TOP" => self.top = true,
             "USER" => self.user = true,
             "STLS" => self.stls = true,
+            "UTF8" => self.utf8 = true,
             "PIPELINING" => self.pipelining = true,
             "SASL" => {
                 self.sasl =

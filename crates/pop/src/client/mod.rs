@@ -10,11 +10,9 @@
 
 mod capabilities;
 mod session;
-mod undot;
 
 pub use capabilities::Capabilities;
 pub use session::{Command, CommandError, MAX_ANSWER_LINE, MAX_MESSAGES, MAX_UNIQUE_ID, Session};
-pub use undot::Undot;
 
 /// A `-ERR` answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +70,8 @@ pub enum Verb {
     Rset,
     /// NOOP
     Noop,
+    /// UTF8
+    Utf8,
     /// QUIT
     Quit,
 }

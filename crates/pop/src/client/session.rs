@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use base64::Engine as _;
 
-use super::{Capabilities, Event, Refusal, Undot, Verb};
+use super::{Capabilities, Event, Refusal, Verb};
+use crate::dot::DotDecoder;
 use crate::line::{Line, LineBuffer};
 
 /// Longest line of an answer, octets. RFC 2449 allows 512; challenges of AUTH are longer.
@@ -61,6 +62,8 @@ pub enum Command {
     Rset,
     /// NOOP
     Noop,
+    /// UTF8 (RFC 6856): messages with UTF-8 in their header come as they are.
+    Utf8,
     /// QUIT
     Quit,
 }
@@ -88,6 +91,7 @@ impl Command {
             Self::Dele(number) => Verb::Dele(*number),
             Self::Rset => Verb::Rset,
             Self::Noop => Verb::Noop,
+            Self::Utf8 => Verb::Utf8,
             Self::Quit => Verb::Quit,
         }
     }
@@ -117,6 +121,7 @@ impl Command {
             Self::Dele(number) => format!("DELE {number}"),
             Self::Rset => "RSET".into(),
             Self::Noop => "NOOP".into(),
+            Self::Utf8 => "UTF8".into(),
             Self::Quit => "QUIT".into(),
         }
     }
@@ -142,7 +147,7 @@ enum Reading {
     Capabilities(Capabilities, usize),
     Sizes(Vec<(u32, u64)>),
     UniqueIds(Vec<(u32, String)>),
-    Message(u32, Undot),
+    Message(u32, DotDecoder),
 }
 
 /// One session; see the module text.
@@ -240,9 +245,9 @@ impl Session {
     }
 
     fn message(&mut self) -> Option<Event> {
-        let Reading::Message(number, undot) = &mut self.reading else { return None };
+        let Reading::Message(number, decoder) = &mut self.reading else { return None };
         let number = *number;
-        if undot.is_done() {
+        if decoder.is_done() {
             self.reading = Reading::Status;
             return Some(Event::MessageEnd(number));
         }
@@ -251,8 +256,8 @@ impl Session {
             return None;
         }
         let mut out = Vec::with_capacity(unread.len());
-        let taken = undot.push(unread, &mut out);
-        let done = undot.is_done();
+        let taken = decoder.push(unread, &mut out);
+        let done = decoder.is_done();
         self.input.consume(taken);
         if !out.is_empty() {
             return Some(Event::MessageData(out));
@@ -301,7 +306,7 @@ impl Session {
                 None
             }
             Verb::Retrieve(number) => {
-                self.reading = Reading::Message(number, Undot::new(bare));
+                self.reading = Reading::Message(number, DotDecoder::kept(bare));
                 Some(Event::MessageBegin(number))
             }
             Verb::Stls => Some(Event::StartTls),

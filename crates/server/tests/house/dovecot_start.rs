@@ -53,7 +53,7 @@ pub(crate) fn started(root: &Path, configuration: &str, ports: &[u16]) -> Child 
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_secs(60);
     for port in ports {
         while std::net::TcpStream::connect(("127.0.0.1", *port)).is_err() {
             assert!(Instant::now() < end, "Dovecot does not start: see its log");

@@ -38,21 +38,9 @@ enum Kind {
     Exim,
 }
 
-/// Where `./test` unpacks what cannot be installed beside others.
-fn unpacked(program: &str) -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/foreign");
-    let own = std::env::var_os("ANGARIUM_FOREIGN").map(PathBuf::from);
-    own.into_iter().chain([beside]).map(|at| at.join(program)).find(|path| path.is_file())
-}
-
 /// Exim's program, said aloud when there is none.
 pub(crate) fn exim() -> Option<PathBuf> {
-    let found = unpacked("exim/usr/sbin/exim4");
-    if found.is_none() {
-        println!("skipped: exim is not unpacked below target/foreign");
-        eprintln!("skipped: exim is not unpacked below target/foreign");
-    }
-    found
+    super::unpacked::unpacked("exim/usr/sbin/exim4")
 }
 
 fn room() -> tempfile::TempDir {

@@ -5,17 +5,23 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up should fail")]
 
 pub(crate) mod certificates;
+pub(crate) mod courier;
+pub(crate) mod cyrus;
 pub(crate) mod dovecot_start;
 pub(crate) mod foreign;
 pub(crate) mod hostile;
 pub(crate) mod https;
 pub(crate) mod island;
+pub(crate) mod mailutils;
 pub(crate) mod names;
+pub(crate) mod odd_mail;
 pub(crate) mod old_dovecot;
 pub(crate) mod old_server;
 pub(crate) mod ports;
+pub(crate) mod recorded;
 pub(crate) mod smtp;
 pub(crate) mod stand_in;
+pub(crate) mod unpacked;
 
 pub(crate) use ports::free_offset;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -4,11 +4,11 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up should fail")]
 
-use std::net::TcpStream;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command};
 
+use super::dovecot_start::{Users, started, users_with_homes};
 use super::{installed, ports};
 
 /// See the module text.
@@ -22,11 +22,6 @@ pub(crate) struct OldDovecot {
     child: Child,
 }
 
-fn id(arguments: &[&str]) -> String {
-    let out = Command::new("id").args(arguments).output().unwrap().stdout;
-    String::from_utf8(out).unwrap().trim().to_owned()
-}
-
 impl OldDovecot {
     /// Starts it with these users and passwords; `None`, said aloud, where it is not installed.
     pub(crate) fn start(users: &[(String, String)]) -> Option<Self> {
@@ -36,26 +31,10 @@ impl OldDovecot {
         }
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
-        let home = root.join("home");
-        std::fs::create_dir(&home).unwrap();
-        // As root Dovecot needs other users to run as; mail belongs to one that is no system user.
-        let is_root = id(&["-u"]) == "0";
-        let (internal, login, mail) = if is_root {
-            ("dovecot".to_owned(), "dovenull".to_owned(), "nobody".to_owned())
-        } else {
-            let me = id(&["-un"]);
-            (me.clone(), me.clone(), me)
-        };
-        let group = id(&["-gn", &mail]);
-        let owner = is_root
-            .then(|| (id(&["-u", &mail]).parse().unwrap(), id(&["-g", &mail]).parse().unwrap()));
-        if is_root {
-            Command::new("chmod").args(["755", root.to_str().unwrap()]).status().unwrap();
-        }
+        let Users { internal, login, mail, group } = users_with_homes(root);
         // Homes are made by whoever the mail belongs to.
-        if let Some((user, group)) = owner {
-            std::os::unix::fs::chown(&home, Some(user), Some(group)).unwrap();
-        }
+        let home = std::fs::metadata(root.join("home")).unwrap();
+        let owner = (login != mail).then(|| (home.uid(), home.gid()));
         let lines: String =
             users.iter().map(|(name, password)| format!("{name}:{{PLAIN}}{password}\n")).collect();
         std::fs::write(root.join("users"), lines).unwrap();
@@ -69,36 +48,14 @@ impl OldDovecot {
             .replace("{imap}", &imap.to_string())
             .replace("{pop}", &pop.to_string())
             .replace("{lmtp}", &lmtp.to_string());
-        let conf = root.join("dovecot.conf");
-        std::fs::write(&conf, text).unwrap();
-        let program =
-            if Path::new("/usr/sbin/dovecot").exists() { "/usr/sbin/dovecot" } else { "dovecot" };
-        let out = std::fs::File::create(root.join("out")).unwrap();
-        let child = Command::new(program)
-            .args(["-F", "-c", conf.to_str().unwrap()])
-            .stdin(Stdio::null())
-            .stdout(out.try_clone().unwrap())
-            .stderr(out)
-            .spawn()
-            .unwrap();
-        let started = Self { directory, imap, pop, lmtp, owner, child };
-        let end = Instant::now() + Duration::from_secs(30);
-        for port in [imap, pop, lmtp] {
-            while TcpStream::connect(("127.0.0.1", port)).is_err() {
-                assert!(Instant::now() < end, "Dovecot does not start: {}", started.log());
-                std::thread::sleep(Duration::from_millis(50));
-            }
-        }
-        Some(started)
+        let child = started(root, &text, &[imap, pop, lmtp]);
+        Some(Self { directory, imap, pop, lmtp, owner, child })
     }
 
     /// What it says of its work.
     pub(crate) fn log(&self) -> String {
-        ["out", "log"]
-            .iter()
-            .filter_map(|name| std::fs::read(self.directory.path().join(name)).ok())
-            .map(|octets| String::from_utf8_lossy(&octets).into_owned())
-            .collect()
+        let log = std::fs::read(self.directory.path().join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
     }
 
     /// A mailbox of a user; the empty name is the INBOX, others have dots between levels.
