@@ -133,7 +133,8 @@ fn within_one_server_messages_without_message_id_go_by_what_it_calls_them() {
     }
     let at = |port: u16| ((port, "joe"), (port, "ann"));
     let (from, to) = at(old.imap);
-    assert_eq!(sum(&synced(&folder.path().join("one"), &["--noACL"], from, to), "copied"), 5);
+    let first = synced(&folder.path().join("one"), &["--noACL"], from, to);
+    assert_eq!(sum(&first, "copied"), 5, "{first:#}");
     let (proxy, said) = recorded(old.imap);
     let (from, to) = at(proxy);
     let again = synced(&folder.path().join("two"), &["--noACL"], from, to);

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use super::unpacked::{Running, libraries, unpacked};
-use super::{PASSWORD, installed, ports};
+use super::{Imap, PASSWORD, installed, ports};
 
 /// The administrator, who may act for anyone.
 pub(crate) const ADMIN: &str = "cyrus";
@@ -86,6 +86,11 @@ impl Cyrus {
         ];
         running.start(&words, &[("LD_LIBRARY_PATH", &libraries(&root))]);
         running.until_answers(&[imap, pop]);
+        // Not by the first login: of two mailboxes made that way at once, one may lie in the other.
+        let mut admin = Imap::login(imap, ADMIN, PASSWORD);
+        for name in users {
+            admin.ok(&format!("CREATE user.{name}"));
+        }
         Some(Self { running, imap, pop })
     }
 }
@@ -109,8 +114,6 @@ sasl_pwcheck_method: auxprop
 sasl_auxprop_plugin: sasldb
 sasl_sasldb_path: {at}/config/sasldb2
 sasl_mech_list: PLAIN LOGIN
-autocreate_quota: 0
-autocreate_post: yes
 conversations: yes
 delete_mode: immediate
 search_engine: none
