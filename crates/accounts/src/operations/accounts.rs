@@ -90,6 +90,16 @@ impl Accounts {
                 return Err(OperationError::LimitExceeded("accounts of the domain".to_owned()));
             }
         }
+        if legacy
+            && domain
+                .effective
+                .get("ExternalINBOXPath")
+                .and_then(Value::as_str)
+                .is_none_or(str::is_empty)
+        {
+            let text = "the domain has no place for mailbox files of others (ExternalINBOXPath)";
+            return Err(OperationError::General(text.to_owned()));
+        }
         let mut template = domain.record.template.clone();
         let mailboxes = words(template.remove(INITIAL_MAILBOXES).as_ref());
         let mailboxes = mailboxes.iter().filter_map(|n| canonical(n).ok());
